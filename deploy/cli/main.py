@@ -1,0 +1,50 @@
+"""The `lockgroove` command."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="lockgroove",
+    help="A self-hosted acquisition backbone for music.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def lockgroove() -> None:
+    """A self-hosted acquisition backbone for music."""
+
+
+@app.command()
+def up(
+    single_process: Annotated[
+        bool, typer.Option("--single-process", help="Run all services in one process, for small devices.")
+    ] = False,
+) -> None:
+    """Start every service as its own process; restart one that dies; stop cleanly on Ctrl-C."""
+    from deploy.cli.up import up as run_suite
+
+    asyncio.run(run_suite(single_process=single_process))
+
+
+@app.command()
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running at the end and print the address and the key.")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its files; emptied at start.")] = Path("data/demo"),
+) -> None:
+    """Acquire albums on an embedded loopback network, and show what happened."""
+    from deploy.cli.demo import run_demo
+
+    raise typer.Exit(asyncio.run(run_demo(folder=folder.absolute(), keep=keep)))
+
+
+def main() -> None:
+    """Where `.venv/bin/lockgroove` begins."""
+    app()

@@ -1,0 +1,75 @@
+"""`lockgroove up`: the whole suite, one process per service, or all of it in this one."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from deploy.cli.processes import SUITE
+from deploy.cli.readiness import wait_ready
+from deploy.cli.supervisor import Supervisor
+from libs.clock import SystemClock
+
+_COLOURS = {"config": 36, "webhooks": 35, "acquisition": 32, "gateway": 33, "lockgroove": 34}
+_NAME_WIDTH = max(map(len, _COLOURS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where the gateway listens."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Address":
+        """From `LOCKGROOVE_HOST` and `LOCKGROOVE_PORT`."""
+        return cls(
+            host=environment.get("LOCKGROOVE_HOST", "127.0.0.1"), port=int(environment.get("LOCKGROOVE_PORT", "3006"))
+        )
+
+    @property
+    def url(self) -> str:
+        """The gateway's address for people."""
+        return f"http://{self.host}:{self.port}"
+
+
+def write_prefixed(name: str, line: str) -> None:
+    """One line of a service on stdout, behind its name, in colour on a terminal."""
+    prefix = f"{name:<{_NAME_WIDTH}} |"
+    if sys.stdout.isatty():
+        prefix = f"\x1b[{_COLOURS[name]}m{prefix}\x1b[0m"
+    sys.stdout.write(f"{prefix} {line}\n")
+    sys.stdout.flush()
+
+
+async def up(*, single_process: bool) -> None:
+    """Run the suite until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    announcer = asyncio.create_task(_announce(Address.of(os.environ), time.monotonic()))
+    try:
+        await _runner(single_process)(stop)
+    finally:
+        announcer.cancel()
+
+
+def _runner(single_process: bool) -> Callable[[asyncio.Event], "asyncio.Future[None]"]:
+    if single_process:
+        from deploy.cli.single_process import run_all
+
+        return lambda stop: asyncio.ensure_future(run_all(stop))
+    supervisor = Supervisor(SUITE, environment=os.environ, write=write_prefixed, clock=SystemClock())
+    return lambda stop: asyncio.ensure_future(supervisor.run(stop))
+
+
+async def _announce(address: Address, begun: float) -> None:
+    await wait_ready(address.host, address.port)
+    write_prefixed(
+        "lockgroove",
+        f"ready at {address.url} after {time.monotonic() - begun:.1f} s; the API is described at {address.url}/api/docs",
+    )
