@@ -86,7 +86,7 @@ class Supervisor:
             try:
                 line = await child.stdout.readline()
             except ValueError:
-                self._write(name, f"(a line of over {LINE_LIMIT} bytes was left out)")
+                self._write(name, f"(a part of a line of over {LINE_LIMIT} bytes was left out)")
                 continue
             if not line:
                 return
