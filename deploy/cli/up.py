@@ -69,7 +69,5 @@ def _runner(single_process: bool) -> Callable[[asyncio.Event], "asyncio.Future[N
 
 async def _announce(address: Address, begun: float) -> None:
     await wait_ready(address.host, address.port)
-    write_prefixed(
-        "lockgroove",
-        f"ready at {address.url} after {time.monotonic() - begun:.1f} s; the API is described at {address.url}/api/docs",
-    )
+    seconds = time.monotonic() - begun
+    write_prefixed("lockgroove", f"ready at {address.url} after {seconds:.1f} s; API: {address.url}/api/docs")
