@@ -1,0 +1,59 @@
+"""A JSON body, read without trust: whatever a stranger sends is either an object or a named error."""
+
+import json
+from typing import NoReturn
+
+from libs.errors import InvalidArgument
+
+Document = dict[str, object]
+
+
+class UnreadableBody(InvalidArgument):
+    """The body is not what its source sends: the event is kept and dead-lettered with this message."""
+
+    reason = "BODY_UNREADABLE"
+
+
+def read_document(body: bytes) -> Document:
+    """The body as a JSON object; raises UnreadableBody."""
+    try:
+        document = json.loads(body, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise UnreadableBody("the body is not JSON that can be read: nested too deeply") from error
+    except ValueError as error:
+        raise UnreadableBody(f"the body is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise UnreadableBody("the body is JSON, but not an object")
+    return document
+
+
+def text(document: Document, field: str) -> str:
+    """A text field, empty where absent (senders leave nulls out); raises UnreadableBody for another type."""
+    value = document.get(field)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise UnreadableBody(f"{field} is not a text")
+    return value
+
+
+def objects(document: Document, field: str) -> list[Document]:
+    """A list of objects, empty where absent; raises UnreadableBody for another type."""
+    value = document.get(field)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise UnreadableBody(f"{field} is not a list of objects")
+    return value
+
+
+def identifier(document: Document, field: str, *, where: str) -> int:
+    """A database id of the sender: a positive 64-bit number; raises UnreadableBody for anything else."""
+    value = document.get(field)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 63:
+        raise UnreadableBody(f"{where}.{field} is not an id")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")

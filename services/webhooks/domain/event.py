@@ -1,0 +1,115 @@
+"""An event: a stored delivery, and what came of it.
+
+    RECEIVED ──claim──> PROCESSING ──> DONE       took effect
+        ▲                 │  │  │ └──> DEAD       unreadable, or three tries used
+        │                 │  │  └────> IGNORED    nothing to do, or unmatched for a day
+      replay              │  └───────> UNMATCHED  no acquisition of ours yet ──timer──> PROCESSING
+        │                 └──────────> RETRY      failed, will be tried again ──timer──> PROCESSING
+        └── DONE, DEAD, IGNORED, UNMATCHED
+
+PROCESSING is a lease: when its holder dies, the event is claimed again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from libs.errors import FailedPrecondition, NotFound
+
+
+class State(StrEnum):
+    """Where an event stands."""
+
+    RECEIVED = "RECEIVED"
+    PROCESSING = "PROCESSING"
+    RETRY = "RETRY"
+    UNMATCHED = "UNMATCHED"
+    DONE = "DONE"
+    DEAD = "DEAD"
+    IGNORED = "IGNORED"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({State.DONE, State.DEAD, State.IGNORED})
+REPLAYABLE = _ENDED | {State.UNMATCHED}
+
+
+class EventNotFound(NotFound):
+    """There is no such event."""
+
+    reason = "EVENT_NOT_FOUND"
+
+    def __init__(self, event_id: str) -> None:
+        super().__init__(f"there is no event {event_id}", metadata={"event": f"events/{event_id}"})
+
+
+class EventNotEnded(FailedPrecondition):
+    """The event is still on its way: replaying it would handle it twice."""
+
+    reason = "EVENT_NOT_ENDED"
+
+    def __init__(self, event_id: str, state: State) -> None:
+        super().__init__(
+            f"event {event_id} is {state}: it can be replayed once it has ended",
+            metadata={"event": f"events/{event_id}", "state": state},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """An event to store: `key` is unique within its source."""
+
+    id: str
+    source: str
+    type: str
+    key: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The answer to a delivery once it is stored: the id of the event, of the first one for a duplicate."""
+
+    event_id: str
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far the handling of an event is.
+
+    `tries` counts every try, `failures` those that spend the budget of three; `unmatched_since` is when nobody was
+    first found to wait for it.
+    """
+
+    tries: int = 0
+    failures: int = 0
+    unmatched_since: datetime | None = None
+    acquisitions: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An event as it is now; `body` is empty where only an overview was asked for."""
+
+    id: str
+    source: str
+    type: str
+    state: State
+    progress: Progress = field(default_factory=Progress)
+    duplicates: int = 0
+    next_attempt_at: datetime | None = None
+    headers: Mapping[str, str]
+    body: bytes
+    body_size: int
+    received_at: datetime
+    updated_at: datetime
+    version: int

@@ -1,0 +1,84 @@
+"""Handling: what each source's events do."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from libs.errors import (
+    AppError,
+    DeadlineExceeded,
+    InvalidArgument,
+    PermissionDenied,
+    ResourceExhausted,
+    Unauthenticated,
+    Unavailable,
+    Unimplemented,
+)
+from services.webhooks.domain import lidarr
+from services.webhooks.domain.document import UnreadableBody
+from services.webhooks.domain.event import Event
+from services.webhooks.domain.verdict import Failed, Hopeless, NobodyWaits, NothingToDo, Outage, TookEffect, Verdict
+
+_OUTAGES = (
+    Unavailable,
+    DeadlineExceeded,
+    ResourceExhausted,
+    # These three mean that the suite is half upgraded or wrongly keyed: the event is not to blame.
+    Unauthenticated,
+    PermissionDenied,
+    Unimplemented,
+)
+
+
+class Acquisitions(Protocol):
+    """Who waits for what Lidarr does."""
+
+    async def report(self, event_id: str, fact: lidarr.LidarrFact) -> tuple[str, ...]:
+        """Tell a fact; the same event counts once however often it is told. Returns the acquisitions it reached."""
+        ...
+
+
+class Handler(Protocol):
+    """What makes the events of one source take effect."""
+
+    async def handle(self, event: Event) -> Verdict:
+        """Let the event take effect; it may be called again for the same event. Raises AppError."""
+        ...
+
+
+class LidarrHandler:
+    """Tells acquisitions what Lidarr did."""
+
+    def __init__(self, acquisitions: Acquisitions) -> None:
+        self._acquisitions = acquisitions
+
+    async def handle(self, event: Event) -> Verdict:
+        """Let the event take effect."""
+        fact = lidarr.read_fact(event.body)
+        if fact is None:
+            known = event.type in lidarr.QUIET_TYPES
+            return NothingToDo(note="" if known else f"Lidarr sends a type that is not known here: {event.type}")
+        reached = await self._acquisitions.report(event.id, fact)
+        return TookEffect(acquisitions=reached) if reached else NobodyWaits()
+
+
+class Handling:
+    """The handlers of all sources; turns what goes wrong into verdicts."""
+
+    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+        self._handlers = handlers
+
+    async def handle(self, event: Event) -> Verdict:
+        """The verdict of one try; raises nothing that a caller of ours could have caused."""
+        handler = self._handlers.get(event.source)
+        if handler is None:
+            return NothingToDo(note=f"nothing here handles events of {event.source}")
+        try:
+            return await handler.handle(event)
+        except UnreadableBody as error:
+            return Hopeless(error=error.message)
+        except InvalidArgument as error:
+            return Hopeless(error=f"refused: {error.message}")
+        except _OUTAGES as error:
+            return Outage(error=error.message, retry_after=error.retry_after)
+        except AppError as error:
+            return Failed(error=error.message)

@@ -1,0 +1,79 @@
+"""The inbox: takes deliveries in, and answers for each only after it is on disk."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from libs.errors import AppError
+from services.webhooks.domain.delivery import Delivery, redacted
+from services.webhooks.domain.event import NewEvent, Receipt
+from services.webhooks.domain.source import Source, get_source
+
+
+class Secrets(Protocol):
+    """The secrets of the sources, as the settings in force have them."""
+
+    def of(self, source: str) -> Sequence[str]:
+        """The secrets of a source, none where none is set; raises Unavailable while the settings are not known."""
+        ...
+
+
+class Admission(Protocol):
+    """Where new events are stored together."""
+
+    async def submit(self, item: NewEvent) -> Receipt:
+        """Store one event, in a commit shared with others; returns after it. Raises AppError."""
+        ...
+
+
+class IngestLog(Protocol):
+    """Who counts what came in."""
+
+    def stored(self, source: Source, event: NewEvent, receipt: Receipt) -> None:
+        """A delivery was stored."""
+        ...
+
+    def refused(self, delivery: Delivery, error: AppError) -> None:
+        """A delivery was refused."""
+        ...
+
+
+class Inbox:
+    """Verifies, describes and stores deliveries."""
+
+    def __init__(self, admission: Admission, secrets: Secrets, *, log: IngestLog, new_id: Callable[[], str]) -> None:
+        self._admission = admission
+        self._secrets = secrets
+        self._log = log
+        self._new_id = new_id
+
+    async def ingest(self, deliveries: Sequence[Delivery]) -> list[Receipt | AppError]:
+        """What became of each delivery, in order: one that is refused takes no other with it."""
+        return await asyncio.gather(*map(self._take, deliveries))
+
+    async def _take(self, delivery: Delivery) -> Receipt | AppError:
+        try:
+            return await self._store(delivery)
+        except AppError as error:
+            self._log.refused(delivery, error)
+            return error
+
+    async def _store(self, delivery: Delivery) -> Receipt:
+        source = get_source(delivery.source)
+        source.verification.verify(delivery, self._secrets.of(source.name))
+        event = self._event(source, delivery)
+        receipt = await self._admission.submit(event)
+        self._log.stored(source, event, receipt)
+        return receipt
+
+    def _event(self, source: Source, delivery: Delivery) -> NewEvent:
+        event_type, key = source.describe(delivery)
+        return NewEvent(
+            id=self._new_id(),
+            source=source.name,
+            type=event_type,
+            key=key,
+            headers=redacted(delivery.headers),
+            body=delivery.body,
+            received_at=delivery.received_at,
+        )

@@ -1,0 +1,113 @@
+"""The inbox: what becomes of each delivery, alone."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from libs.errors import AppError, Unavailable
+from services.webhooks.domain.delivery import Delivery
+from services.webhooks.domain.event import NewEvent, Receipt
+from services.webhooks.domain.inbox import Inbox
+from services.webhooks.domain.source import Source, UnknownSource
+from services.webhooks.domain.verification import CredentialRefused
+from tests.support.lidarr_webhooks import BODIES, delivery, grab
+
+
+class FakeAdmission:
+    """Stores in memory; fails for one type when told to."""
+
+    def __init__(self, broken_type: str | None = None) -> None:
+        self.events: list[NewEvent] = []
+        self._broken_type = broken_type
+
+    async def submit(self, item: NewEvent) -> Receipt:
+        if item.type == self._broken_type:
+            raise Unavailable("the disk is full")
+        self.events.append(item)
+        return Receipt(event_id=item.id, duplicate=False)
+
+
+class FakeSecrets:
+    """The same secrets for every source."""
+
+    def __init__(self, *secrets: str) -> None:
+        self._secrets = secrets
+
+    def of(self, source: str) -> Sequence[str]:
+        return self._secrets
+
+
+class Count:
+    """Counts."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+        self.reasons: list[str] = []
+
+    def stored(self, source: Source, event: NewEvent, receipt: Receipt) -> None:
+        self.seen.append((source.name, source.label(event.type)))
+
+    def refused(self, delivery: Delivery, error: AppError) -> None:
+        self.reasons.append(error.code_reason)
+
+
+def inbox(admission: FakeAdmission, *secrets: str, log: Count | None = None) -> Inbox:
+    return Inbox(admission, FakeSecrets(*secrets), log=log or Count(), new_id=lambda: "evt-1")
+
+
+async def test_a_delivery_is_stored_byte_for_byte_with_its_type() -> None:
+    admission = FakeAdmission()
+    arrived = delivery(grab())
+
+    assert await inbox(admission).ingest([arrived]) == [Receipt(event_id="evt-1", duplicate=False)]
+    assert (admission.events[0].body, admission.events[0].type) == (arrived.body, "Grab")
+
+
+async def test_the_secret_is_not_stored() -> None:
+    admission = FakeAdmission()
+
+    await inbox(admission, "s3cret").ingest([delivery(grab(), headers=[("x-webhook-secret", "s3cret")])])
+
+    assert admission.events[0].headers == {"x-webhook-secret": "[redacted]"}
+
+
+async def test_each_delivery_fails_alone_and_in_order() -> None:
+    admission = FakeAdmission(broken_type="Health")
+    good = [("x-webhook-secret", "s3cret")]
+    deliveries = [
+        delivery(grab(), headers=good),
+        delivery(grab(), headers=good, source="nobody"),
+        delivery(grab()),
+        delivery(BODIES["Health"], headers=good),
+        delivery(BODIES["Test"], headers=good),
+    ]
+
+    outcomes = await inbox(admission, "s3cret").ingest(deliveries)
+
+    assert [type(outcome) for outcome in outcomes] == [Receipt, UnknownSource, CredentialRefused, Unavailable, Receipt]
+
+
+async def test_what_is_no_json_is_stored_without_a_type() -> None:
+    admission = FakeAdmission()
+
+    outcomes = await inbox(admission).ingest([delivery(b"not json")])
+
+    assert [type(outcome) for outcome in outcomes] == [Receipt]
+    assert (admission.events[0].body, admission.events[0].type) == (b"not json", "")
+
+
+@pytest.mark.parametrize(("name", "label"), [("Grab", "Grab"), ("x" * 5000, "other"), ("", "other")])
+async def test_types_are_counted_under_a_closed_set(name: str, label: str) -> None:
+    log = Count()
+
+    await inbox(FakeAdmission(), log=log).ingest([delivery({"eventType": name})])
+
+    assert log.seen == [("lidarr", label)]
+
+
+async def test_refusals_are_counted() -> None:
+    log = Count()
+
+    await inbox(FakeAdmission(), "s3cret", log=log).ingest([delivery(grab())])
+
+    assert log.reasons == ["WEBHOOK_CREDENTIAL_REFUSED"]
