@@ -48,12 +48,11 @@ def test_what_cannot_work_is_dead_at_once_with_the_reason() -> None:
 
 
 def test_the_third_failure_is_the_last() -> None:
-    states, progress = [], FRESH
-    for _ in range(MAX_FAILURES):
-        result = settled(Failed(error="no"), progress)
-        states, progress = [*states, result.state], result.progress
+    first = settled(Failed(error="no"))
+    second = settled(Failed(error="no"), first.progress)
+    third = settled(Failed(error="no"), second.progress)
 
-    assert states == [State.RETRY, State.RETRY, State.DEAD]
+    assert [first.state, second.state, third.state] == [State.RETRY, State.RETRY, State.DEAD]
 
 
 def test_the_delay_after_a_failure_has_full_jitter() -> None:
@@ -107,10 +106,12 @@ def test_exactly_the_final_states_have_ended(state: State) -> None:
 VERDICTS = st.one_of(
     st.just(TookEffect(acquisitions=("acquisitions/acq-1",))),
     st.just(NobodyWaits()),
-    st.builds(NothingToDo, note=st.text(max_size=3)),
-    st.builds(Hopeless, error=st.text(max_size=3)),
-    st.builds(Failed, error=st.text(max_size=3)),
-    st.builds(Outage, error=st.text(max_size=3), retry_after=st.none() | st.timedeltas(timedelta(), timedelta(days=9))),
+    st.builds(NothingToDo, note=st.text("ab", max_size=3)),
+    st.builds(Hopeless, error=st.text("ab", max_size=3)),
+    st.builds(Failed, error=st.text("ab", max_size=3)),
+    st.builds(
+        Outage, error=st.text("ab", max_size=3), retry_after=st.none() | st.timedeltas(timedelta(), timedelta(days=9))
+    ),
 )
 
 
