@@ -1,0 +1,67 @@
+"""What a server tells about its calls: one span, two metrics and at most one line each."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import grpc
+import structlog
+
+from libs.rpc.methods import Method
+from libs.telemetry import Telemetry, correlation
+from libs.telemetry.correlation import Trace
+from libs.telemetry.tracing import Span
+
+log = structlog.get_logger()
+
+_SERVER_FAULTS = {
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DATA_LOSS,
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a call ends; whoever knows it writes it here."""
+
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    reason: str = ""
+
+
+class Observer:
+    """Observes the calls of one server."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+        metrics = telemetry.metrics
+        self._requests = metrics.counter("rpc_requests", "Calls that ended, by method and code.", ["method", "code"])
+        self._durations = metrics.histogram("rpc_duration_seconds", "How long calls took, by method.", ["method"])
+
+    @contextmanager
+    def observing(self, method: Method, metadata: Mapping[str, str]) -> Iterator[Outcome]:
+        """Around one call: the trace goes on from its `traceparent`, the request id from its `x-request-id`."""
+        correlation.service.set(self._telemetry.service)  # grpc starts every call in an empty context
+        correlation.request_id.set(correlation.valid_request_id(metadata.get("x-request-id")))
+        parent = Trace.parse(metadata.get("traceparent"))
+        attributes = {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
+        outcome, started = Outcome(), time.monotonic()
+        with self._telemetry.tracer.span(method.full_name, "server", parent=parent, attributes=attributes) as span:
+            try:
+                yield outcome
+            finally:
+                self._record(method, outcome, span, time.monotonic() - started)
+
+    def _record(self, method: Method, outcome: Outcome, span: Span, seconds: float) -> None:
+        code = outcome.code
+        self._requests.labels(method.full_name, code.name).inc()
+        self._durations.labels(method.full_name).observe(seconds)
+        span.set("rpc.grpc.status_code", int(code.value[0]))
+        if code in _SERVER_FAULTS:
+            span.fail(outcome.reason or code.name)
+        say = log.debug if code is grpc.StatusCode.OK else log.info
+        say("rpc.answered", method=method.full_name, code=code.name, reason=outcome.reason, seconds=round(seconds, 4))

@@ -1,0 +1,144 @@
+"""One gRPC server: our services behind the pipeline, health that follows readiness, and an orderly end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Self
+
+import grpc
+import structlog
+
+from libs.errors import AppError, FailedPrecondition
+from libs.rpc.auth import Authenticator
+from libs.rpc.drain import Drain
+from libs.rpc.introspection import Health, LocalChannelz, add_introspection
+from libs.rpc.methods import Method, methods_of
+from libs.rpc.observation import Observer
+from libs.rpc.options import SERVER
+from libs.rpc.pipeline import Pipeline
+from libs.rpc.validation import RequestValidator
+from libs.telemetry import Telemetry
+
+log = structlog.get_logger()
+
+GRACE = timedelta(seconds=10)
+
+_CHECK_TIMEOUT = 5.0  # seconds
+_CHECK_AGAIN_WHEN_READY = 5.0
+_CHECK_AGAIN_WHEN_NOT = 0.2
+
+
+class AddressTaken(FailedPrecondition):
+    """Nothing can listen on the address: somebody else does, or it is not an address of this machine."""
+
+    reason = "ADDRESS_TAKEN"
+
+
+async def always_ready() -> None:
+    """The readiness of a server that needs nobody."""
+
+
+class Server:
+    """Serves gRPC on `listen` (`host:port`; port 0 takes a free one).
+
+    `ready` is asked again and again and raises while the server cannot do its work; health follows it. The server is
+    an async context manager; `serve` is the same until an event.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        *,
+        authenticator: Authenticator,
+        telemetry: Telemetry | None = None,
+        ready: Callable[[], Awaitable[None]] = always_ready,
+        grace: timedelta = GRACE,
+    ) -> None:
+        self._listen = listen
+        self._ready = ready
+        self._grace = grace
+        self._drain = Drain()
+        self._validator = RequestValidator()
+        self._pipeline = Pipeline(
+            authenticator=authenticator,
+            validator=self._validator,
+            observer=Observer(telemetry or Telemetry("unnamed")),
+            drain=self._drain,
+        )
+        self._services: dict[str, Callable[[grpc.aio.Server], None]] = {}
+        self._methods: list[Method] = []
+        self._port = 0
+
+    def add(self, servicer: Any, add_to_server: Callable[[Any, Any], None], service: str) -> Self:
+        """Serves `servicer` as `service` (its full name in the proto); `add_to_server` is the stubs' function."""
+        self._services[service] = lambda server: add_to_server(servicer, server)
+        for method in methods_of(service):
+            self._methods.append(method)
+            self._pipeline.add(method)
+        return self
+
+    @property
+    def address(self) -> str:
+        """Where it listens, with the port that it got; once it runs."""
+        host, _, _ = self._listen.rpartition(":")
+        return f"{host}:{self._port}"
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Runs until `stop` is set, and ends in order."""
+        async with self:
+            await stop.wait()
+
+    async def __aenter__(self) -> Self:
+        self._validator.warm(method.request for method in self._methods)
+        self._server = grpc.aio.server(interceptors=[LocalChannelz(), self._pipeline], options=SERVER)
+        for add in self._services.values():
+            add(self._server)
+        add_introspection(self._server, self._services)
+        self._health = Health(self._services)
+        self._health.add_to(self._server)
+        self._port = self._bind()
+        await self._health.set(False)
+        await self._server.start()
+        self._watch = asyncio.create_task(self._follow_readiness(), name="readiness")
+        log.info("server.started", address=self.address)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """No new calls, streams end at once, calls in flight have the grace."""
+        await self._health.stop()
+        self._watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._watch
+        self._drain.begin()
+        await self._server.stop(self._grace.total_seconds())
+        log.info("server.stopped", address=self.address)
+
+    def _bind(self) -> int:
+        try:
+            return self._server.add_insecure_port(self._listen)
+        except RuntimeError as error:
+            raise AddressTaken(
+                f"cannot listen on {self._listen}: another program does, or it is not an address of this machine",
+                metadata={"address": self._listen},
+            ) from error
+
+    async def _follow_readiness(self) -> None:
+        was: str | None = "not asked yet"
+        while True:
+            why = await self._why_not_ready()
+            await self._health.set(why is None)
+            if why != was:
+                log.info("server.ready" if why is None else "server.not_ready", reason=why)
+            was = why
+            await asyncio.sleep(_CHECK_AGAIN_WHEN_READY if why is None else _CHECK_AGAIN_WHEN_NOT)
+
+    async def _why_not_ready(self) -> str | None:
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT):
+                await self._ready()
+        except AppError as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001 - a check that fails in an unforeseen way is a check that fails
+            return repr(error)
+        return None

@@ -1,0 +1,94 @@
+"""How a service's process runs: `__main__` calls `run`, which opens the app and serves until a signal says stop."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
+
+import uvloop
+
+from libs.errors import AppError
+
+S = TypeVar("S")
+S_contra = TypeVar("S_contra", contravariant=True)
+
+
+class Servable(Protocol):
+    """What an app yields: it works until it is told to stop, and ends in order."""
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set."""
+        ...
+
+
+class OpenApp(Protocol[S_contra]):
+    """A service's `open_app`: constructs everything in order and yields what serves."""
+
+    def __call__(self, settings: S_contra, /) -> AbstractAsyncContextManager[Servable]:
+        """The app, open inside."""
+        ...
+
+
+class Service:
+    """A server and the loops that run beside it. A loop that fails ends the service, which is then restarted."""
+
+    def __init__(self, server: Servable, *, loops: Sequence[Callable[[], Awaitable[None]]] = ()) -> None:
+        self._server = server
+        self._loops = loops
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Runs all of them; at the end the server drains first, then the loops are cancelled."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_forever(loop)) for loop in self._loops]
+            await self._server.serve(stop)
+            for task in tasks:
+                task.cancel()
+
+
+async def serve(open_app: OpenApp[S], settings: S, stop: asyncio.Event) -> None:
+    """Opens one app and serves until `stop`; several of them may share an event loop."""
+    async with open_app(settings) as app:
+        await app.serve(stop)
+
+
+def run(open_app: OpenApp[S], settings: S | Callable[[], S]) -> int:
+    """Runs one app as this process until SIGTERM or SIGINT, and returns the exit status.
+
+    `settings` are the app's, or what reads them. An AppError is told in one line without a traceback, since it names
+    what is wrong and what to do; anything else is a defect and keeps its traceback.
+    """
+    try:
+        ready: S = settings() if callable(settings) else settings
+        uvloop.run(_until_signal(open_app, ready))
+    except AppError as error:
+        return _fail(error)
+    except BaseExceptionGroup as group:
+        errors, others = group.split(AppError)
+        if errors is None or others is not None:
+            raise
+        return _fail(_first(errors))
+    return 0
+
+
+async def _until_signal(open_app: OpenApp[S], settings: S) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(open_app, settings, stop)
+
+
+async def _forever(loop: Callable[[], Awaitable[None]]) -> None:
+    await loop()
+
+
+def _first(errors: BaseExceptionGroup[AppError]) -> AppError:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _fail(error: AppError) -> int:
+    sys.stderr.write(f"error: {error.message}\n")
+    return 1

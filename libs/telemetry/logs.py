@@ -1,0 +1,102 @@
+"""One JSON object a line: what happened, to whom, in which request and trace; secrets never."""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from libs.telemetry import correlation
+
+_SECRET = re.compile(
+    r"(^|_)(api_?key|apikey|password|passwd|secret|secret_key|token|authorization|cookie|credential)s?$", re.IGNORECASE
+)
+_SECRET_IN_QUERY = re.compile(r"(?i)([?&](?:code|state|token|api_?key|secret|password)=)[^&\s\"']+")
+_REDACTED = "[redacted]"
+_NOISY = ("aioslsk", "alembic", "asyncio", "grpc", "httpcore", "httpx", "opentelemetry", "uvicorn.access")
+
+Event = MutableMapping[str, Any]
+
+
+def configure_logging(*, level: str = "info", json: bool = True, stream: TextIO = sys.stdout) -> None:
+    """Sends structlog's events and every library's log records to `stream`, as JSON or for human eyes."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt=None, utc=True),
+        _correlate,
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    rendering: list[structlog.typing.Processor] = [_utc_milliseconds, _renderer(json)]
+    structlog.configure(
+        processors=[*shared, *rendering],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    _route_libraries(number, stream, shared, rendering)
+
+
+def redact(_logger: object, _method: str, event: Event) -> Event:
+    """Hides values whose key names a secret, at any depth, and secrets in query strings."""
+    for key, value in event.items():
+        event[key] = _redacted(key, value)
+    return event
+
+
+def _redacted(key: str, value: object) -> object:
+    if _SECRET.search(key) and value is not None:
+        return _REDACTED
+    if isinstance(value, Mapping):
+        return {name: _redacted(str(name), part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(key, part) for part in value]
+    if isinstance(value, str):
+        return _SECRET_IN_QUERY.sub(rf"\g<1>{_REDACTED}", value)
+    return value
+
+
+def _correlate(_logger: object, _method: str, event: Event) -> Event:
+    trace = correlation.trace.get()
+    known = {
+        "service": correlation.service.get(),
+        "request_id": correlation.request_id.get(),
+        "trace_id": trace and trace.trace_id,
+        "span_id": trace and trace.span_id,
+    }
+    for key, value in known.items():
+        if value is not None:
+            event.setdefault(key, value)
+    return event
+
+
+def _utc_milliseconds(_logger: object, _method: str, event: Event) -> Event:
+    from datetime import UTC, datetime
+
+    moment = datetime.fromtimestamp(event["timestamp"], UTC)
+    event["timestamp"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return event
+
+
+def _renderer(json: bool) -> structlog.typing.Processor:
+    return structlog.processors.JSONRenderer(default=str) if json else structlog.dev.ConsoleRenderer(colors=False)
+
+
+def _route_libraries(
+    level: int,
+    stream: TextIO,
+    shared: list[structlog.typing.Processor],
+    rendering: list[structlog.typing.Processor],
+) -> None:
+    handler = logging.StreamHandler(stream)
+    remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove_meta, *rendering])
+    )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))

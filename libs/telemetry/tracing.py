@@ -1,0 +1,75 @@
+"""Spans behind a thin seam: ids are always handed on, OpenTelemetry is loaded only where an endpoint is set."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Literal, Protocol
+
+from libs.telemetry import correlation
+from libs.telemetry.correlation import Trace
+
+Kind = Literal["server", "client", "internal"]
+Value = str | int | float | bool
+
+
+class Span(Protocol):
+    """One piece of work in a trace."""
+
+    def set(self, key: str, value: Value) -> None:
+        """Adds an attribute."""
+        ...
+
+    def fail(self, description: str) -> None:
+        """Marks the work as failed."""
+        ...
+
+
+class Tracer(Protocol):
+    """What makes spans."""
+
+    def span(
+        self, name: str, kind: Kind = "internal", *, parent: Trace | None = None, attributes: Mapping[str, Value]
+    ) -> AbstractContextManager[Span]:
+        """A span below `parent`, or below the current one; it is the current one inside."""
+        ...
+
+    def close(self) -> None:
+        """Sends what is left."""
+        ...
+
+
+class LocalTracer:
+    """Makes ids for logs and for the next service, and records nothing."""
+
+    @contextmanager
+    def span(
+        self, name: str, kind: Kind = "internal", *, parent: Trace | None = None, attributes: Mapping[str, Value]
+    ) -> Iterator[Span]:
+        """A span below `parent`, or below the current one; it is the current one inside."""
+        above = parent or correlation.trace.get()
+        with entered(above.child() if above else correlation.new_trace()):
+            yield _SILENT
+
+    def close(self) -> None:
+        """Sends what is left: nothing."""
+
+
+@contextmanager
+def entered(place: Trace) -> Iterator[None]:
+    """Makes a place the current one inside."""
+    before = correlation.trace.get()
+    correlation.trace.set(place)
+    try:
+        yield
+    finally:
+        correlation.trace.set(before)
+
+
+class _SilentSpan:
+    def set(self, key: str, value: Value) -> None:
+        """Adds an attribute."""
+
+    def fail(self, description: str) -> None:
+        """Marks the work as failed."""
+
+
+_SILENT = _SilentSpan()
