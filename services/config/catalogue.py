@@ -1,0 +1,68 @@
+"""The catalogue of settings, read from the descriptor of `Settings`: the proto is the only list there is."""
+
+from collections.abc import Iterable, Iterator
+
+from google.api import field_behavior_pb2 as behavior
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
+from lockgroove.api.v1 import annotations_pb2 as annotations
+from lockgroove.config.v1 import config_pb2 as pb
+
+from services.config.domain.catalogue import Catalogue, Kind, SettingSpec
+
+_KINDS = {
+    FieldDescriptor.TYPE_STRING: Kind.TEXT,
+    FieldDescriptor.TYPE_INT32: Kind.INTEGER,
+    FieldDescriptor.TYPE_BOOL: Kind.BOOLEAN,
+    FieldDescriptor.TYPE_ENUM: Kind.CHOICE,
+}
+_NOT_SETTINGS = frozenset({"etag"})  # the one field beside the settings that callers may send
+
+
+def load_catalogue(settings: Descriptor = pb.Settings.DESCRIPTOR) -> Catalogue:
+    """Every setting that the proto declares. Raises TypeError for a field whose type no setting can have."""
+    read_only = {field.name for field in settings.fields if _is_read_only(field)} | _NOT_SETTINGS
+    subjects = [field for field in settings.fields if field.name not in read_only]
+    return Catalogue([_spec(subject, field) for subject, field in _settings(subjects)], read_only=read_only)
+
+
+def option(field: FieldDescriptor) -> annotations.Setting:
+    """What the proto says that this setting is."""
+    return field.GetOptions().Extensions[annotations.setting]
+
+
+def _settings(subjects: Iterable[FieldDescriptor]) -> Iterator[tuple[FieldDescriptor, FieldDescriptor]]:
+    for subject in subjects:
+        if subject.message_type is None:
+            raise TypeError(f"{subject.full_name}: settings belong into a subject's message")
+        yield from ((subject, field) for field in subject.message_type.fields)
+
+
+def _spec(subject: FieldDescriptor, field: FieldDescriptor) -> SettingSpec:
+    said = option(field)
+    return SettingSpec(
+        path=f"{subject.name}.{field.name}",
+        json_path=f"{subject.json_name}.{field.json_name}",
+        kind=_kind(field),
+        secret=said.secret,
+        environment=said.environment,
+        default=said.default_value,
+        choices=_choices(field),
+    )
+
+
+def _kind(field: FieldDescriptor) -> Kind:
+    if field.message_type is not None and field.message_type.full_name == Duration.DESCRIPTOR.full_name:
+        return Kind.DURATION
+    if field.type not in _KINDS or field.is_repeated:
+        raise TypeError(f"{field.full_name}: no setting can have this type")
+    return _KINDS[field.type]
+
+
+def _choices(field: FieldDescriptor) -> tuple[str, ...]:
+    """The names of an enum, without its zero value, which means unset."""
+    return () if field.enum_type is None else tuple(value.name for value in field.enum_type.values if value.number)
+
+
+def _is_read_only(field: FieldDescriptor) -> bool:
+    return behavior.OUTPUT_ONLY in field.GetOptions().Extensions[behavior.field_behavior]

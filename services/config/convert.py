@@ -1,0 +1,116 @@
+"""Between the messages of the API and the domain's texts by path."""
+
+from collections.abc import Mapping
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from lockgroove.api.v1 import annotations_pb2 as annotations
+from lockgroove.config.v1 import config_pb2 as pb
+
+from libs.errors import InvalidArgument
+from services.config.domain.catalogue import Catalogue, Kind, SettingSpec
+from services.config.domain.configuration import Wish
+from services.config.domain.keys import ApiKey
+from services.config.domain.snapshot import Snapshot
+from services.config.domain.values import InForce
+
+
+def message_of(catalogue: Catalogue, texts: Mapping[str, str]) -> pb.Settings:
+    """The message that holds these values."""
+    message = pb.Settings()
+    for spec in catalogue:
+        if spec.path in texts:
+            _put(message, spec, texts[spec.path])
+    return message
+
+
+def settings_to_pb(catalogue: Catalogue, settings: InForce) -> pb.Settings:
+    """What a caller sees: values, sources and the etag; of secrets only that they are set."""
+    open_to_see = {path: text for path, text in settings.texts.items() if not catalogue.get(path).secret}
+    message = message_of(catalogue, open_to_see)
+    for path, value in settings.values.items():
+        spec = catalogue.get(path)
+        message.sources[spec.json_path] = pb.Settings.Source.Value(value.source.value)
+        if spec.secret:
+            message.secrets_set.append(spec.json_path)
+    message.etag = settings.etag
+    return message
+
+
+def snapshot_to_pb(catalogue: Catalogue, snapshot: Snapshot) -> pb.Snapshot:
+    """What a service of the suite obeys, secrets included."""
+    return pb.Snapshot(
+        revision=snapshot.revision,
+        settings=message_of(catalogue, snapshot.settings.texts),
+        api_keys=[key_to_pb(key) for key in snapshot.keys],
+    )
+
+
+def key_to_pb(key: ApiKey) -> pb.ApiKey:
+    """A key as services get it: its digest."""
+    scopes = [annotations.Scope.Value(scope) for scope in key.scopes]
+    return pb.ApiKey(title=key.title, digest=key.digest, scopes=scopes)
+
+
+def wish_from_pb(catalogue: Catalogue, request: pb.UpdateSettingsRequest) -> Wish:
+    """What a caller asks for."""
+    held = {spec.path: text for spec in catalogue if (text := _text(request.settings, spec)) is not None}
+    return Wish(mask=tuple(request.update_mask.paths), texts=held, etag=request.settings.etag)
+
+
+def _put(message: pb.Settings, spec: SettingSpec, text: str) -> None:
+    subject, name = _place(message, spec)
+    match spec.kind:
+        case Kind.TEXT:
+            setattr(subject, name, text)
+        case Kind.INTEGER:
+            setattr(subject, name, int(text))
+        case Kind.BOOLEAN:
+            setattr(subject, name, text == "true")
+        case Kind.CHOICE:
+            setattr(subject, name, _number(subject, name, text))
+        case Kind.DURATION:
+            getattr(subject, name).FromJsonString(text)
+
+
+def _text(message: pb.Settings, spec: SettingSpec) -> str | None:
+    """The text of the value that the message holds, or None if it holds none."""
+    subject, name = _place(message, spec)
+    value = getattr(subject, name)
+    match spec.kind:
+        case Kind.CHOICE:
+            return _choice(subject, name, value) if value else None
+        case _ if not subject.HasField(name):
+            return None
+        case Kind.DURATION:
+            return _seconds(value, spec)
+        case Kind.BOOLEAN:
+            return "true" if value else "false"
+        case _:
+            return str(value)
+
+
+def _place(message: pb.Settings, spec: SettingSpec) -> tuple[Message, str]:
+    subject, _, name = spec.path.partition(".")
+    return getattr(message, subject), name
+
+
+def _number(subject: Message, name: str, choice: str) -> int:
+    choices = subject.DESCRIPTOR.fields_by_name[name].enum_type
+    assert choices is not None
+    return choices.values_by_name[choice].number
+
+
+def _choice(subject: Message, name: str, number: int) -> str:
+    """The name of the number; a number without one stays as it is, for the catalogue to refuse."""
+    choices = subject.DESCRIPTOR.fields_by_name[name].enum_type
+    assert choices is not None
+    known = choices.values_by_number.get(number)
+    return str(number) if known is None else known.name
+
+
+def _seconds(value: Duration, spec: SettingSpec) -> str:
+    try:
+        return value.ToJsonString()
+    except ValueError as error:
+        raise InvalidArgument.field(f"settings.{spec.path}", f"expected {spec.expected}") from error

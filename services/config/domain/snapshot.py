@@ -1,0 +1,56 @@
+"""A snapshot: all that the services of the suite obey, at one revision."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.config.domain.configuration import Configuration
+from services.config.domain.keys import ApiKey
+from services.config.domain.values import InForce
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The settings in force with their secrets, and the keys that callers may hold."""
+
+    settings: InForce
+    keys: tuple[ApiKey, ...]
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change of settings or keys."""
+        return self.settings.version
+
+
+class KeyStore(Protocol):
+    """Where API keys are kept."""
+
+    async def keys(self) -> Sequence[ApiKey]:
+        """Every key that is held."""
+        ...
+
+
+class SnapshotFeed(Protocol):
+    """What tells of new snapshots."""
+
+    def follow(self) -> AsyncIterator[Snapshot]:
+        """The snapshot in force, then each that replaces it, for ever."""
+        ...
+
+
+class Snapshots:
+    """Takes snapshots; `given` is a key that counts as long as this process runs, and is kept nowhere."""
+
+    def __init__(self, configuration: Configuration, keys: KeyStore, *, given: ApiKey | None) -> None:
+        self._configuration = configuration
+        self._keys = keys
+        self._given = () if given is None else (given,)
+
+    async def revision(self) -> int:
+        """The revision that a snapshot would have now."""
+        return await self._configuration.version()
+
+    async def take(self) -> Snapshot:
+        """The snapshot in force. Settings first: a key that arrives in between belongs to the next revision too."""
+        settings = await self._configuration.current()
+        return Snapshot(settings=settings, keys=(*self._given, *await self._keys.keys()))

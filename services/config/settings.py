@@ -1,0 +1,42 @@
+"""What the process is told at its start; the only reader of the environment in this service."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_HOME = "data"
+_LISTEN = "127.0.0.1:50053"
+_LOG_LEVEL = "INFO"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How to run this process; what may hold a secret has no repr.
+
+    `environment` are all variables: the fallbacks of settings are looked up in it, by the names in the catalogue.
+    """
+
+    home: Path
+    listen: str = _LISTEN
+    log_level: str = _LOG_LEVEL
+    otlp_endpoint: str | None = None
+    database: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    admin_key: str | None = field(default=None, repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """As the environment says; an empty variable counts as unset."""
+        given = {name: value for name, value in environ.items() if value}
+        return cls(
+            home=Path(given.get("LOCKGROOVE_HOME", _HOME)).absolute(),
+            listen=given.get("LOCKGROOVE_CONFIG_LISTEN", _LISTEN),
+            log_level=given.get("LOCKGROOVE_LOG_LEVEL", _LOG_LEVEL),
+            otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            database=given.get("DATABASE_URL"),
+            secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
+            admin_key=given.get("LOCKGROOVE_ADMIN_KEY"),
+            environment=given,
+        )
