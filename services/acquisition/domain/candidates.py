@@ -8,8 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteFile:
-    r"""A file as a peer advertises it: `path` is the peer's own (`@@abc\Artist\Album\01 Song.flac`), kept byte for byte.
+    r"""A file as a peer advertises it.
 
+    `path` is the peer's own spelling (`@@abc\Artist\Album\01 Song.flac`), kept byte for byte.
     Sizes are bytes, `bitrate` kbit/s, `sample_rate` Hz. Any attribute may be missing, and all of it may be a lie.
     """
 

@@ -1,0 +1,266 @@
+"""What must be true of downloaded files before they may enter the library.
+
+The facts come from decoding every file to its end; the rules here are pure. A file fails by its first broken rule:
+
+SIZE_MISMATCH      not the bytes that the search hit and the transfer announced
+NOT_DECODABLE      no audio, or damaged audio
+TRUNCATED          ends before its own header says
+WRONG_CONTAINER    something else than its extension says
+WRONG_DURATION     another length than expected or advertised
+WRONG_TAGS         tags of another recording; or none, where nothing but tags can tell
+MISSING_TRACK      a track of the album is not among the files
+DUPLICATE_CONTENT  the same content under two names
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from libs.errors import FailedPrecondition
+from services.acquisition.domain import listings
+from services.acquisition.domain.album import Album, Track
+from services.acquisition.domain.matching import Pick, duration_tolerance
+from services.acquisition.domain.words import ENOUGH, bare, essential, same_name, share_found, words
+
+SIZE_MISMATCH = "SIZE_MISMATCH"
+NOT_DECODABLE = "NOT_DECODABLE"
+TRUNCATED = "TRUNCATED"
+WRONG_CONTAINER = "WRONG_CONTAINER"
+WRONG_DURATION = "WRONG_DURATION"
+WRONG_TAGS = "WRONG_TAGS"
+MISSING_TRACK = "MISSING_TRACK"
+DUPLICATE_CONTENT = "DUPLICATE_CONTENT"
+
+_CONTAINERS = {
+    "flac": "flac",
+    "mp3": "mp3",
+    "m4a": "mp4",
+    "ogg": "ogg",
+    "opus": "ogg",
+    "wav": "wav",
+    "aiff": "aiff",
+    "aif": "aiff",
+}
+_ADVICE = "It was not imported; another candidate is needed."
+_SHORTFALL = timedelta(seconds=1)
+_VARIOUS = frozenset({"various artists", "various", "va"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tags:
+    """What a file says about itself; None where it says nothing."""
+
+    artist: str | None = None
+    album_artist: str | None = None
+    album: str | None = None
+    title: str | None = None
+    track: int | None = None
+    disc: int | None = None
+    year: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFacts:
+    """What decoding found. `declared_duration` is what a reliable header claims; `error` is the decoder's text."""
+
+    path: Path
+    size: int
+    sha256: str
+    container: str = ""
+    codec: str = ""
+    decoded: bool = False
+    duration: timedelta | None = None
+    declared_duration: timedelta | None = None
+    tags: Tags = Tags()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A file that arrived: what it is to be, how many bytes the transfer announced, what decoding found."""
+
+    pick: Pick
+    transferred: int
+    facts: AudioFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """A broken rule: the reason for programs, the file's or track's name, the sentence for people."""
+
+    reason: str
+    file: str
+    message: str
+
+
+class VerificationFailed(FailedPrecondition):
+    """What arrived is not the album; the reason and message are those of the first finding."""
+
+    reason = "VERIFICATION_FAILED"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        more = f" ({len(findings) - 1} more)" if len(findings) > 1 else ""
+        super().__init__(findings[0].message + more, metadata={"file": findings[0].file}, reason=findings[0].reason)
+        self.findings = tuple(findings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedAlbum:
+    """The tracks as they may be named, in the order of the deliveries, and the year where it is known."""
+
+    year: int | None
+    tracks: tuple[Track, ...]
+
+
+def verify(album: Album, deliveries: Sequence[Delivery]) -> VerifiedAlbum:
+    """The verified album.
+
+    Raises:
+        VerificationFailed: at least one rule is broken.
+    """
+    if found := findings(album, deliveries):
+        raise VerificationFailed(found)
+    return VerifiedAlbum(
+        year=album.year or _tagged_year(deliveries),
+        tracks=tuple(_named(delivery) for delivery in deliveries),
+    )
+
+
+def findings(album: Album, deliveries: Sequence[Delivery]) -> list[Finding]:
+    """Every broken rule: those of files first, one per file, then those of the album."""
+    broken = [finding for delivery in deliveries if (finding := _of_file(album, delivery))]
+    return [*broken, *_missing(album, deliveries), *_doubles(deliveries)]
+
+
+def _of_file(album: Album, delivery: Delivery) -> Finding | None:
+    rules = (_size, _decoding, _container, _duration)
+    for broken in (*(rule(delivery) for rule in rules), _tags(album, delivery)):
+        if broken is not None:
+            reason, what = broken
+            name = _name(delivery)
+            return Finding(reason=reason, file=name, message=f"{name}: {what}. {_ADVICE}")
+    return None
+
+
+def _size(delivery: Delivery) -> tuple[str, str] | None:
+    size, expected = delivery.facts.size, delivery.pick.file.size
+    if size == expected == delivery.transferred:
+        return None
+    return SIZE_MISMATCH, f"{size} bytes, but {expected} were advertised and {delivery.transferred} announced"
+
+
+def _decoding(delivery: Delivery) -> tuple[str, str] | None:
+    facts = delivery.facts
+    if facts.duration and facts.declared_duration and facts.duration < facts.declared_duration - _SHORTFALL:
+        return TRUNCATED, f"ends after {facts.duration} of {facts.declared_duration}"
+    if not facts.decoded or not facts.duration:
+        return NOT_DECODABLE, f"cannot be decoded to its end ({facts.error or 'no audio'})"
+    return None
+
+
+def _container(delivery: Delivery) -> tuple[str, str] | None:
+    form = listings.extension(delivery.pick.file.path)
+    if _CONTAINERS.get(form) == delivery.facts.container:
+        return None
+    return WRONG_CONTAINER, f"its content is {delivery.facts.container or 'unknown'}, its name says {form or 'nothing'}"
+
+
+def _duration(delivery: Delivery) -> tuple[str, str] | None:
+    expected = delivery.pick.track.duration or delivery.pick.file.duration
+    actual = delivery.facts.duration
+    if not expected or not actual or abs(actual - expected) <= duration_tolerance(expected):
+        return None
+    return WRONG_DURATION, f"lasts {actual}, expected {expected}"
+
+
+def _tags(album: Album, delivery: Delivery) -> tuple[str, str] | None:
+    tags, track = delivery.facts.tags, delivery.pick.track
+    if not album.tracks and (lacking := _lacking(tags)):
+        return WRONG_TAGS, f"has no {lacking} tag, and without a track list only tags can tell what it is"
+    checks = (
+        ("artist", album.artist, tags.artist or tags.album_artist, _artist_agrees(album, tags)),
+        ("album", album.title, tags.album, tags.album is None or same_name(album.title, tags.album)),
+        ("title", track.title or _name(delivery), tags.title, _title_agrees(album, delivery)),
+        ("track", track.number, tags.track, _number_agrees(album, track, tags)),
+    )
+    for tag, expected, actual, agrees in checks:
+        if not agrees:
+            return WRONG_TAGS, f'its {tag} tag is "{actual}", expected "{expected}"'
+    return None
+
+
+def _lacking(tags: Tags) -> str:
+    present = {
+        "artist": tags.artist or tags.album_artist,
+        "album": tags.album,
+        "title": tags.title,
+        "track number": tags.track,
+    }
+    return next((name for name, value in present.items() if not value), "")
+
+
+def _artist_agrees(album: Album, tags: Tags) -> bool:
+    """Either artist tag names the artist, whoever else it names; on a compilation anybody may play."""
+    named = [name for name in (tags.album_artist, tags.artist) if name]
+    if not named or album.artist.casefold() in _VARIOUS:
+        return True
+    wanted = essential(words(album.artist))
+    return any(share_found(wanted, words(name)) >= ENOUGH for name in named)
+
+
+def _title_agrees(album: Album, delivery: Delivery) -> bool:
+    """The title tag names the expected track, or what the file name says where nothing is expected."""
+    tagged, expected = delivery.facts.tags.title, delivery.pick.track.title
+    if tagged is None:
+        return True
+    if expected:
+        return same_name(expected, tagged)
+    named = listings.title_words(delivery.pick.file, words(f"{album.artist} {album.title}"))
+    tag_words = essential(words(bare(tagged)))
+    says_nothing = all(word.isdigit() or word == "track" for word in named)
+    return says_nothing or share_found(tag_words, words(listings.stem(delivery.pick.file.path))) >= ENOUGH
+
+
+def _number_agrees(album: Album, track: Track, tags: Tags) -> bool:
+    """The number on its disc, or the place in the album for those who count on through later discs."""
+    if tags.disc is not None and tags.disc != track.disc:
+        return False
+    place = next((at for at, one in enumerate(album.tracks, start=1) if one == track), None)
+    return tags.track in (None, track.number) or (track.disc > 1 and tags.track == place)
+
+
+def _missing(album: Album, deliveries: Sequence[Delivery]) -> Iterator[Finding]:
+    delivered = [(delivery.pick.track.disc, delivery.pick.track.number) for delivery in deliveries]
+    for track in album.tracks:
+        if (track.disc, track.number) not in delivered:
+            name = f"{track.disc}-{track.number:02} {track.title}"
+            yield Finding(reason=MISSING_TRACK, file=name, message=f"{name}: did not arrive. {_ADVICE}")
+    if not deliveries and not album.tracks:
+        yield Finding(reason=MISSING_TRACK, file=album.title, message=f"{album.title}: no file arrived. {_ADVICE}")
+
+
+def _doubles(deliveries: Sequence[Delivery]) -> Iterator[Finding]:
+    first: dict[str, str] = {}
+    for delivery in deliveries:
+        name = _name(delivery)
+        if (other := first.setdefault(delivery.facts.sha256, name)) != name:
+            message = f"{name}: the same content as {other}. {_ADVICE}"
+            yield Finding(reason=DUPLICATE_CONTENT, file=name, message=message)
+
+
+def _named(delivery: Delivery) -> Track:
+    """The track with a title that we may print: the expected one, else the tag's."""
+    track = delivery.pick.track
+    title = track.title or delivery.facts.tags.title or ""
+    return Track(disc=track.disc, number=track.number, title=title, duration=delivery.facts.duration)
+
+
+def _tagged_year(deliveries: Sequence[Delivery]) -> int | None:
+    """The year that all tagged files agree on."""
+    years = {delivery.facts.tags.year for delivery in deliveries} - {None}
+    return years.pop() if len(years) == 1 else None
+
+
+def _name(delivery: Delivery) -> str:
+    return listings.file_name(delivery.pick.file.path)

@@ -1,0 +1,136 @@
+"""How names are compared: by their words, without accents, case, punctuation and the words of editions."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+ENOUGH = 0.8
+"""The share of a wanted name's words that must be found for two names to be the same."""
+
+_LETTERS = str.maketrans(
+    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i", "&": " and "}
+)
+_APOSTROPHES = re.compile("['’`´]")
+_WORD = re.compile(r"[^\W_]+")
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}")
+_FEATURED = re.compile(r"\s(?:feat|featuring|ft)\b.*", re.IGNORECASE)
+
+_ARTICLES = frozenset({"the", "a", "an", "and"})
+_EDITION = frozenset(
+    {
+        "remaster",
+        "remastered",
+        "deluxe",
+        "edition",
+        "expanded",
+        "anniversary",
+        "bonus",
+        "version",
+        "reissue",
+        "explicit",
+        "special",
+        "limited",
+    }
+)
+_FORMAT = frozenset(
+    {
+        "flac",
+        "mp3",
+        "m4a",
+        "ogg",
+        "opus",
+        "wav",
+        "alac",
+        "lossless",
+        "hires",
+        "web",
+        "cd",
+        "vinyl",
+        "lp",
+        "ep",
+        "320",
+        "320kbps",
+        "kbps",
+        "v0",
+        "v2",
+        "16bit",
+        "24bit",
+        "bit",
+        "khz",
+    }
+)
+_NEGATIVE = frozenset(
+    {
+        "live",
+        "remix",
+        "karaoke",
+        "instrumental",
+        "cover",
+        "demo",
+        "edit",
+        "tribute",
+        "acoustic",
+        "bootleg",
+        "commentary",
+    }
+)
+
+
+def words(text: str) -> list[str]:
+    """The words of a name in order; a name of nothing but punctuation is one word."""
+    plain = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", text).casefold()).translate(_LETTERS)
+    bare = "".join(char for char in plain if not unicodedata.combining(char))
+    return _WORD.findall(bare) or ([stripped] if (stripped := text.strip()) else [])
+
+
+def bare(text: str) -> str:
+    """A name without its brackets and featured artists; the name itself where nothing else would be left."""
+    shorter = _FEATURED.sub("", _BRACKETS.sub(" ", text)).strip()
+    return shorter if _WORD.search(shorter) else text
+
+
+def essential(names: Iterable[str]) -> list[str]:
+    """The words that identify: without articles, editions and formats, unless that leaves none."""
+    listed = list(names)
+    return [word for word in listed if word not in _ARTICLES | _EDITION | _FORMAT] or listed
+
+
+def share_found(wanted: Sequence[str], offered: Sequence[str]) -> float:
+    """The share of the wanted words that are among the offered ones, each used once: 0 to 1."""
+    if not wanted:
+        return 1.0
+    if _is_run_of("".join(wanted), offered):
+        return 1.0
+    return (Counter(wanted) & Counter(offered)).total() / len(wanted)
+
+
+def similarity(wanted: str, offered: str) -> float:
+    """How alike two names are, missing and surplus words counted the same: 0 to 1."""
+    ours, theirs = essential(words(bare(wanted))), essential(words(bare(offered)))
+    found, used = share_found(ours, theirs), share_found(theirs, ours)
+    return 0.0 if not found or not used else 2 * found * used / (found + used)
+
+
+def same_name(wanted: str, offered: str) -> bool:
+    """Whether an offered name may stand for the wanted one: enough of its words, not mostly others, no other kind."""
+    ours, theirs = essential(words(bare(wanted))), essential(words(bare(offered)))
+    return (
+        share_found(ours, theirs) >= ENOUGH
+        and share_found(theirs, ours) >= 0.5
+        and other_kind(wanted, offered) == frozenset()
+    )
+
+
+def other_kind(wanted: str, offered: str, *, context: str = "") -> frozenset[str]:
+    """Words such as "live" or "karaoke" that one name has and the other lacks, those of `context` left aside."""
+    return _NEGATIVE & (frozenset(words(wanted)) ^ frozenset(words(offered))) - frozenset(words(context))
+
+
+def _is_run_of(joined: str, offered: Sequence[str]) -> bool:
+    """Whether neighbouring words make the wanted one: "ac dc" and "acdc"."""
+    return any(
+        "".join(offered[start:end]) == joined
+        for start in range(len(offered))
+        for end in range(start + 1, min(len(offered), start + len(joined)) + 1)
+    )

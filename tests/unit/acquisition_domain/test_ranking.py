@@ -1,0 +1,227 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.acquisition.domain.album import Album, Track
+from services.acquisition.domain.candidates import Candidate, RemoteFile
+from services.acquisition.domain.ranking import RankedCandidate, rank
+
+TITLES = ("Gilded Lanterns", "Crooked Rivers", "Hollow Pendulums")
+LISTED = Album(
+    artist="The Amber Harbours",
+    title="Counting Lanterns",
+    year=1980,
+    tracks=tuple(
+        Track(disc=1, number=number, title=title, duration=timedelta(seconds=200 + number))
+        for number, title in enumerate(TITLES, start=1)
+    ),
+)
+UNLISTED = replace(LISTED, tracks=())
+FOLDER = r"@@abc\Music\The Amber Harbours\Counting Lanterns (1980)"
+
+
+def file(path: str, *, size: int = 20_000_000, seconds: float | None = None, bitrate: int | None = None) -> RemoteFile:
+    return RemoteFile(
+        path=path, size=size, duration=None if seconds is None else timedelta(seconds=seconds), bitrate=bitrate
+    )
+
+
+def offer(
+    *names: str, peer: str = "peer", folder: str = FOLDER, slot: bool = True, queue: int = 0, speed: int = 500_000
+) -> Candidate:
+    files = tuple(file(f"{folder}\\{name}") for name in names)
+    return Candidate(peer=peer, folder=folder, files=files, free_slot=slot, queue_length=queue, speed=speed)
+
+
+def whole(
+    peer: str = "peer", *, folder: str = FOLDER, form: str = "flac", titles: tuple[str, ...] = TITLES
+) -> Candidate:
+    names = [f"{number:02} - {title}.{form}" for number, title in enumerate(titles, start=1)]
+    return offer(*names, peer=peer, folder=folder)
+
+
+def peers(ranked: list[RankedCandidate]) -> list[str]:
+    return [one.candidate.peer for one in ranked]
+
+
+@pytest.mark.parametrize("album", [LISTED, UNLISTED])
+def test_a_whole_folder_of_the_album_is_taken(album: Album) -> None:
+    (found,) = rank(album, [whole()])
+
+    assert [pick.track.number for pick in found.selection] == [1, 2, 3]
+    assert [pick.file.path for pick in found.selection] == [file.path for file in whole().files]
+
+
+def test_the_parts_explain_the_score() -> None:
+    (found,) = rank(LISTED, [whole()])
+
+    assert found.score == pytest.approx(sum(found.parts.values()))
+    assert 60 < found.score <= 100
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        r"@@abc\Music\The Amber Harbours\Crossing Rivers (1981)",
+        r"@@abc\Music\The Idle Signals\Counting Lanterns (1980)",
+        r"@@abc\Music\The Amber Harbours\Counting Lanterns Live",
+        r"@@abc\Music\The Amber Harbours\Counting Lanterns (Karaoke)",
+    ],
+)
+@pytest.mark.parametrize("album", [LISTED, UNLISTED])
+def test_a_folder_of_another_album_is_refused(album: Album, folder: str) -> None:
+    assert rank(album, [whole(folder=folder)]) == []
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        r"@@abc\Music\Amber Harbours, The\1980 - Counting Lanterns [FLAC]",
+        r"@@abc\THE AMBER HARBOURS - COUNTING LANTERNS (REMASTERED)",
+        "music/the amber harbours/counting lanterns/FLAC",
+    ],
+)
+def test_spellings_of_the_album_are_taken(folder: str) -> None:
+    assert len(rank(LISTED, [whole(folder=folder)])) == 1
+
+
+def test_a_folder_named_by_the_artist_alone_is_not_the_album_of_that_name() -> None:
+    album = Album(artist="Lantern", title="Lantern")
+
+    assert rank(album, [whole(folder=r"@@abc\Lantern\Crossing Rivers")]) == []
+
+
+def test_a_listed_track_that_is_missing_refuses_the_folder() -> None:
+    assert rank(LISTED, [whole(titles=TITLES[:2])]) == []
+
+
+def test_without_a_list_a_hole_in_the_numbers_refuses_the_folder() -> None:
+    assert rank(UNLISTED, [offer("01 A.flac", "03 C.flac")]) == []
+
+
+def test_without_a_list_a_number_that_comes_twice_refuses_the_folder() -> None:
+    assert rank(UNLISTED, [offer("01 A.flac", "01 B.flac", "02 C.flac")]) == []
+
+
+def test_without_a_list_the_count_that_most_peers_have_is_preferred() -> None:
+    short, one, two = whole("short", titles=TITLES[:2]), whole("one"), whole("two")
+
+    assert peers(rank(UNLISTED, [short, one, two])) == ["one", "two", "short"]
+
+
+def test_a_wrong_duration_refuses_the_file() -> None:
+    late = replace(whole(), files=tuple(replace(one, duration=timedelta(seconds=400)) for one in whole().files))
+
+    assert rank(LISTED, [late]) == []
+
+
+def test_a_live_recording_is_not_the_studio_track() -> None:
+    assert rank(LISTED, [whole(titles=("Gilded Lanterns (Live)", *TITLES[1:]))]) == []
+
+
+def test_a_title_inside_a_longer_one_does_not_take_its_file() -> None:
+    album = replace(LISTED, tracks=(Track(disc=1, number=1, title="Lanterns"), Track(disc=1, number=2, title="Rivers")))
+    folder = offer("05 Little Thing Called Rivers.flac", "01 Lanterns.flac", "02 Rivers.flac")
+
+    (found,) = rank(album, [folder])
+
+    assert [pick.file.path.rpartition("\\")[2] for pick in found.selection] == ["01 Lanterns.flac", "02 Rivers.flac"]
+
+
+def test_one_file_is_never_two_tracks() -> None:
+    album = replace(LISTED, tracks=(Track(disc=1, number=1, title="Intro"), Track(disc=1, number=2, title="Intro")))
+
+    assert rank(album, [offer("01 Intro.flac")]) == []
+
+
+def test_discs_are_joined_to_one_album() -> None:
+    one = offer("01 A.flac", "02 B.flac", folder=FOLDER + r"\CD1")
+    two = offer("01 C.flac", folder=FOLDER + r"\CD2")
+
+    (found,) = rank(UNLISTED, [two, one])
+
+    assert [(pick.track.disc, pick.track.number) for pick in found.selection] == [(1, 1), (1, 2), (2, 1)]
+    assert found.candidate.folder == FOLDER
+
+
+def test_discs_of_two_peers_are_not_joined() -> None:
+    one = offer("01 A.flac", peer="one", folder=FOLDER + r"\CD1")
+    two = offer("01 C.flac", peer="two", folder=FOLDER + r"\CD2")
+
+    assert peers(rank(UNLISTED, [two, one])) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("1-01 A.flac", "1-02 B.flac", "2-01 C.flac"),
+        ("101 A.flac", "102 B.flac", "201 C.flac"),
+        ("01. A.flac", "02. 99 Balloons.flac", "03. C.flac"),
+        ("Amber - 01 - A.flac", "Amber - 02 - B.flac", "Amber - 03 - C.flac"),
+    ],
+)
+def test_every_usual_way_of_numbering_is_read(names: tuple[str, ...]) -> None:
+    assert len(rank(UNLISTED, [offer(*names)])[0].selection) == 3
+
+
+def test_of_two_formats_in_one_folder_the_preferred_one_is_taken_whole() -> None:
+    both = replace(whole(), files=whole(form="mp3").files + whole().files)
+
+    (found,) = rank(LISTED, [both])
+
+    assert {pick.file.path[-4:] for pick in found.selection} == {"flac"}
+
+
+def test_formats_are_not_mixed_to_make_an_album_whole() -> None:
+    mixed = replace(whole(), files=whole(form="mp3").files[:1] + whole().files[1:])
+
+    assert rank(LISTED, [mixed]) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["01 - Gilded Lanterns.exe", "01 - Gilded Lanterns.flac.lnk", "._01 - Gilded Lanterns.flac"]
+)
+def test_what_is_not_audio_is_never_fetched(name: str) -> None:
+    assert rank(LISTED, [offer(name, "02 - Crooked Rivers.flac", "03 - Hollow Pendulums.flac")]) == []
+
+
+@pytest.mark.parametrize("size", [0, -1, 3 << 30])
+def test_impossible_sizes_are_refused(size: int) -> None:
+    sized = replace(whole(), files=tuple(replace(one, size=size) for one in whole().files))
+
+    assert rank(LISTED, [sized]) == []
+
+
+def test_surplus_files_count_against_a_folder() -> None:
+    more = replace(whole("more"), files=(*whole("more").files, file(FOLDER + r"\04 - Bonus.flac")))
+
+    assert peers(rank(LISTED, [more, whole("exact")])) == ["exact", "more"]
+
+
+def test_a_free_slot_and_a_short_queue_order_equal_folders() -> None:
+    busy = replace(whole("busy"), free_slot=False, queue_length=40, speed=1000)
+
+    assert peers(rank(LISTED, [busy, whole("free")])) == ["free", "busy"]
+
+
+@given(slot=st.booleans(), queue=st.integers(-(2**31), 2**32), speed=st.integers(-(2**31), 2**32))
+def test_no_health_lifts_an_unsuitable_folder(slot: bool, queue: int, speed: int) -> None:
+    wrong = offer("01 Other.flac", folder=r"@@abc\Somebody\Else", slot=slot, queue=queue, speed=speed)
+
+    assert rank(LISTED, [wrong]) == rank(UNLISTED, [wrong]) == []
+
+
+@given(paths=st.lists(st.text(max_size=80), max_size=8), folder=st.text(max_size=80))
+def test_no_text_of_a_peer_breaks_the_ranking(paths: list[str], folder: str) -> None:
+    hostile = Candidate(peer="peer", folder=folder, files=tuple(file(f"{folder}\\{path}.flac") for path in paths))
+
+    assert rank(LISTED, [hostile, whole("good")])[0].candidate.peer == "good"
+
+
+def test_a_ranked_offer_survives_json() -> None:
+    (found,) = rank(LISTED, [whole()])
+
+    assert RankedCandidate.from_json(found.to_json()) == found
