@@ -1,0 +1,173 @@
+"""Between the messages of the API and the words of the domain."""
+
+import unicodedata
+from datetime import datetime, timedelta
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from lockgroove.acquisition.v1 import acquisition_pb2 as pb
+
+from libs.errors import InvalidArgument
+from services.acquisition.domain.acquisition import Acquisition
+from services.acquisition.domain.acquisitions import Query
+from services.acquisition.domain.album import Album, Track
+from services.acquisition.domain.attempt import Attempt, Failure, Progress, Source
+from services.acquisition.domain.fact import FactKind, LidarrFact
+from services.acquisition.domain.files import LibraryFile
+from services.acquisition.domain.wish import Wish
+
+_MILLISECOND = timedelta(milliseconds=1)
+_SOURCES = {pb.SOULSEEK: Source.SOULSEEK, pb.LIDARR: Source.LIDARR}
+
+
+def id_from_name(name: str) -> str:
+    """The id in `acquisitions/{acquisition}`."""
+    return name.removeprefix("acquisitions/")
+
+
+def wish_from_pb(request: pb.CreateAcquisitionRequest) -> Wish:
+    """What the caller asks for. Raises InvalidArgument, naming the field."""
+    wanted = request.acquisition
+    if wanted.source == pb.SLSKD:
+        raise InvalidArgument.field(
+            "acquisition.source", "SLSKD is not supported yet: use SOULSEEK or LIDARR", reason="SOURCE_NOT_SUPPORTED"
+        )
+    return Wish(
+        album=_album_from_pb(wanted.album),
+        source=_SOURCES.get(wanted.source),
+        request_id=request.request_id.lower() or None,
+    )
+
+
+def query_from_pb(request: pb.ListAcquisitionsRequest) -> Query:
+    """Which acquisitions to list."""
+    return Query(
+        filter=request.filter,
+        order_by=request.order_by,
+        page_size=request.page_size,
+        page_token=request.page_token,
+    )
+
+
+def fact_from_pb(request: pb.ReportLidarrFactRequest) -> LidarrFact:
+    """What Lidarr did."""
+    return LidarrFact(
+        event_id=request.event_id,
+        kind=FactKind(pb.ReportLidarrFactRequest.Kind.Name(request.kind)),
+        album_ids=tuple(request.lidarr_album_ids),
+        release_group_mbids=tuple(mbid.lower() for mbid in request.release_group_mbids),
+        download_id=request.download_id,
+        download_client=request.download_client,
+    )
+
+
+def acquisition_to_pb(acquisition: Acquisition) -> pb.Acquisition:
+    """The acquisition as the API shows it."""
+    attempt = acquisition.attempt
+    return pb.Acquisition(
+        name=acquisition.name,
+        album=_album_to_pb(acquisition.album),
+        source=pb.Source.Value(acquisition.source),
+        state=pb.Acquisition.State.Value(acquisition.state),
+        failure=_failure_to_pb(acquisition.failure),
+        attempts=[_attempt_to_pb(attempt) for attempt in acquisition.attempts],
+        progress=None if attempt is None else _progress_to_pb(attempt.progress),
+        files=[_file_to_pb(file) for file in acquisition.files],
+        next_step_time=_time_to_pb(acquisition.due),
+        create_time=_time_to_pb(acquisition.created),
+        update_time=_time_to_pb(acquisition.updated),
+        end_time=_time_to_pb(acquisition.ended),
+        etag=acquisition.etag,
+    )
+
+
+def _album_from_pb(album: pb.Album) -> Album:
+    field = "acquisition.album"
+    return Album(
+        artist=_name(album.artist, f"{field}.artist"),
+        title=_name(album.title, f"{field}.title"),
+        release_group_mbid=album.release_group_mbid.lower() or None,
+        year=album.year or None,
+        tracks=_tracks_from_pb(album, f"{field}.tracks"),
+    )
+
+
+def _tracks_from_pb(album: pb.Album, field: str) -> tuple[Track, ...]:
+    tracks: dict[tuple[int, int], Track] = {}
+    for index, track in enumerate(album.tracks):
+        place = (track.disc or 1, track.number)
+        if place in tracks:
+            raise InvalidArgument.field(f"{field}[{index}].number", f"disc {place[0]} has two tracks {place[1]}")
+        tracks[place] = Track(
+            disc=place[0],
+            number=place[1],
+            title=_name(track.title, f"{field}[{index}].title"),
+            duration=track.duration_ms * _MILLISECOND or None,
+        )
+    return tuple(tracks[place] for place in sorted(tracks))
+
+
+def _name(text: str, field: str) -> str:
+    """A name as people write it: without spaces around it, not empty, without control characters."""
+    name = text.strip()
+    if not name:
+        raise InvalidArgument.field(field, "must not be empty", reason="REQUIRED")
+    if any(unicodedata.category(char) == "Cc" for char in name):
+        raise InvalidArgument.field(field, "must not contain control characters")
+    return name
+
+
+def _album_to_pb(album: Album) -> pb.Album:
+    return pb.Album(
+        artist=album.artist,
+        title=album.title,
+        release_group_mbid=album.release_group_mbid or "",
+        year=album.year or 0,
+        tracks=[
+            pb.Track(
+                disc=track.disc,
+                number=track.number,
+                title=track.title,
+                duration_ms=(track.duration or timedelta()) // _MILLISECOND,
+            )
+            for track in album.tracks
+        ],
+    )
+
+
+def _attempt_to_pb(attempt: Attempt) -> pb.Attempt:
+    return pb.Attempt(
+        number=attempt.number,
+        source=pb.Source.Value(attempt.source),
+        peer=attempt.peer,
+        state=pb.Attempt.State.Value(attempt.state),
+        bytes=attempt.progress.received_bytes,
+        error="" if attempt.failure is None else attempt.failure.message,
+        reason="" if attempt.failure is None else attempt.failure.reason,
+        start_time=_time_to_pb(attempt.started),
+        end_time=_time_to_pb(attempt.ended),
+    )
+
+
+def _progress_to_pb(progress: Progress) -> pb.Progress:
+    return pb.Progress(
+        received_bytes=progress.received_bytes,
+        total_bytes=progress.total_bytes,
+        finished_count=progress.finished_count,
+        total_count=progress.total_count,
+    )
+
+
+def _file_to_pb(file: LibraryFile) -> pb.LibraryFile:
+    return pb.LibraryFile(path=file.path, size_bytes=file.size, sha256=file.sha256)
+
+
+def _failure_to_pb(failure: Failure | None) -> pb.Failure | None:
+    return None if failure is None else pb.Failure(reason=failure.reason, message=failure.message)
+
+
+def _time_to_pb(time: datetime | None) -> Timestamp | None:
+    if time is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(time)
+    return stamp

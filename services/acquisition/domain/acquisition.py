@@ -1,0 +1,161 @@
+"""An acquisition: the wish for one album, and all that came of it.
+
+QUEUED ──► SEARCHING ──► DOWNLOADING ──► VERIFYING ──► IMPORTING ──► COMPLETED
+               │           ▲    ▲ │          │             │
+               │           │    └─┴──────────┴─────────────┘   the next candidate
+               └───────────┼────────► COMPLETED                it was there already
+                           │
+QUEUED ──► WAITING
+SEARCHING, DOWNLOADING, VERIFYING, IMPORTING ◄──► WAITING ──► COMPLETED   for Lidarr, an outage, the next try
+every state but COMPLETED ──► FAILED | CANCELLED ── retry ──► QUEUED
+
+COMPLETED is final. `TRANSITIONS` is the same picture for programs; whoever leaves it gets `WrongState`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from libs.errors import FailedPrecondition
+from services.acquisition.domain.album import Album
+from services.acquisition.domain.attempt import Attempt, Failure, Progress, Source
+from services.acquisition.domain.files import LibraryFile
+
+
+class State(StrEnum):
+    """Where an acquisition stands."""
+
+    QUEUED = "QUEUED"
+    SEARCHING = "SEARCHING"
+    DOWNLOADING = "DOWNLOADING"
+    VERIFYING = "VERIFYING"
+    IMPORTING = "IMPORTING"
+    WAITING = "WAITING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+ENDED = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+RETRYABLE = frozenset({State.FAILED, State.CANCELLED})
+
+_GIVE_UP = frozenset({State.FAILED, State.CANCELLED})
+_PAUSE = frozenset({State.WAITING}) | _GIVE_UP
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.SEARCHING}) | _PAUSE,
+    State.SEARCHING: frozenset({State.DOWNLOADING, State.COMPLETED}) | _PAUSE,
+    State.DOWNLOADING: frozenset({State.DOWNLOADING, State.VERIFYING}) | _PAUSE,
+    State.VERIFYING: frozenset({State.DOWNLOADING, State.IMPORTING}) | _PAUSE,
+    State.IMPORTING: frozenset({State.DOWNLOADING, State.COMPLETED}) | _PAUSE,
+    State.WAITING: frozenset({State.SEARCHING, State.DOWNLOADING, State.VERIFYING, State.IMPORTING, State.COMPLETED})
+    | _PAUSE,
+    State.COMPLETED: frozenset(),
+    State.FAILED: frozenset({State.QUEUED}),
+    State.CANCELLED: frozenset({State.QUEUED}),
+}
+
+
+class WrongState(FailedPrecondition):
+    """The acquisition is not where this could be done."""
+
+    reason = "WRONG_STATE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acquisition:
+    """The wish for one album. `version` counts the commits that changed it; `due` is when a WAITING one goes on."""
+
+    id: str
+    album: Album
+    source: Source
+    created: datetime
+    updated: datetime
+    state: State = State.QUEUED
+    version: int = 1
+    due: datetime | None = None
+    ended: datetime | None = None
+    failure: Failure | None = None
+    attempts: tuple[Attempt, ...] = ()
+    files: tuple[LibraryFile, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its resource name."""
+        return f"acquisitions/{self.id}"
+
+    @property
+    def etag(self) -> str:
+        """Changes with every commit; the quotes belong to it (AIP-154)."""
+        return f'"{self.version}"'
+
+    @property
+    def active(self) -> bool:
+        """Whether there is still something to do."""
+        return self.state not in ENDED
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The running attempt."""
+        last = self.attempts[-1] if self.attempts else None
+        return last if last is not None and last.running else None
+
+    def moved(self, state: State, at: datetime) -> "Acquisition":
+        """In another active state. Raises WrongState where the picture has no arrow."""
+        if state not in TRANSITIONS[self.state]:
+            raise WrongState(
+                f"{self.name} is {self.state} and cannot become {state}.",
+                metadata={"name": self.name, "state": self.state, "wanted": state},
+            )
+        return replace(self, state=state, updated=at)
+
+    def tried(self, source: Source, peer: str, at: datetime, progress: Progress | None = None) -> "Acquisition":
+        """With a new attempt. Raises WrongState while another one runs."""
+        if self.attempt is not None or not self.active:
+            raise WrongState(f"{self.name} cannot begin an attempt now.", metadata={"name": self.name})
+        attempt = Attempt(
+            number=len(self.attempts) + 1, source=source, peer=peer, progress=progress or Progress(), started=at
+        )
+        return replace(self, attempts=(*self.attempts, attempt), updated=at)
+
+    def with_attempt(self, attempt: Attempt, at: datetime) -> "Acquisition":
+        """With its running attempt changed. Raises WrongState when that is not the one that runs."""
+        if self.attempt is None or self.attempt.number != attempt.number:
+            raise WrongState(f"{self.name} has no running attempt {attempt.number}.", metadata={"name": self.name})
+        return replace(self, attempts=(*self.attempts[:-1], attempt), updated=at)
+
+    def attempt_failed(self, failure: Failure, at: datetime) -> "Acquisition":
+        """With the running attempt failed; the acquisition itself goes on."""
+        if self.attempt is None:
+            raise WrongState(f"{self.name} has no running attempt.", metadata={"name": self.name})
+        return self.with_attempt(self.attempt.failed(failure, at), at)
+
+    def completed(self, files: tuple[LibraryFile, ...], at: datetime) -> "Acquisition":
+        """The verified album is in the library: these files."""
+        done = self.moved(State.COMPLETED, at)
+        if self.attempt is not None:
+            done = done._closed(self.attempt.succeeded(at))
+        return replace(done, files=files, ended=at, due=None)
+
+    def failed(self, failure: Failure, at: datetime) -> "Acquisition":
+        """Given up; a running attempt fails with it."""
+        done = self.moved(State.FAILED, at)
+        if self.attempt is not None:
+            done = done._closed(self.attempt.failed(failure, at))
+        return replace(done, failure=failure, ended=at, due=None)
+
+    def cancelled(self, at: datetime) -> "Acquisition":
+        """Stopped by a person; a running attempt stops with it."""
+        done = self.moved(State.CANCELLED, at)
+        if self.attempt is not None:
+            done = done._closed(self.attempt.stopped(at))
+        return replace(done, ended=at, due=None)
+
+    def retried(self, at: datetime) -> "Acquisition":
+        """Started again: the same resource, its attempts kept. Raises WrongState unless it is FAILED or CANCELLED."""
+        again = self.moved(State.QUEUED, at)
+        return replace(again, failure=None, ended=None, due=None, files=())
+
+    def _closed(self, attempt: Attempt) -> "Acquisition":
+        return replace(self, attempts=(*self.attempts[:-1], attempt))

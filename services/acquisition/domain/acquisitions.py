@@ -1,0 +1,170 @@
+"""The use cases: ask for an album, read, stop, start again, and tell what Lidarr did."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from libs.clock import Clock
+from libs.errors import InvalidArgument, NotFound
+from services.acquisition.domain.acquisition import Acquisition
+from services.acquisition.domain.attempt import Source
+from services.acquisition.domain.bell import Bell
+from services.acquisition.domain.fact import LidarrFact
+from services.acquisition.domain.wish import MusicPathNotSet, Wish
+
+CANCEL_WAIT = 5.0  # seconds until a cancel is answered with what is there by then
+
+
+class AcquisitionNotFound(NotFound):
+    """There is no such acquisition."""
+
+    reason = "ACQUISITION_NOT_FOUND"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the settings say about new acquisitions."""
+
+    source: Source
+    music_path: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Which acquisitions to list, in the spelling of AIP-132 and AIP-160."""
+
+    filter: str = ""
+    order_by: str = ""
+    page_size: int = 0
+    page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A page of acquisitions; `next_token` is empty on the last."""
+
+    acquisitions: Sequence[Acquisition]
+    next_token: str
+
+
+class AcquisitionStore(Protocol):
+    """Where acquisitions are kept; each method is one transaction."""
+
+    async def find_request(self, request_id: str, fingerprint: str) -> Acquisition | None:
+        """What the request made; raises RequestIdReused when it asked for something else."""
+        ...
+
+    async def create(self, wanted: Acquisition, wish: Wish) -> Acquisition:
+        """`wanted`, or the active acquisition of the same album, or what the request made before."""
+        ...
+
+    async def find(self, acquisition_id: str) -> Acquisition | None:
+        """The acquisition, or None."""
+        ...
+
+    async def page(self, query: Query) -> Page:
+        """A page of acquisitions; raises InvalidArgument for a bad filter, order or token."""
+        ...
+
+    async def cancel(self, acquisition_id: str, *, etag: str, actor: str) -> Acquisition:
+        """Ask for the end of an active one; at once where nobody works on it."""
+        ...
+
+    async def retry(self, acquisition_id: str, *, etag: str, actor: str) -> Acquisition:
+        """Queue an ended one again."""
+        ...
+
+    async def report(self, fact: LidarrFact) -> Sequence[str]:
+        """Signal whoever waits for the fact; returns the ids of all to whom it belongs."""
+        ...
+
+
+class Acquisitions:
+    """What callers may do with acquisitions."""
+
+    def __init__(
+        self,
+        store: AcquisitionStore,
+        *,
+        rules: Callable[[], Rules],
+        bell: Bell,
+        clock: Clock,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._bell = bell
+        self._clock = clock
+        self._new_id = new_id
+
+    async def create(self, wish: Wish) -> Acquisition:
+        """The acquisition of the album: the active one, else a new one. An ended one is not brought back.
+
+        Raises RequestIdReused, and MusicPathNotSet where Soulseek would have no library to import into.
+        """
+        if wish.request_id:
+            made = await self._store.find_request(wish.request_id, wish.fingerprint())
+            if made is not None:
+                return made
+        acquisition = await self._store.create(self._wanted(wish), wish)
+        self._bell.ring()
+        return acquisition
+
+    async def get(self, acquisition_id: str) -> Acquisition:
+        """The acquisition; raises AcquisitionNotFound."""
+        found = await self._store.find(acquisition_id)
+        if found is None:
+            raise not_found(acquisition_id)
+        return found
+
+    async def list(self, query: Query) -> Page:
+        """A page of acquisitions; raises InvalidArgument."""
+        if query.page_size < 0:
+            raise InvalidArgument.field("page_size", "must not be negative")
+        return await self._store.page(query)
+
+    async def cancel(self, acquisition_id: str, *, etag: str, actor: str) -> Acquisition:
+        """The acquisition, stopped; one whose running step cleans up for long may still be on its way there.
+
+        Raises AcquisitionNotFound, Conflict for another etag, and WrongState for one that completed or failed.
+        """
+        acquisition = await self._store.cancel(acquisition_id, etag=etag, actor=actor)
+        self._bell.ring()
+        deadline = self._clock.monotonic() + CANCEL_WAIT
+        while acquisition.active and (left := deadline - self._clock.monotonic()) > 0:
+            await self._bell.heard(min(left, 0.25))
+            acquisition = await self.get(acquisition_id)
+        return acquisition
+
+    async def retry(self, acquisition_id: str, *, etag: str, actor: str) -> Acquisition:
+        """The acquisition, queued again.
+
+        Raises AcquisitionNotFound, Conflict for another etag, WrongState for one that is active or completed, and
+        AlbumActive while another acquisition of the same album is active.
+        """
+        acquisition = await self._store.retry(acquisition_id, etag=etag, actor=actor)
+        self._bell.ring()
+        return acquisition
+
+    async def report(self, fact: LidarrFact) -> Sequence[str]:
+        """The names of the acquisitions that the fact belongs to."""
+        ids = await self._store.report(fact)
+        self._bell.ring()
+        return [f"acquisitions/{acquisition_id}" for acquisition_id in ids]
+
+    def _wanted(self, wish: Wish) -> Acquisition:
+        rules = self._rules()
+        source = wish.source or rules.source
+        if source is Source.SOULSEEK and not rules.music_path:
+            raise MusicPathNotSet(
+                "The music folder is not set: set storage.musicPath (or MUSIC_PATH), then ask again.",
+                metadata={"setting": "storage.musicPath"},
+            )
+        now = self._clock.now()
+        return Acquisition(id=self._new_id("acq"), album=wish.album, source=source, created=now, updated=now)
+
+
+def not_found(acquisition_id: str) -> AcquisitionNotFound:
+    """The error for an acquisition that is not there."""
+    name = f"acquisitions/{acquisition_id}"
+    return AcquisitionNotFound(f"There is no {name}.", metadata={"name": name})

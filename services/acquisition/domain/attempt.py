@@ -1,0 +1,81 @@
+"""One try to get an album: one source and, where there is one, one peer.
+
+RUNNING ──► SUCCEEDED | FAILED | STOPPED
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+
+class Source(StrEnum):
+    """Where albums come from."""
+
+    SOULSEEK = "SOULSEEK"
+    LIDARR = "LIDARR"
+
+
+class AttemptState(StrEnum):
+    """How a try goes."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    STOPPED = "STOPPED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a try is; a total of 0 is unknown."""
+
+    received_bytes: int = 0
+    total_bytes: int = 0
+    finished_count: int = 0
+    total_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why something failed: one upper-case word for programs, a sentence for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A try, counted from 1 within its acquisition."""
+
+    number: int
+    source: Source
+    peer: str = ""
+    state: AttemptState = AttemptState.RUNNING
+    failure: Failure | None = None
+    progress: Progress = field(default_factory=Progress)
+    started: datetime
+    ended: datetime | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it is under way."""
+        return self.state is AttemptState.RUNNING
+
+    def reached(self, progress: Progress) -> "Attempt":
+        """The same try, this far."""
+        return replace(self, progress=progress)
+
+    def with_peer(self, peer: str) -> "Attempt":
+        """The same try, now that its peer is known."""
+        return replace(self, peer=peer)
+
+    def succeeded(self, at: datetime) -> "Attempt":
+        """It delivered the album."""
+        return replace(self, state=AttemptState.SUCCEEDED, ended=at)
+
+    def failed(self, failure: Failure, at: datetime) -> "Attempt":
+        """It did not deliver, and why."""
+        return replace(self, state=AttemptState.FAILED, failure=failure, ended=at)
+
+    def stopped(self, at: datetime) -> "Attempt":
+        """It was called off."""
+        return replace(self, state=AttemptState.STOPPED, ended=at)

@@ -1,0 +1,179 @@
+"""Lidarr's HTTP interface: paths, status codes and error bodies as they really are (API v1, Lidarr 2.14)."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import httpx
+
+from libs.clock import Clock
+from services.acquisition.domain.lidarr import (
+    LidarrFault,
+    LidarrNotConfigured,
+    LidarrRefused,
+    LidarrRefusedKey,
+    LidarrUnavailable,
+)
+from services.acquisition.lidarr.limits import Breaker, Pace
+from services.acquisition.metrics import AcquisitionMetrics
+
+CONNECT_TIMEOUT = 5.0  # seconds
+READ_TIMEOUT = 10.0
+LOOKUP_TIMEOUT = 60.0  # lookups ask the metadata service behind Lidarr
+READS = 3  # a GET is tried so often; nothing else is repeated blindly
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LidarrAddress:
+    """Where Lidarr is (URL base included), and the key it asks for."""
+
+    url: str
+    api_key: str
+
+
+class LidarrRuleBroken(LidarrRefused):
+    """A 400 with its rules: `codes` are the validators, `fields` the properties that they name."""
+
+    def __init__(self, message: str, *, codes: frozenset[str], fields: frozenset[str]) -> None:
+        super().__init__(message)
+        self.codes = codes
+        self.fields = fields
+
+
+class LidarrGone(LidarrFault):
+    """There is no such thing (404)."""
+
+    reason = "LIDARR_GONE"
+
+
+class LidarrClient:
+    """Speaks HTTP with the Lidarr that `address` names at that moment; one breaker for it, one for its metadata."""
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        address: Callable[[], LidarrAddress | None],
+        clock: Clock,
+        metrics: AcquisitionMetrics,
+    ) -> None:
+        self._http = http
+        self._metrics = metrics
+        self._address = address
+        self._pace = Pace(clock)
+        self._breaker = Breaker("Lidarr", clock)
+        self._metadata_breaker = Breaker("Lidarr's metadata service", clock)
+
+    async def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The JSON at a path below `/api/v1`, asked up to `READS` times."""
+        for attempt in range(1, READS + 1):
+            try:
+                return await self._call("GET", path, params=params)
+            except LidarrUnavailable as error:
+                if attempt == READS or error.retry_after is not None:
+                    raise
+                await asyncio.sleep(random.uniform(0.1, 0.4) * attempt)  # noqa: S311 (jitter, not a secret)
+        raise AssertionError("unreachable")
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What a POST answers. After LidarrUnavailable its outcome is unknown: read back, never repeat blindly."""
+        return await self._call("POST", path, body=body)
+
+    async def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        """What a PUT answers."""
+        return await self._call("PUT", path, body=body)
+
+    async def _call(
+        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Any:
+        address = self._address()
+        if address is None:
+            raise LidarrNotConfigured("Lidarr is not set up: set lidarr.url and lidarr.apiKey.")
+        breaker = self._metadata_breaker if _asks_metadata(method, path) else self._breaker
+        breaker.check()
+        try:
+            async with self._pace.slot():
+                answer = await self._send(address, method, path, params, body)
+            result = _judged(answer)
+        except LidarrUnavailable:
+            breaker.failed()
+            raise
+        except LidarrFault:
+            breaker.succeeded()
+            raise
+        breaker.succeeded()
+        return result
+
+    async def _send(
+        self,
+        address: LidarrAddress,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+    ) -> httpx.Response:
+        read = LOOKUP_TIMEOUT if _asks_metadata(method, path) else READ_TIMEOUT
+        with self._metrics.calling(path) as call:
+            try:
+                answer = await self._http.request(
+                    method,
+                    f"{address.url.rstrip('/')}/api/v1{path}",
+                    params=params,
+                    json=body,
+                    headers={"Accept": "application/json", "X-Api-Key": address.api_key},
+                    timeout=httpx.Timeout(read, connect=CONNECT_TIMEOUT),
+                )
+            except httpx.TimeoutException as error:
+                raise LidarrUnavailable("Lidarr did not answer in time.") from error
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise LidarrUnavailable("Lidarr cannot be reached at lidarr.url.") from error
+            call.status = str(answer.status_code)
+        return answer
+
+
+def _asks_metadata(method: str, path: str) -> bool:
+    return path.endswith("/lookup") or (method == "POST" and path in ("/album", "/artist"))
+
+
+def _judged(answer: httpx.Response) -> Any:
+    status = answer.status_code
+    if status in (401, 403):
+        raise LidarrRefusedKey("Lidarr refuses the API key: copy it again from Settings, General to lidarr.apiKey.")
+    if status == 404:
+        raise LidarrGone("Lidarr has no such thing.")
+    if status in (400, 409):
+        raise _broken_rules(answer)
+    if not answer.is_success:
+        raise LidarrUnavailable(f"Lidarr answered {status}.", retry_after=_retry_after(answer))
+    return _json(answer)
+
+
+def _json(answer: httpx.Response) -> Any:
+    if not answer.content:
+        return {}
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise LidarrUnavailable("What answers at lidarr.url does not speak JSON: is it Lidarr?") from error
+
+
+def _broken_rules(answer: httpx.Response) -> LidarrRuleBroken:
+    try:
+        body: Any = answer.json()
+    except ValueError:
+        body = {}
+    rules = [rule for rule in (body if isinstance(body, list) else [body]) if isinstance(rule, dict)]
+    messages = [str(rule.get("errorMessage") or rule.get("message") or rule.get("title") or "") for rule in rules]
+    return LidarrRuleBroken(
+        "Lidarr refuses: " + ("; ".join(filter(None, messages)) or f"status {answer.status_code}"),
+        codes=frozenset(str(rule.get("errorCode", "")) for rule in rules),
+        fields=frozenset(str(rule.get("propertyName", "")) for rule in rules),
+    )
+
+
+def _retry_after(answer: httpx.Response) -> timedelta | None:
+    seconds = answer.headers.get("Retry-After", "")
+    return timedelta(seconds=min(int(seconds), 3600)) if seconds.isdecimal() else None

@@ -1,0 +1,60 @@
+"""What the acquisition service counts; every label has few values."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from libs.clock import Clock
+from libs.telemetry.metrics import Metrics
+from services.acquisition.domain.acquisition import Acquisition
+
+JOB_SECONDS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0, 86400.0)
+CALL_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
+
+
+@dataclass
+class LidarrCall:
+    """One call: `status` is its HTTP status, or `error` when there was no answer."""
+
+    status: str = "error"
+
+
+class AcquisitionMetrics:
+    """The counters of this service, in its registry."""
+
+    def __init__(self, metrics: Metrics, clock: Clock) -> None:
+        self._clock = clock
+        jobs = ("source", "status")
+        self._jobs = metrics.counter("download_jobs", "Acquisitions that ended.", jobs)
+        self._durations = metrics.histogram(
+            "download_job_duration_seconds", "From request to end.", jobs, buckets=JOB_SECONDS
+        )
+        self._active = metrics.gauge("active_downloads", "Steps of acquisitions that run here now.", ["source"])
+        self._calls = metrics.counter("lidarr_api_calls", "Calls to Lidarr.", ["endpoint", "status"])
+        self._call_durations = metrics.histogram(
+            "lidarr_api_duration_seconds", "How long Lidarr took to answer.", ["endpoint"], buckets=CALL_SECONDS
+        )
+
+    def ended(self, acquisition: Acquisition) -> None:
+        """Count an acquisition that ended."""
+        labels = (acquisition.source.value, acquisition.state.value)
+        self._jobs.labels(*labels).inc()
+        self._durations.labels(*labels).observe((acquisition.updated - acquisition.created).total_seconds())
+
+    @contextmanager
+    def working(self, source: str) -> Iterator[None]:
+        """Count a step while it runs."""
+        with self._active.labels(source).track_inprogress():
+            yield
+
+    @contextmanager
+    def calling(self, path: str) -> Iterator[LidarrCall]:
+        """Count and time a call to Lidarr; ids in the path do not become labels."""
+        endpoint = "/".join(part for part in path.split("/") if part and not part.isdecimal())
+        call = LidarrCall()
+        start = self._clock.monotonic()
+        try:
+            yield call
+        finally:
+            self._calls.labels(endpoint, call.status).inc()
+            self._call_durations.labels(endpoint).observe(self._clock.monotonic() - start)

@@ -1,0 +1,61 @@
+"""AcquisitionService: translate, call, translate."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from grpc.aio import ServicerContext
+from lockgroove.acquisition.v1 import acquisition_pb2 as pb
+from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
+
+from libs.rpc import context as call
+from services.acquisition import convert
+from services.acquisition.domain.acquisitions import Acquisitions
+from services.acquisition.domain.feed import Feed
+
+Context = ServicerContext[Any, Any]
+
+
+class AcquisitionServicer(rpc.AcquisitionServiceServicer):
+    """The API of the acquisitions."""
+
+    def __init__(self, acquisitions: Acquisitions, *, feed: Feed) -> None:
+        self._acquisitions = acquisitions
+        self._feed = feed
+
+    async def CreateAcquisition(self, request: pb.CreateAcquisitionRequest, context: Context) -> pb.Acquisition:
+        return convert.acquisition_to_pb(await self._acquisitions.create(convert.wish_from_pb(request)))
+
+    async def GetAcquisition(self, request: pb.GetAcquisitionRequest, context: Context) -> pb.Acquisition:
+        return convert.acquisition_to_pb(await self._acquisitions.get(convert.id_from_name(request.name)))
+
+    async def ListAcquisitions(
+        self, request: pb.ListAcquisitionsRequest, context: Context
+    ) -> pb.ListAcquisitionsResponse:
+        page = await self._acquisitions.list(convert.query_from_pb(request))
+        found = [convert.acquisition_to_pb(acquisition) for acquisition in page.acquisitions]
+        return pb.ListAcquisitionsResponse(acquisitions=found, next_page_token=page.next_token)
+
+    async def WatchAcquisitions(
+        self, request: pb.WatchAcquisitionsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchAcquisitionsResponse]:
+        async for acquisition, token in self._feed.follow(request.filter, request.resume_token):
+            shown = convert.acquisition_to_pb(acquisition)
+            yield pb.WatchAcquisitionsResponse(acquisition=shown, resume_token=token)
+
+    async def CancelAcquisition(self, request: pb.CancelAcquisitionRequest, context: Context) -> pb.Acquisition:
+        stopped = await self._acquisitions.cancel(
+            convert.id_from_name(request.name), etag=request.etag, actor=call.principal.get().name
+        )
+        return convert.acquisition_to_pb(stopped)
+
+    async def RetryAcquisition(self, request: pb.RetryAcquisitionRequest, context: Context) -> pb.Acquisition:
+        queued = await self._acquisitions.retry(
+            convert.id_from_name(request.name), etag=request.etag, actor=call.principal.get().name
+        )
+        return convert.acquisition_to_pb(queued)
+
+    async def ReportLidarrFact(
+        self, request: pb.ReportLidarrFactRequest, context: Context
+    ) -> pb.ReportLidarrFactResponse:
+        names = await self._acquisitions.report(convert.fact_from_pb(request))
+        return pb.ReportLidarrFactResponse(acquisitions=names)

@@ -1,0 +1,33 @@
+"""What the acquisition service reads from its environment, once, at start."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where the service listens, where it keeps its data, and where its peers are."""
+
+    home: Path
+    listen: str = "127.0.0.1:50051"
+    config: str = "127.0.0.1:50053"
+    database: str | None = None
+    secret_key: str | None = None
+    otlp_endpoint: str | None = None
+    log_level: str = "INFO"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings that the environment names; an empty variable counts as unset."""
+        given = {name: value for name, value in environment.items() if value}
+        return cls(
+            home=Path(given.get("LOCKGROOVE_HOME", "./data")).absolute(),
+            listen=given.get("LOCKGROOVE_ACQUISITION_LISTEN", cls.listen),
+            config=given.get("LOCKGROOVE_CONFIG_LISTEN", cls.config),
+            database=given.get("DATABASE_URL"),
+            secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
+            otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            log_level=given.get("LOCKGROOVE_LOG_LEVEL", cls.log_level),
+        )

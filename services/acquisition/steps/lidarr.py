@@ -1,0 +1,140 @@
+"""The steps of an acquisition through Lidarr.
+
+QUEUED ─► SEARCHING: look up, add, monitor; begin an attempt; send the search ─► WAITING: look, and decide, until the
+album is complete or the attempt has failed. A webhook or the timer causes a look; what Lidarr shows decides.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from libs.clock import Clock
+from services.acquisition.domain.acquisition import Acquisition, State
+from services.acquisition.domain.attempt import Attempt, Failure, Source
+from services.acquisition.domain.lidarr import (
+    CommandState,
+    Lidarr,
+    LidarrFault,
+    LidarrUnavailable,
+    Look,
+)
+from services.acquisition.domain.lidarr_attempt import LidarrPlan, Verdict, client_of, judge, progress_of
+from services.acquisition.domain.step import NOW, Document, Job, Move, ProgressReport
+
+ATTEMPTS = 3
+SEARCH_LOOK = timedelta(seconds=5)  # Lidarr forgets a command's outcome: look while it runs
+REFRESH_LOOK = timedelta(seconds=1)  # a new album gets its tracks a moment after it was added
+REFRESH_TIMEOUT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LidarrTimes:
+    """How often to look without being told, and how long without any change is too long."""
+
+    poll_interval: timedelta
+    idle_timeout: timedelta
+
+
+class LidarrSteps:
+    """Implements `domain.step.Steps` for Lidarr."""
+
+    def __init__(self, lidarr: Lidarr, *, times: Callable[[], LidarrTimes], clock: Clock) -> None:
+        self._lidarr = lidarr
+        self._times = times
+        self._clock = clock
+
+    async def advance(self, job: Job, report: ProgressReport) -> Move:
+        """Do the one thing that the acquisition's state asks for; an outage of Lidarr spends no attempt."""
+        acquisition = job.acquisition
+        try:
+            return await self._advance(acquisition, LidarrPlan.from_json(job.plan), job.signals)
+        except LidarrUnavailable as error:
+            waiting = acquisition.moved(State.WAITING, self._clock.now())
+            return Move(acquisition=waiting, plan=job.plan, delay=error.retry_after or self._times().poll_interval)
+        except LidarrFault as error:
+            return self._given_up(acquisition, Failure(reason=error.reason, message=str(error)), job.plan)
+
+    async def clean_up(self, acquisition: Acquisition) -> None:
+        """Nothing: what Lidarr downloads is Lidarr's, and never deleted by us."""
+
+    async def _advance(self, acquisition: Acquisition, plan: LidarrPlan, signals: tuple[Document, ...]) -> Move:
+        attempt = acquisition.attempt
+        if acquisition.state is State.WAITING and attempt is not None and plan.command_id is not None:
+            return await self._look(acquisition, attempt, _bound(plan, signals))
+        if acquisition.state is not State.SEARCHING:
+            return self._move(acquisition.moved(State.SEARCHING, self._clock.now()), plan)
+        if attempt is None:
+            return await self._prepare(acquisition, plan)
+        return await self._search(acquisition, attempt, plan)
+
+    async def _prepare(self, acquisition: Acquisition, plan: LidarrPlan) -> Move:
+        """Add and monitor the album, then begin the attempt, so that what happens from now on can be told apart."""
+        now = self._clock.now()
+        album = await self._lidarr.prepare(acquisition.album)
+        tracks = await self._lidarr.tracks(album.id)
+        if tracks.complete:
+            return Move(acquisition=acquisition.completed(tracks.files, now))
+        after = plan.after or await self._lidarr.last_history_id(album.id, now)
+        plan = LidarrPlan(album_id=album.id, release_group_mbid=album.release_group_mbid, after=after, sign_time=now)
+        return self._move(acquisition.tried(Source.LIDARR, "", now), plan)
+
+    async def _search(self, acquisition: Acquisition, attempt: Attempt, plan: LidarrPlan) -> Move:
+        """Send the search, unless Lidarr fetches the album already or does not know its tracks yet."""
+        look = await self._shown(attempt, plan)
+        now = self._clock.now()
+        if not look.tracks.total and now - attempt.started < REFRESH_TIMEOUT:
+            return self._move(acquisition, plan, REFRESH_LOOK)
+        fetching = bool(look.history or look.queue)
+        command = 0 if fetching else await self._lidarr.search(_album_id(plan))
+        return self._move(acquisition.moved(State.WAITING, now), replace(plan, command_id=command), REFRESH_LOOK)
+
+    async def _look(self, acquisition: Acquisition, attempt: Attempt, plan: LidarrPlan) -> Move:
+        look = await self._shown(attempt, plan)
+        now = self._clock.now()
+        plan = plan.seen(look, now)
+        attempt = attempt.with_peer(client_of(look) or attempt.peer).reached(progress_of(look))
+        acquisition = acquisition.with_attempt(attempt, now)
+        verdict = judge(look, plan, now=now, idle_timeout=self._times().idle_timeout)
+        if verdict.complete:
+            return self._move(acquisition.completed(look.tracks.files, now), plan)
+        if verdict.failure is not None:
+            return self._failed(acquisition, attempt, verdict, verdict.failure, plan)
+        return self._move(acquisition.moved(State.WAITING, now), plan, self._next_look(look))
+
+    async def _shown(self, attempt: Attempt, plan: LidarrPlan) -> Look:
+        command = plan.command_id or None  # 0: Lidarr fetched the album without a search of ours
+        return await self._lidarr.look(
+            album_id=_album_id(plan), command_id=command, since=attempt.started, after=plan.after
+        )
+
+    def _next_look(self, look: Look) -> timedelta:
+        interval = self._times().poll_interval
+        return min(SEARCH_LOOK, interval) if look.command is CommandState.RUNNING else interval
+
+    def _failed(
+        self, acquisition: Acquisition, attempt: Attempt, verdict: Verdict, failure: Failure, plan: LidarrPlan
+    ) -> Move:
+        if not verdict.again or attempt.number >= ATTEMPTS:
+            return self._given_up(acquisition, failure, plan.to_json())
+        now = self._clock.now()
+        waiting = acquisition.attempt_failed(failure, now).moved(State.WAITING, now)
+        after = max(plan.after, plan.newest)  # what Lidarr grabs by itself from here on belongs to the next attempt
+        return self._move(waiting, LidarrPlan(after=after), self._times().poll_interval)
+
+    def _given_up(self, acquisition: Acquisition, failure: Failure, plan: Document) -> Move:
+        return Move(acquisition=acquisition.failed(failure, self._clock.now()), plan=plan)
+
+    def _move(self, acquisition: Acquisition, plan: LidarrPlan, delay: timedelta = NOW) -> Move:
+        return Move(acquisition=acquisition, plan=plan.to_json(), delay=delay)
+
+
+def _bound(plan: LidarrPlan, signals: tuple[Document, ...]) -> LidarrPlan:
+    for signal in signals:
+        if signal.get("download_id"):
+            plan = plan.bound(signal["download_id"])
+    return plan
+
+
+def _album_id(plan: LidarrPlan) -> int:
+    assert plan.album_id is not None, "an attempt begins with the album's id"
+    return plan.album_id
