@@ -8,7 +8,7 @@ from typing import Protocol
 from google.protobuf.descriptor import MethodDescriptor
 from lockgroove.api.v1 import annotations_pb2 as api
 
-from libs.errors import PermissionDenied, Unauthenticated
+from libs.errors import AppError, PermissionDenied, Unauthenticated
 from libs.rpc.principal import ANONYMOUS, SERVICE, Principal
 
 _LONGEST_CREDENTIAL = 512
@@ -78,7 +78,9 @@ class KeyAuthenticator:
         return found
 
     def _holder(self, presented: bytes) -> Principal | None:
-        found = SERVICE if hmac.compare_digest(presented, self._service_digest) else None
+        if hmac.compare_digest(presented, self._service_digest):
+            return SERVICE
+        found = None
         for key in self._keys():  # all of them, always: the time says nothing about which one matched
             if hmac.compare_digest(presented, key.digest):
                 found = found or Principal(name=key.title, scopes=frozenset(key.scopes) - {api.INTERNAL})
@@ -121,5 +123,5 @@ def authorize(authenticator: Authenticator, scope: int, metadata: Mapping[str, s
 def _anybody(authenticator: Authenticator, metadata: Mapping[str, str]) -> Principal:
     try:
         return authenticator.authenticate(metadata)
-    except Unauthenticated:
+    except AppError:  # a wrong credential, or no keys yet: a public method needs neither
         return ANONYMOUS

@@ -1,0 +1,107 @@
+"""The settings and keys in force, followed live: the last ones stay in force while the config service is away."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
+from datetime import timedelta
+
+import grpc
+import structlog
+from lockgroove.config.v1 import config_pb2 as pb
+from lockgroove.config.v1 import config_pb2_grpc as rpc
+
+from libs.errors import AppError, Unavailable
+
+log = structlog.get_logger()
+
+SHORTEST_WAIT = timedelta(milliseconds=100)
+LONGEST_WAIT = timedelta(seconds=5)
+
+_STEPS = 6  # doublings from the shortest wait to beyond the longest
+
+
+class SettingsAbsent(Unavailable):
+    """The config service has not been reached yet."""
+
+    reason = "SETTINGS_ABSENT"
+
+
+class LiveSettings:
+    """Follows the config service. `run` is the loop that does it; everything else may be used while it runs."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = rpc.ConfigServiceStub(channel)
+        self._snapshot: pb.Snapshot | None = None
+        self._changed = asyncio.Condition()
+        self._callbacks: list[Callable[[pb.Snapshot], None]] = []
+
+    @property
+    def current(self) -> pb.Snapshot:
+        """The snapshot in force; raises SettingsAbsent before the first one. Not to be changed."""
+        if self._snapshot is None:
+            raise SettingsAbsent("the settings are not here yet: the config service cannot be reached")
+        return self._snapshot
+
+    def keys(self) -> Iterable[pb.ApiKey]:
+        """The API keys in force, for KeyAuthenticator; raises SettingsAbsent before the first snapshot."""
+        return self.current.api_keys
+
+    async def ready(self) -> None:
+        """For a server's readiness: raises SettingsAbsent before the first snapshot."""
+        _ = self.current
+
+    async def first(self) -> pb.Snapshot:
+        """Waits for the first snapshot; returns the current one when there is one already."""
+        return await anext(self.updates())
+
+    async def updates(self) -> AsyncIterator[pb.Snapshot]:
+        """The snapshot in force, then each new one. A slow reader gets the newest and misses those in between."""
+        seen: pb.Snapshot | None = None
+        while True:
+            async with self._changed:
+                while self._snapshot is seen:
+                    await self._changed.wait()
+                seen = self._snapshot
+            assert seen is not None  # a snapshot never goes away
+            yield seen
+
+    def subscribe(self, callback: Callable[[pb.Snapshot], None]) -> None:
+        """Calls `callback` with every new snapshot, at once with the one in force if there is one."""
+        self._callbacks.append(callback)
+        if self._snapshot is not None:
+            callback(self._snapshot)
+
+    async def run(self) -> None:
+        """Follows the stream, and again when it ends, sooner or later; never returns."""
+        failures = 0
+        while True:
+            try:
+                async for snapshot in self._stub.WatchSnapshots(pb.WatchSnapshotsRequest()):
+                    failures = 0
+                    await self._take(snapshot)
+                reason = "the stream ended"
+            except AppError as error:
+                reason = error.message
+            failures += 1
+            if failures == 1:
+                log.info("settings.lost", reason=reason)
+            await asyncio.sleep(_wait(failures).total_seconds())
+
+    async def _take(self, snapshot: pb.Snapshot) -> None:
+        if snapshot == self._snapshot:  # as after a reconnection
+            return
+        async with self._changed:
+            self._snapshot = snapshot
+            self._changed.notify_all()
+        log.info("settings.received", revision=snapshot.revision)
+        for callback in self._callbacks:
+            try:
+                callback(snapshot)
+            except Exception:
+                log.exception("settings.callback_failed")  # whoever listens: the settings go on
+
+
+def _wait(failures: int) -> timedelta:
+    """Full jitter: anything up to a limit that doubles with every failure in a row."""
+    limit = min(LONGEST_WAIT, SHORTEST_WAIT * (1 << min(failures, _STEPS)))
+    return limit * random.random()  # noqa: S311 - spreads reconnections, guards nothing
