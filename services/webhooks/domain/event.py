@@ -113,3 +113,8 @@ class Event:
     received_at: datetime
     updated_at: datetime
     version: int
+
+    @property
+    def etag(self) -> str:
+        """Changes with every change of the event."""
+        return str(self.version)

@@ -2,12 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Protocol
 
-from libs.errors import AppError
+from libs.errors import AppError, Internal, ResourceExhausted, Unavailable
 from services.webhooks.domain.delivery import Delivery, redacted
 from services.webhooks.domain.event import NewEvent, Receipt
 from services.webhooks.domain.source import Source, get_source
+
+RETRY_AFTER = timedelta(seconds=1)
+
+
+class NotStored(Unavailable):
+    """There is no room now: the sender may try again. It is never told that the delivery itself was wrong."""
+
+    reason = "NOT_STORED"
 
 
 class Secrets(Protocol):
@@ -48,15 +57,9 @@ class Inbox:
         self._new_id = new_id
 
     async def ingest(self, deliveries: Sequence[Delivery]) -> list[Receipt | AppError]:
-        """What became of each delivery, in order: one that is refused takes no other with it."""
-        return await asyncio.gather(*map(self._take, deliveries))
-
-    async def _take(self, delivery: Delivery) -> Receipt | AppError:
-        try:
-            return await self._store(delivery)
-        except AppError as error:
-            self._log.refused(delivery, error)
-            return error
+        """What became of each delivery, in order: one that is refused, or breaks the store, takes no other with it."""
+        results = await asyncio.gather(*map(self._store, deliveries), return_exceptions=True)
+        return [self._outcome(delivery, result) for delivery, result in zip(deliveries, results, strict=True)]
 
     async def _store(self, delivery: Delivery) -> Receipt:
         source = get_source(delivery.source)
@@ -65,6 +68,13 @@ class Inbox:
         receipt = await self._admission.submit(event)
         self._log.stored(source, event, receipt)
         return receipt
+
+    def _outcome(self, delivery: Delivery, result: Receipt | BaseException) -> Receipt | AppError:
+        if isinstance(result, Receipt):
+            return result
+        error = _fact(result)
+        self._log.refused(delivery, error)
+        return error
 
     def _event(self, source: Source, delivery: Delivery) -> NewEvent:
         event_type, key = source.describe(delivery)
@@ -77,3 +87,11 @@ class Inbox:
             body=delivery.body,
             received_at=delivery.received_at,
         )
+
+
+def _fact(error: BaseException) -> AppError:
+    if isinstance(error, ResourceExhausted):
+        return NotStored(error.message, reason=error.code_reason, retry_after=error.retry_after)
+    if isinstance(error, asyncio.CancelledError):
+        return NotStored("shutting down", retry_after=RETRY_AFTER)
+    return error if isinstance(error, AppError) else Internal(repr(error))

@@ -15,7 +15,7 @@ MAX_FAILURES = 3
 RETRY_BASE = timedelta(seconds=2)
 RETRY_CAP = timedelta(minutes=5)
 OUTAGE_BASE = timedelta(seconds=1)
-OUTAGE_CAP = timedelta(minutes=1)
+OUTAGE_CAP = timedelta(seconds=15)
 UNMATCHED_FIRST = timedelta(seconds=5)
 UNMATCHED_CAP = timedelta(minutes=15)
 UNMATCHED_WINDOW = timedelta(hours=24)

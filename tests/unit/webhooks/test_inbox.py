@@ -1,10 +1,11 @@
 """The inbox: what becomes of each delivery, alone."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
-from libs.errors import AppError, Unavailable
+from libs.errors import AppError, Internal, ResourceExhausted, Unavailable
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import NewEvent, Receipt
 from services.webhooks.domain.inbox import Inbox
@@ -16,13 +17,14 @@ from tests.support.lidarr_webhooks import BODIES, delivery, grab
 class FakeAdmission:
     """Stores in memory; fails for one type when told to."""
 
-    def __init__(self, broken_type: str | None = None) -> None:
+    def __init__(self, broken_type: str | None = None, error: Exception | None = None) -> None:
         self.events: list[NewEvent] = []
         self._broken_type = broken_type
+        self._error = error or Unavailable("the database is away")
 
     async def submit(self, item: NewEvent) -> Receipt:
         if item.type == self._broken_type:
-            raise Unavailable("the disk is full")
+            raise self._error
         self.events.append(item)
         return Receipt(event_id=item.id, duplicate=False)
 
@@ -85,6 +87,23 @@ async def test_each_delivery_fails_alone_and_in_order() -> None:
     outcomes = await inbox(admission, "s3cret").ingest(deliveries)
 
     assert [type(outcome) for outcome in outcomes] == [Receipt, UnknownSource, CredentialRefused, Unavailable, Receipt]
+
+
+async def test_one_that_breaks_the_store_fails_alone() -> None:
+    admission = FakeAdmission(broken_type="Health", error=ValueError("poison"))
+
+    outcomes = await inbox(admission).ingest([delivery(BODIES["Health"]), delivery(grab())])
+
+    assert [type(outcome) for outcome in outcomes] == [Internal, Receipt]
+
+
+async def test_a_full_disk_is_not_the_senders_fault() -> None:
+    full = ResourceExhausted("the disk is full", retry_after=timedelta(seconds=3), reason="STORAGE_FULL")
+
+    [outcome] = await inbox(FakeAdmission("Grab", full)).ingest([delivery(grab())])
+
+    assert isinstance(outcome, Unavailable)
+    assert (outcome.code_reason, outcome.retry_after) == ("STORAGE_FULL", timedelta(seconds=3))
 
 
 async def test_what_is_no_json_is_stored_without_a_type() -> None:

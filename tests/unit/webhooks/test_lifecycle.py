@@ -69,7 +69,7 @@ def test_an_outage_spends_no_failure() -> None:
 
 
 def test_an_outage_waits_as_long_as_it_is_told_within_reason() -> None:
-    assert settled(Outage(error="", retry_after=timedelta(seconds=30)), chance=0).delay == timedelta(seconds=30)
+    assert settled(Outage(error="", retry_after=timedelta(seconds=9)), chance=0).delay == timedelta(seconds=9)
     assert settled(Outage(error="", retry_after=timedelta(days=30)), chance=0).delay == OUTAGE_CAP
 
 

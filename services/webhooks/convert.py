@@ -1,0 +1,72 @@
+"""Events between the domain and the protos."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc import status_pb2
+
+from libs.errors import AppError, InvalidArgument
+from libs.rpc.errors import to_status
+from lockgroove.webhooks.v1 import webhooks_pb2 as pb
+from services.webhooks.domain.delivery import Delivery, Header
+from services.webhooks.domain.event import Event, Receipt
+
+_COLLECTION = "events/"
+
+
+def event_id(name: str) -> str:
+    """The id in `events/{event}`; raises InvalidArgument."""
+    if not name.startswith(_COLLECTION):
+        raise InvalidArgument.field("name", "must be events/{event}")
+    return name.removeprefix(_COLLECTION)
+
+
+def event_to_pb(event: Event) -> pb.Event:
+    """The event as callers see it."""
+    progress = event.progress
+    return pb.Event(
+        name=f"{_COLLECTION}{event.id}",
+        source=event.source,
+        type=event.type,
+        state=pb.Event.State.Value(event.state),
+        acquisitions=progress.acquisitions,
+        attempt_count=progress.tries,
+        duplicate_count=event.duplicates,
+        error=progress.error,
+        next_attempt_time=None if event.next_attempt_at is None else _timestamp(event.next_attempt_at),
+        headers=event.headers,
+        body=event.body,
+        body_size_bytes=event.body_size,
+        receive_time=_timestamp(event.received_at),
+        update_time=_timestamp(event.updated_at),
+        etag=event.etag,
+    )
+
+
+def deliveries_from_pb(deliveries: Iterable[pb.Delivery]) -> list[Delivery]:
+    """The deliveries of a request, in order."""
+    return [_delivery(delivery) for delivery in deliveries]
+
+
+def outcome_to_pb(outcome: Receipt | AppError) -> pb.DeliveryOutcome:
+    """What became of one delivery."""
+    if isinstance(outcome, AppError):
+        return pb.DeliveryOutcome(status=to_status(outcome))
+    return pb.DeliveryOutcome(status=status_pb2.Status(), event_id=outcome.event_id, duplicate=outcome.duplicate)
+
+
+def _delivery(delivery: pb.Delivery) -> Delivery:
+    return Delivery(
+        source=delivery.source,
+        headers=tuple(Header(name=header.name.lower(), value=header.value) for header in delivery.headers),
+        body=delivery.body,
+        received_at=delivery.receive_time.ToDatetime(UTC),
+        remote_address=delivery.remote_address,
+    )
+
+
+def _timestamp(moment: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

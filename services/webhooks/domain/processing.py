@@ -1,0 +1,101 @@
+"""Processing: claims events, lets each take effect, and settles what came of it, many at a time."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from libs.clock import Clock
+from services.webhooks.domain.event import Event
+from services.webhooks.domain.handling import Handling
+from services.webhooks.domain.lifecycle import Chance, Settlement, settle
+from services.webhooks.domain.verdict import Outage
+
+BATCH = 64
+CONCURRENCY = 16
+LEASE = timedelta(seconds=90)
+_TIME_FOR_HANDLING = 0.8 * LEASE.total_seconds()  # the rest of the lease is for settling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """An event that is ours for the time of the lease; `fence` guards what we settle."""
+
+    event: Event
+    fence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What a try came to; `seconds` is how long it took."""
+
+    claimed: Claimed
+    settlement: Settlement
+    seconds: float
+
+
+class ClaimableEvents(Protocol):
+    """The events that wait to be handled."""
+
+    async def claim(self, limit: int, lease: timedelta) -> Sequence[Claimed]:
+        """Take up to so many due events, the most overdue first, for the time of the lease."""
+        ...
+
+    async def settle(self, settled: Sequence[Settled]) -> frozenset[str]:
+        """Write what the tries came to, in one transaction; returns the ids of those whose lease still held."""
+        ...
+
+
+class ProcessingLog(Protocol):
+    """Who counts what became of events."""
+
+    def settled(self, settled: Settled) -> None:
+        """A try was settled."""
+        ...
+
+    def lost(self, settled: Settled) -> None:
+        """A try took longer than its lease: somebody else has the event now."""
+        ...
+
+
+class Processing:
+    """Handles due events, up to 64 a pass."""
+
+    def __init__(
+        self, events: ClaimableEvents, handling: Handling, *, log: ProcessingLog, clock: Clock, chance: Chance
+    ) -> None:
+        self._events = events
+        self._handling = handling
+        self._log = log
+        self._clock = clock
+        self._chance = chance
+
+    async def run_once(self) -> int:
+        """One pass; returns how many events it took. Raises Unavailable where the database is away."""
+        claims = await self._events.claim(BATCH, LEASE)
+        if claims:
+            slots = asyncio.Semaphore(CONCURRENCY)
+            await self._settle(await asyncio.gather(*(self._try(claimed, slots) for claimed in claims)))
+        return len(claims)
+
+    async def _try(self, claimed: Claimed, slots: asyncio.Semaphore) -> Settled:
+        start = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(_TIME_FOR_HANDLING), AsyncExitStack() as stack:
+                await stack.enter_async_context(slots)
+                start = self._clock.monotonic()
+                verdict = await self._handling.handle(claimed.event)
+        except TimeoutError:
+            verdict = Outage(error="it was not handled within its lease")
+        settlement = settle(claimed.event.progress, verdict, now=self._clock.now(), chance=self._chance)
+        return Settled(claimed=claimed, settlement=settlement, seconds=self._clock.monotonic() - start)
+
+    async def _settle(self, settled: Sequence[Settled]) -> None:
+        kept = await self._events.settle(settled)
+        for each in settled:
+            if each.claimed.event.id in kept:
+                self._log.settled(each)
+            else:
+                self._log.lost(each)

@@ -1,0 +1,35 @@
+"""What the webhooks service reads from its environment, once, at start."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where the service listens, where it keeps its data, and where its peers are; what may hold a secret has no repr."""
+
+    home: Path
+    listen: str = "127.0.0.1:50052"
+    acquisition: str = "127.0.0.1:50051"
+    config: str = "127.0.0.1:50053"
+    log_level: str = "INFO"
+    otlp_endpoint: str | None = None
+    database: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings that the environment names; an empty variable counts as unset."""
+        given = {name: value for name, value in environment.items() if value}
+        return cls(
+            home=Path(given.get("LOCKGROOVE_HOME", "data")).absolute(),
+            listen=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", "127.0.0.1:50052"),
+            acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
+            config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
+            log_level=given.get("LOCKGROOVE_LOG_LEVEL", "INFO"),
+            otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            database=given.get("DATABASE_URL"),
+            secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
+        )
