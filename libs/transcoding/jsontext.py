@@ -1,0 +1,84 @@
+"""JSON texts read strictly (RFC 8259, I-JSON): UTF-8, no key twice, no NaN, no depth that could hurt."""
+
+import json
+from collections.abc import Sequence
+
+import orjson
+
+from libs.transcoding.faults import Fault
+
+MAX_DEPTH = 100  # objects and arrays within each other, as protobuf's own JSON reader allows
+_TWIN = object()  # stands for the value of a key that came twice
+
+
+def loads(text: bytes) -> object:
+    """The value of a JSON text. Raises Fault: for a key that comes twice, with its path."""
+    try:
+        value: object = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _malformed(text, error) from error
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH:
+        _refuse_depth(value)
+    # Every key brings a colon: only when there are more colons than keys can a key have come twice.
+    if text.count(b":") != _keys(value):
+        _refuse_twins(json.loads(text, object_pairs_hook=_mark_twins, parse_int=str))
+    return value
+
+
+def dumps(value: object) -> bytes:
+    """The JSON text of a value, without spaces."""
+    return orjson.dumps(value)
+
+
+def _malformed(text: bytes, error: orjson.JSONDecodeError) -> Fault:
+    try:
+        text.decode()
+    except UnicodeDecodeError as wrong:
+        return Fault(f"is not UTF-8 at byte {wrong.start}", reason="MALFORMED_JSON")
+    if "depth" in error.msg:
+        return _too_deep()
+    where = f"line {error.lineno} column {error.colno}"
+    return Fault(f"is not JSON: {error.msg.rstrip('.')} at {where}", reason="MALFORMED_JSON")
+
+
+def _keys(value: object) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(_keys(item) for item in value.values() if isinstance(item, dict | list))
+    if isinstance(value, list):
+        return sum(_keys(item) for item in value if isinstance(item, dict | list))
+    return 0
+
+
+def _refuse_depth(value: object) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [item for container in level for item in _containers_in(container)]
+    if level:
+        raise _too_deep()
+
+
+def _containers_in(container: object) -> list[object]:
+    items = container.values() if isinstance(container, dict) else container if isinstance(container, list) else ()
+    return [item for item in items if isinstance(item, dict | list)]
+
+
+def _too_deep() -> Fault:
+    return Fault(f"is nested deeper than {MAX_DEPTH} levels", reason="TOO_DEEP")
+
+
+def _mark_twins(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        found[key] = _TWIN if key in found else value
+    return found
+
+
+def _refuse_twins(value: object) -> None:
+    if value is _TWIN:
+        raise Fault("is given twice", reason="DUPLICATE_FIELD")
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in steps:
+        try:
+            _refuse_twins(item)
+        except Fault as fault:
+            raise fault.inside(step if isinstance(step, str) else f"[{step}]") from None
