@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -109,7 +109,7 @@ class Library:
     ) -> tuple[PublishedFile, ...]:
         """Put the files into the library's `folder` (`Artist/Album`), all at once; the staged files stay.
 
-        `token` names the publisher (a job's id): publishing again under it, after whatever crash, gives the same result.
+        `token` names the publisher (a job's id): publishing again under it, after whatever crash, ends the same.
 
         Raises:
             LibraryMissing, LibraryNotWritable, DiskFull: see `check` and `require_space`.
@@ -134,7 +134,7 @@ class Library:
                 _rename(incoming, target)
                 _sync_folder(target.parent)
                 _sync_folder(self._root)
-        self._sweep_one(incoming)
+        shutil.rmtree(incoming, ignore_errors=True)
         return published
 
     def _build(self, files: Sequence[StagedFile], incoming: Path) -> None:
@@ -162,13 +162,13 @@ class Library:
 
     def _incoming(self) -> Path:
         """The incoming folder, made where it is not there yet."""
-        if not self._root.is_dir():
-            raise LibraryMissing(
-                f"The music folder {self._root} does not exist. Mount or create it, or set storage.musicPath.",
-                metadata={"folder": str(self._root)},
-            )
         incoming = self._root / INCOMING
         with self._explained(incoming):
+            if not self._root.is_dir():
+                raise LibraryMissing(
+                    f"The music folder {self._root} does not exist. Mount or create it, or set storage.musicPath.",
+                    metadata={"folder": str(self._root)},
+                )
             incoming.mkdir(exist_ok=True)
             if not os.access(incoming, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, "Permission denied")
@@ -183,12 +183,7 @@ class Library:
             return
         for path in (self._root / INCOMING).iterdir():
             if path.name not in active:
-                self._sweep_one(path)
-
-    def _sweep_one(self, incoming: Path) -> None:
-        shutil.rmtree(incoming, ignore_errors=True)
-        with suppress(OSError):
-            incoming.parent.rmdir()  # as long as nobody else builds
+                shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def _explained(self, folder: Path) -> Iterator[None]:
