@@ -81,7 +81,8 @@ def _time(draw: st.DrawFn, message: Any, *_: object) -> None:
 
 def _free(draw: st.DrawFn, message: Any, *_: object) -> None:
     json_format.ParseDict(draw(FREE), message.any_json)
-    json_format.ParseDict(draw(st.lists(FREE, max_size=2)), message.list_json)
+    items: Any = draw(st.lists(FREE, max_size=2))
+    json_format.ParseDict(items, message.list_json)
     json_format.ParseDict(draw(st.dictionaries(TEXT, FREE, max_size=2)), message.free)
     json_format.ParseDict(draw(FREE), message.values.add())
 

@@ -1,0 +1,82 @@
+"""The OpenAPI document: valid, and of the same descriptors as the routes."""
+
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from libs.transcoding.descriptors import DescriptorSet
+from libs.transcoding.openapi import About, describe
+from libs.transcoding.routes import bindings
+
+WEBHOOK = {"post": {"operationId": "hook", "responses": {"202": {"description": "Taken."}}}}
+THING = "everything.v1.Thing"
+
+
+@pytest.fixture(scope="module")
+def document(everything: DescriptorSet) -> Any:
+    about = About(
+        title="Things",
+        version="1",
+        description="Keeps things.",
+        is_public=lambda method: method.name == "GetFile",
+        paths={"/hook": WEBHOOK},
+    )
+    return describe(everything, bindings(everything), about)
+
+
+def parameters(operation: dict[str, Any], place: str) -> dict[str, Any]:
+    return {each["name"]: each["schema"] for each in operation["parameters"] if each["in"] == place}
+
+
+def test_it_is_valid(document: Any) -> None:
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+
+
+def test_paths_are_named_after_resources(document: Any) -> None:
+    assert set(document["paths"]) == {
+        "/v1/things/{thing}", "/legacy/things/{name}", "/v1/things", "/v1/things/{thing}:ping", "/v1/things:watch",
+        "/v1/files/{name}", "/hook",
+    }  # fmt: skip
+    assert list(parameters(document["paths"]["/v1/things/{thing}"]["patch"], "path")) == ["thing"]
+
+
+def test_an_operation_says_what_its_comment_says(document: Any) -> None:
+    operation = document["paths"]["/v1/things/{thing}"]["get"]
+
+    assert operation["operationId"] == "Things_GetThing"
+    assert operation["summary"] == "Reads a thing"
+    assert operation["description"] == "Reads a thing.\n\nWith a second paragraph."
+    assert document["paths"]["/legacy/things/{name}"]["get"]["operationId"] == "Things_GetThing_1"
+
+
+def test_query_parameters_are_what_path_and_body_leave(document: Any) -> None:
+    listing = parameters(document["paths"]["/v1/things"]["get"], "query")
+
+    assert {"pageSize", "onlyColours", "like.small", "sinceTime", "deleted", "readMask"} <= set(listing)
+    assert not {"like", "labels", "like.children"} & set(listing)
+    assert list(parameters(document["paths"]["/v1/things"]["post"], "query")) == ["requestId"]
+    assert parameters(document["paths"]["/v1/things/{thing}:ping"]["post"], "query") == {}
+
+
+def test_streams_name_both_media_types(document: Any) -> None:
+    content = document["paths"]["/v1/things:watch"]["get"]["responses"]["200"]["content"]
+
+    assert set(content) == {"text/event-stream", "application/x-ndjson"}
+
+
+def test_fields_have_the_types_of_their_json_form(document: Any) -> None:
+    fields = document["components"]["schemas"][THING]["properties"]
+
+    assert fields["big"]["type"] == "string"
+    assert fields["data"]["format"] == "byte"
+    assert fields["createTime"] == {"type": "string", "format": "date-time", "readOnly": True}
+    assert fields["labels"] == {"type": "object", "additionalProperties": {"type": "string"}}
+    assert fields["bigBox"]["format"] == "int64"
+    assert fields["child"] == {"$ref": f"#/components/schemas/{THING}", "description": "The inside."}
+
+
+def test_a_public_method_needs_no_credential(document: Any) -> None:
+    assert document["paths"]["/v1/files/{name}"]["get"]["security"] == []
+    assert "security" not in document["paths"]["/v1/things"]["get"]
+    assert document["security"] == [{"apiKey": []}, {"bearer": []}]
