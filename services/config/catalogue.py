@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from google.api import field_behavior_pb2 as behavior
+from google.api import field_behavior_pb2 as behavior  # type: ignore[import-untyped] # typed, but not marked so
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from lockgroove.api.v1 import annotations_pb2 as annotations
