@@ -42,7 +42,7 @@ class LiveSettings:
             raise SettingsAbsent("the settings are not here yet: the config service cannot be reached")
         return self._snapshot
 
-    def keys(self) -> Iterable[pb.ApiKey]:
+    def api_keys(self) -> Iterable[pb.ApiKey]:
         """The API keys in force, for KeyAuthenticator; raises SettingsAbsent before the first snapshot."""
         return self.current.api_keys
 

@@ -11,6 +11,8 @@ from lockgroove.api.v1 import annotations_pb2 as api
 from libs.errors import AppError, PermissionDenied, Unauthenticated
 from libs.rpc.principal import ANONYMOUS, SERVICE, Principal
 
+CREDENTIALS = frozenset({"x-api-key", "authorization"})  # keys of metadata that may hold one
+
 _LONGEST_CREDENTIAL = 512
 _BEARER = "bearer "
 
@@ -89,7 +91,7 @@ class KeyAuthenticator:
 
 def digest(credential: str) -> bytes:
     """What is kept of a credential: its SHA-256."""
-    return hashlib.sha256(credential.encode()).digest()
+    return hashlib.sha256(credential.encode(errors="surrogateescape")).digest()
 
 
 def credential_of(metadata: Mapping[str, str]) -> str | None:

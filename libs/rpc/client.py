@@ -8,6 +8,7 @@ import grpc
 
 from libs.errors import DeadlineExceeded
 from libs.rpc import context
+from libs.rpc.auth import CREDENTIALS, CredentialInvalid
 from libs.rpc.errors import from_rpc_error
 from libs.rpc.options import client_options
 from libs.telemetry import correlation
@@ -82,7 +83,9 @@ async def _responses(call: Any, method: str) -> AsyncIterator[Any]:
 def _prepared(details: Details, credential: str | None, timeout: timedelta | None) -> Details:
     metadata = grpc.aio.Metadata(*(details.metadata or ()))
     present = set(metadata.keys())
-    if credential and not present & {"authorization", "x-api-key"}:
+    for key in present & CREDENTIALS:
+        _refuse_unsendable(str(metadata[key]))
+    if credential and not present & CREDENTIALS:
         metadata.add("authorization", f"Bearer {credential}")
     if "x-request-id" not in present:
         metadata.add("x-request-id", context.request_id.get() or correlation.new_request_id())
@@ -91,6 +94,12 @@ def _prepared(details: Details, credential: str | None, timeout: timedelta | Non
         metadata.add("traceparent", trace.traceparent)
     seconds = _timeout(details.timeout, timeout)
     return Details(details.method, seconds, metadata, details.credentials, details.wait_for_ready)
+
+
+def _refuse_unsendable(credential: str) -> None:
+    """A person may send anything over HTTP; gRPC fails on what is not printable ASCII, and nobody holds such a key."""
+    if not (credential.isascii() and credential.isprintable()):
+        raise CredentialInvalid("the API key is not valid: it has characters that no key has")
 
 
 def _timeout(asked: float | None, default: timedelta | None) -> float | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Self
 
@@ -108,8 +107,7 @@ class Server:
         """No new calls, streams end at once, calls in flight have the grace."""
         await self._health.stop()
         self._watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._watch
+        await asyncio.gather(self._watch, return_exceptions=True)
         self._drain.begin()
         await self._server.stop(self._grace.total_seconds())
         log.info("server.stopped", address=self.address)

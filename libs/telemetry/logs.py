@@ -4,10 +4,12 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 import structlog
 
+from libs.errors import InvalidArgument
 from libs.telemetry import correlation
 
 _SECRET = re.compile(
@@ -22,7 +24,7 @@ Event = MutableMapping[str, Any]
 
 def configure_logging(*, level: str = "info", json: bool = True, stream: TextIO = sys.stdout) -> None:
     """Sends structlog's events and every library's log records to `stream`, as JSON or for human eyes."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number = _number(level)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -39,6 +41,13 @@ def configure_logging(*, level: str = "info", json: bool = True, stream: TextIO 
         cache_logger_on_first_use=False,
     )
     _route_libraries(number, stream, shared, rendering)
+
+
+def _number(level: str) -> int:
+    known = logging.getLevelNamesMapping()
+    if level.upper() not in known:
+        raise InvalidArgument.field("LOCKGROOVE_LOG_LEVEL", f"must be one of {', '.join(known)}")
+    return known[level.upper()]
 
 
 def redact(_logger: object, _method: str, event: Event) -> Event:
@@ -75,8 +84,6 @@ def _correlate(_logger: object, _method: str, event: Event) -> Event:
 
 
 def _utc_milliseconds(_logger: object, _method: str, event: Event) -> Event:
-    from datetime import UTC, datetime
-
     moment = datetime.fromtimestamp(event["timestamp"], UTC)
     event["timestamp"] = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return event
