@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from libs import ids
 from libs.sql.engine import Database, open_database
@@ -27,16 +28,30 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database of each kind, by URL: what uses it runs once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
+def dialect(request: pytest.FixtureRequest) -> str:
+    """What uses this, or a fixture below, runs once on SQLite and once on PostgreSQL."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh database of each kind, by the URL that `open_database` takes: for tests that start processes."""
+    if dialect == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path}/test.db"
     url: str = request.getfixturevalue("postgres_url")
     return url.replace("postgresql://", "postgresql+asyncpg://")
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """That database, opened, with nothing in it."""
-    async with open_database(database_url, schema="test") as database:
+async def database(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database of each kind with nothing in it; on PostgreSQL a schema of its own, which is made in no time."""
+    schema = ids.new("test")
+    if dialect == "sqlite":
+        url = f"sqlite+aiosqlite:///{tmp_path}/test.db"
+    else:
+        url = request.getfixturevalue("postgres").url().replace("postgresql://", "postgresql+asyncpg://")
+    async with open_database(url, schema=schema) as database:
         yield database
+        if dialect == "postgresql":
+            async with database.writing() as connection:
+                await connection.execute(text(f'DROP SCHEMA "{schema}" CASCADE'))

@@ -35,9 +35,8 @@ async def migrate(database: Database, *, package: str, head: str) -> None:
     except AppError:
         raise
     except Exception as error:
-        raise MigrationFailed(
-            f"the schema of {database.place} cannot be brought to revision {head}: {error}"
-        ) from error
+        why = str(error).partition("\n")[0]
+        raise MigrationFailed(f"the schema of {database.place} cannot be brought to revision {head}: {why}") from error
 
 
 async def _revision(connection: AsyncConnection) -> str:

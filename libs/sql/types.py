@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger
+from sqlalchemy import JSON, BigInteger, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -13,6 +13,11 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+
+# Text ordered by its bytes on both databases, as ids and page tokens need it: PostgreSQL's own order follows a locale.
+OrderedText = Text(collation="C").with_variant(Text(), "sqlite")
+# A growing number given by the database; SQLite counts only INTEGER keys up.
+Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class UtcMillis(TypeDecorator[datetime]):

@@ -1,0 +1,20 @@
+"""What the kit's tables need of Alembic's `op` to be made by a service's revision."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from sqlalchemy.schema import SchemaItem
+
+
+class Ddl(Protocol):
+    """The part of `alembic.op` that makes tables."""
+
+    def create_table(self, table_name: str, *columns: SchemaItem, **kw: Any) -> Any:
+        """Makes a table."""
+        ...
+
+    def create_index(
+        self, index_name: str | None, table_name: str, columns: Sequence[Any], *, unique: bool = False, **kw: Any
+    ) -> None:
+        """Makes an index."""
+        ...

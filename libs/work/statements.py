@@ -1,0 +1,273 @@
+"""The SQL of durable work, built once: the same text on SQLite and PostgreSQL.
+
+Three rules hold everywhere. Time is the database's clock. Whatever a claim may do is guarded by its fence. The due time
+of a job is decided from counters in its own row: a subquery would see the snapshot from before a wait for the row lock.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    case,
+    column,
+    exists,
+    not_,
+    or_,
+    select,
+    true,
+    update,
+    values,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import Insert
+
+from libs.sql.types import Json
+from libs.work.tables import WorkTables
+
+ALL_QUEUES = "*"
+
+CLAIM_COLUMNS = (
+    "id",
+    "queue",
+    "kind",
+    "state",
+    "version",
+    "data",
+    "data_schema",
+    "fence",
+    "attempt",
+    "crashes",
+    "error",
+    "cancel_requested",
+    "signal_seq",
+)
+
+_ENDED = (
+    column("end_id", Text),
+    column("end_owner", Text),
+    column("end_fence", BigInteger),
+    column("end_state", Text),
+    column("end_done", Boolean),
+    column("end_data", Json),
+    column("end_schema", Integer),
+    column("end_attempt", Integer),
+    column("end_crashes", Integer),
+    column("end_error", Text),
+    column("end_seen", BigInteger),
+    column("end_cancel_seen", Boolean),
+    column("end_delay", BigInteger),
+)
+
+
+def claim(tables: WorkTables, now: ColumnElement[int]) -> Update:
+    """Takes due jobs. Parameters: p_queue, p_owner, p_ttl (ms), p_limit.
+
+    The pick is a CTE that is joined, not a subquery of IN: a planner may run that again for each row. A job that is to
+    be cancelled passes the switch: its step only ends it. A lease that ran out without a word counts as a crash.
+    """
+    work, queue = tables.work, tables.queue
+    switched_off = exists().where(queue.c.name.in_([ALL_QUEUES, _text("p_queue")]), queue.c.paused)
+    pick = (
+        select(work.c.id.label("picked"))
+        .where(
+            tables.unfinished,
+            work.c.queue == _text("p_queue"),
+            work.c.due <= now,
+            or_(work.c.lease_until.is_(None), work.c.lease_until < now),
+            or_(work.c.cancel_requested, not_(switched_off)),
+        )
+        .order_by(work.c.due)
+        .limit(bindparam("p_limit", type_=Integer))
+        .with_for_update(of=work, skip_locked=True)
+        .cte("pick")
+    )
+    return (
+        update(work)
+        .where(work.c.id == pick.c.picked)
+        .values(
+            lease_owner=_text("p_owner"),
+            lease_until=now + _int("p_ttl"),
+            fence=work.c.fence + 1,
+            crashes=work.c.crashes + case((work.c.lease_owner.is_not(None), 1), else_=0),
+        )
+        .returning(*(work.c[name] for name in CLAIM_COLUMNS))
+    )
+
+
+def lock_held(tables: WorkTables) -> Select[Any]:
+    """Locks the rows of an owner in one order, so that heartbeats and batches never wait for each other. p_owner."""
+    work = tables.work
+    return select(work.c.id).where(work.c.lease_owner == _text("p_owner")).order_by(work.c.id).with_for_update()
+
+
+def heartbeat(tables: WorkTables, now: ColumnElement[int]) -> Update:
+    """Renews every lease of an owner. Parameters: p_owner, p_ttl."""
+    work = tables.work
+    return (
+        update(work)
+        .where(work.c.lease_owner == _text("p_owner"), tables.unfinished)
+        .values(lease_until=now + _int("p_ttl"))
+        .returning(work.c.id, work.c.fence, work.c.cancel_requested)
+    )
+
+
+def release(tables: WorkTables, now: ColumnElement[int]) -> Update:
+    """Gives a lease back. Parameters: p_id, p_owner, p_fence, p_seen, p_cancel_seen, p_delay."""
+    work = tables.work
+    cancel_seen = bindparam("p_cancel_seen", type_=Boolean)
+    due = _due(tables, now, seen=_int("p_seen"), cancel_seen=cancel_seen, delay=_int("p_delay"))
+    return update(work).where(_guard(tables)).values(lease_owner=None, lease_until=None, due=due).returning(work.c.id)
+
+
+def guard(tables: WorkTables) -> Select[Any]:
+    """Finds and locks the row of a claim that still holds. Parameters: p_id, p_owner, p_fence."""
+    return select(tables.work.c.id).where(_guard(tables)).with_for_update(read=True)
+
+
+def finish(tables: WorkTables, now: ColumnElement[int], ends: Sequence[tuple[Any, ...]]) -> Update:
+    """Ends the steps of claims that still hold, in one statement; the rows are in the order of the columns `end_*`."""
+    work = tables.work
+    ended = values(*_ENDED, name="ended").data(ends).cte("ended").c
+    due = _due(tables, now, seen=ended.end_seen, cancel_seen=ended.end_cancel_seen, delay=ended.end_delay)
+    return (
+        update(work)
+        .where(work.c.id == ended.end_id, work.c.fence == ended.end_fence, work.c.lease_owner == ended.end_owner)
+        .values(
+            state=ended.end_state,
+            done=ended.end_done,
+            data=ended.end_data,
+            data_schema=ended.end_schema,
+            attempt=ended.end_attempt,
+            crashes=ended.end_crashes,
+            error=ended.end_error,
+            version=work.c.version + 1,
+            due=due,
+            updated=now,
+            lease_owner=None,
+            lease_until=None,
+        )
+        .returning(work.c.id, work.c.fence, work.c.version)
+    )
+
+
+def create(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Insert:
+    """Makes a job, or finds the unfinished one with its dedup key: one statement, so it always finds one. p_delay."""
+    work = tables.work
+    statement = _insert(dialect)(work).values(
+        done=False,
+        version=1,
+        due=now + _int("p_delay"),
+        fence=0,
+        attempt=0,
+        crashes=0,
+        error="",
+        cancel_requested=False,
+        signal_seq=0,
+        created=now,
+        updated=now,
+    )
+    upsert: Insert = statement.on_conflict_do_update(
+        index_elements=[work.c.dedup_key],
+        index_where=tables.unfinished,
+        set_={"dedup_key": statement.excluded.dedup_key},
+    ).returning(work.c.id, work.c.dedup_key)
+    return upsert
+
+
+def receive(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Insert:
+    """Puts a signal into the inbox; no row comes back for one that is there."""
+    table = tables.signal
+    statement = _insert(dialect)(table).values(received=now)
+    upsert: Insert = statement.on_conflict_do_nothing(index_elements=[table.c.job_id, table.c.event_id]).returning(
+        table.c.seq
+    )
+    return upsert
+
+
+def pause(tables: WorkTables, dialect: str) -> Insert:
+    """Sets a switch."""
+    table = tables.queue
+    statement = _insert(dialect)(table).values(version=1)
+    changes = {name: statement.excluded[name] for name in ("paused", "reason", "actor")}
+    upsert: Insert = statement.on_conflict_do_update(
+        index_elements=[table.c.name], set_=changes | {"version": table.c.version + 1}
+    ).returning(*table.c)
+    return upsert
+
+
+def reopen(tables: WorkTables, now: ColumnElement[int]) -> Update:
+    """Makes a job that has ended due again. Parameter: p_id."""
+    work = tables.work
+    return (
+        update(work)
+        .where(work.c.id == _text("p_id"), work.c.done)
+        .values(
+            done=False,
+            attempt=0,
+            crashes=0,
+            error="",
+            cancel_requested=False,
+            due=now,
+            updated=now,
+            version=work.c.version + 1,
+        )
+        .returning(work.c.version)
+    )
+
+
+def signalled(tables: WorkTables, now: ColumnElement[int]) -> Update:
+    """Wakes a job after a new signal. Parameter: p_id."""
+    work = tables.work
+    return update(work).where(work.c.id == _text("p_id")).values(signal_seq=work.c.signal_seq + 1, due=now)
+
+
+def request_cancel(tables: WorkTables, now: ColumnElement[int]) -> Update:
+    """Marks an unfinished job. Parameter: p_id."""
+    work = tables.work
+    return (
+        update(work)
+        .where(work.c.id == _text("p_id"), tables.unfinished, not_(work.c.cancel_requested))
+        .values(cancel_requested=true(), due=now, updated=now, version=work.c.version + 1)
+        .returning(work.c.version, work.c.state)
+    )
+
+
+def _insert(dialect: str) -> Any:
+    """Either dialect's INSERT: ON CONFLICT is spelled the same, but by two classes without a common one."""
+    return postgresql.insert if dialect == "postgresql" else sqlite.insert
+
+
+def _guard(tables: WorkTables) -> ColumnElement[bool]:
+    work = tables.work
+    return and_(work.c.id == _text("p_id"), work.c.fence == _int("p_fence"), work.c.lease_owner == _text("p_owner"))
+
+
+def _due(
+    tables: WorkTables,
+    now: ColumnElement[int],
+    *,
+    seen: ColumnElement[int],
+    cancel_seen: ColumnElement[bool],
+    delay: ColumnElement[int],
+) -> ColumnElement[int]:
+    """Now when a signal or a cancellation came that the step has not seen, else after the delay."""
+    work = tables.work
+    news = or_(work.c.signal_seq > seen, and_(work.c.cancel_requested, not_(cancel_seen)))
+    return case((news, now), else_=now + delay)
+
+
+def _text(name: str) -> ColumnElement[str]:
+    return bindparam(name, type_=Text)
+
+
+def _int(name: str) -> ColumnElement[int]:
+    return bindparam(name, type_=BigInteger)
