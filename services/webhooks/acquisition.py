@@ -1,9 +1,9 @@
 """The acquisition service, as handlers of events need it."""
 
 import grpc
-
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
+
 from services.webhooks.domain.lidarr import FactKind, LidarrFact
 
 _KINDS = {

@@ -4,11 +4,10 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc import status_pb2
+from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 
 from libs.errors import AppError, InvalidArgument
 from libs.rpc.errors import to_status
-from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 from services.webhooks.domain.delivery import Delivery, Header
 from services.webhooks.domain.event import Event, Receipt
 
@@ -53,7 +52,9 @@ def outcome_to_pb(outcome: Receipt | AppError) -> pb.DeliveryOutcome:
     """What became of one delivery."""
     if isinstance(outcome, AppError):
         return pb.DeliveryOutcome(status=to_status(outcome))
-    return pb.DeliveryOutcome(status=status_pb2.Status(), event_id=outcome.event_id, duplicate=outcome.duplicate)
+    stored = pb.DeliveryOutcome(event_id=outcome.event_id, duplicate=outcome.duplicate)
+    stored.status.SetInParent()  # OK
+    return stored
 
 
 def _delivery(delivery: pb.Delivery) -> Delivery:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from libs.live import LiveSettings
 from lockgroove.config.v1 import config_pb2 as pb
+
+from libs.live import LiveSettings
 from services.webhooks.domain.source import LIDARR
 
 

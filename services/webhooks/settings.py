@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where the service listens, where it keeps its data, and where its peers are; what may hold a secret has no repr."""
+    """Where the service listens, keeps its data and finds its peers; what may hold a secret has no repr."""
 
     home: Path
     listen: str = "127.0.0.1:50052"

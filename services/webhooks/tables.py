@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, UniqueConstraint
 
-from libs.sql.types import Json, UtcMillis
+from libs.sql.types import Json, OrderedText, UtcMillis
 from libs.work.tables import work_tables
 
 metadata = MetaData()
@@ -10,7 +10,7 @@ metadata = MetaData()
 event = Table(
     "event",
     metadata,
-    Column("id", Text, primary_key=True),  # of its work row too
+    Column("id", OrderedText, primary_key=True),  # of its work row too
     Column("source", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("dedup_key", Text, nullable=False),
@@ -26,7 +26,7 @@ event = Table(
 event_body = Table(
     "event_body",
     metadata,
-    Column("event_id", Text, ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
+    Column("event_id", OrderedText, ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
     Column("headers", Json, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )

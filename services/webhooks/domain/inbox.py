@@ -1,7 +1,8 @@
 """The inbox: takes deliveries in, and answers for each only after it is on disk."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -47,12 +48,29 @@ class IngestLog(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether a source may deliver now, and whether it needs a credential (else only this machine may deliver)."""
+
+    ready: bool
+    credential_required: bool
+
+
 class Inbox:
     """Verifies, describes and stores deliveries."""
 
-    def __init__(self, admission: Admission, secrets: Secrets, *, log: IngestLog, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        admission: Admission,
+        secrets: Secrets,
+        *,
+        ready: Callable[[], Awaitable[None]],
+        log: IngestLog,
+        new_id: Callable[[], str],
+    ) -> None:
         self._admission = admission
         self._secrets = secrets
+        self._ready = ready
         self._log = log
         self._new_id = new_id
 
@@ -60,6 +78,19 @@ class Inbox:
         """What became of each delivery, in order: one that is refused, or breaks the store, takes no other with it."""
         results = await asyncio.gather(*map(self._store, deliveries), return_exceptions=True)
         return [self._outcome(delivery, result) for delivery, result in zip(deliveries, results, strict=True)]
+
+    async def standing(self, name: str) -> Standing:
+        """Whether deliveries of a source would be taken in now; raises UnknownSource."""
+        source = get_source(name)
+        try:
+            secrets = self._secrets.of(source.name)
+        except Unavailable:
+            return Standing(ready=False, credential_required=True)
+        try:
+            await self._ready()
+        except Unavailable:
+            return Standing(ready=False, credential_required=bool(secrets))
+        return Standing(ready=True, credential_required=bool(secrets))
 
     async def _store(self, delivery: Delivery) -> Receipt:
         source = get_source(delivery.source)

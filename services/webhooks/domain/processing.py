@@ -11,20 +11,25 @@ from libs.clock import Clock
 from services.webhooks.domain.event import Event
 from services.webhooks.domain.handling import Handling
 from services.webhooks.domain.lifecycle import Chance, Settlement, settle
-from services.webhooks.domain.verdict import Outage
+from services.webhooks.domain.verdict import Hopeless, Outage, Verdict
 
 BATCH = 64
-CONCURRENCY = 16
-LEASE = timedelta(seconds=90)
+CONCURRENCY = 16  # calls to other services at once
+MAX_CRASHES = 5
+LEASE = timedelta(seconds=20)
 _TIME_FOR_HANDLING = 0.8 * LEASE.total_seconds()  # the rest of the lease is for settling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """An event that is ours for the time of the lease; `fence` guards what we settle."""
+    """An event that is ours for the time of the lease, which the store knows again when we settle.
+
+    `crashes` counts earlier claims that ended without a word.
+    """
 
     event: Event
-    fence: int
+    lease: object
+    crashes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +91,16 @@ class Processing:
             async with asyncio.timeout(_TIME_FOR_HANDLING), AsyncExitStack() as stack:
                 await stack.enter_async_context(slots)
                 start = self._clock.monotonic()
-                verdict = await self._handling.handle(claimed.event)
+                verdict = await self._verdict(claimed)
         except TimeoutError:
             verdict = Outage(error="it was not handled within its lease")
         settlement = settle(claimed.event.progress, verdict, now=self._clock.now(), chance=self._chance)
         return Settled(claimed=claimed, settlement=settlement, seconds=self._clock.monotonic() - start)
+
+    async def _verdict(self, claimed: Claimed) -> Verdict:
+        if claimed.crashes >= MAX_CRASHES:
+            return Hopeless(error=f"crash loop: handling it ended without a word {claimed.crashes} times")
+        return await self._handling.handle(claimed.event)
 
     async def _settle(self, settled: Sequence[Settled]) -> None:
         kept = await self._events.settle(settled)

@@ -8,7 +8,7 @@ import pytest
 from libs.errors import AppError, Internal, ResourceExhausted, Unavailable
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import NewEvent, Receipt
-from services.webhooks.domain.inbox import Inbox
+from services.webhooks.domain.inbox import Inbox, Standing
 from services.webhooks.domain.source import Source, UnknownSource
 from services.webhooks.domain.verification import CredentialRefused
 from tests.support.lidarr_webhooks import BODIES, delivery, grab
@@ -39,6 +39,13 @@ class FakeSecrets:
         return self._secrets
 
 
+class AbsentSecrets:
+    """The settings have not come yet."""
+
+    def of(self, source: str) -> Sequence[str]:
+        raise Unavailable("the settings are not here yet")
+
+
 class Count:
     """Counts."""
 
@@ -54,7 +61,16 @@ class Count:
 
 
 def inbox(admission: FakeAdmission, *secrets: str, log: Count | None = None) -> Inbox:
-    return Inbox(admission, FakeSecrets(*secrets), log=log or Count(), new_id=lambda: "evt-1")
+    return Inbox(admission, FakeSecrets(*secrets), ready=always, log=log or Count(), new_id=lambda: "evt-1")
+
+
+async def always() -> None:
+    """The store is ready."""
+
+
+async def never() -> None:
+    """The store is not ready."""
+    raise Unavailable("the database is away")
 
 
 async def test_a_delivery_is_stored_byte_for_byte_with_its_type() -> None:
@@ -130,3 +146,35 @@ async def test_refusals_are_counted() -> None:
     await inbox(FakeAdmission(), "s3cret", log=log).ingest([delivery(grab())])
 
     assert log.reasons == ["WEBHOOK_CREDENTIAL_REFUSED"]
+
+
+@pytest.mark.parametrize(("secrets", "required"), [(["s3cret"], True), ([], False)])
+async def test_a_source_says_whether_it_needs_a_credential(secrets: list[str], required: bool) -> None:
+    standing = await inbox(FakeAdmission(), *secrets).standing("lidarr")
+
+    assert standing == Standing(ready=True, credential_required=required)
+
+
+async def test_a_source_is_not_ready_without_its_store() -> None:
+    unready = Inbox(FakeAdmission(), FakeSecrets(), ready=never, log=Count(), new_id=lambda: "evt-1")
+
+    assert await unready.standing("lidarr") == Standing(ready=False, credential_required=False)
+
+
+async def test_a_source_is_not_ready_before_its_settings_are_known() -> None:
+    unready = Inbox(FakeAdmission(), AbsentSecrets(), ready=always, log=Count(), new_id=lambda: "evt-1")
+
+    assert await unready.standing("lidarr") == Standing(ready=False, credential_required=True)
+
+
+async def test_deliveries_wait_for_the_settings() -> None:
+    unready = Inbox(FakeAdmission(), AbsentSecrets(), ready=always, log=Count(), new_id=lambda: "evt-1")
+
+    [outcome] = await unready.ingest([delivery(grab())])
+
+    assert isinstance(outcome, Unavailable)
+
+
+async def test_an_unknown_source_has_no_standing() -> None:
+    with pytest.raises(UnknownSource):
+        await inbox(FakeAdmission()).standing("nobody")

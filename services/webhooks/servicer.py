@@ -1,0 +1,50 @@
+"""WebhooksService: translate, call, translate."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from grpc.aio import ServicerContext
+from lockgroove.webhooks.v1 import webhooks_pb2 as pb
+from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
+from services.webhooks.domain.catalogue import Catalogue
+
+from services.webhooks import convert
+from services.webhooks.domain.inbox import Inbox
+
+Context = ServicerContext[Any, Any]
+
+
+class WebhooksServicer(rpc.WebhooksServiceServicer):
+    """The API of the inbox."""
+
+    def __init__(self, inbox: Inbox, catalogue: Catalogue) -> None:
+        self._inbox = inbox
+        self._catalogue = catalogue
+
+    async def IngestDeliveries(
+        self, request: pb.IngestDeliveriesRequest, context: Context
+    ) -> pb.IngestDeliveriesResponse:
+        outcomes = await self._inbox.ingest(convert.deliveries_from_pb(request.deliveries))
+        return pb.IngestDeliveriesResponse(outcomes=map(convert.outcome_to_pb, outcomes))
+
+    async def VerifySource(self, request: pb.VerifySourceRequest, context: Context) -> pb.VerifySourceResponse:
+        standing = await self._inbox.standing(request.source)
+        return pb.VerifySourceResponse(
+            source=request.source, ready=standing.ready, credential_required=standing.credential_required
+        )
+
+    async def GetEvent(self, request: pb.GetEventRequest, context: Context) -> pb.Event:
+        return convert.event_to_pb(await self._catalogue.get(convert.event_id(request.name)))
+
+    async def ListEvents(self, request: pb.ListEventsRequest, context: Context) -> pb.ListEventsResponse:
+        page = await self._catalogue.page(convert.query_from_pb(request))
+        return pb.ListEventsResponse(events=map(convert.event_to_pb, page.events), next_page_token=page.next_token)
+
+    async def WatchEvents(
+        self, request: pb.WatchEventsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        async for change in self._catalogue.watch(request.filter, request.resume_token):
+            yield pb.WatchEventsResponse(event=convert.event_to_pb(change.event), resume_token=change.resume_token)
+
+    async def ReplayEvent(self, request: pb.ReplayEventRequest, context: Context) -> pb.Event:
+        return convert.event_to_pb(await self._catalogue.replay(convert.event_id(request.name)))
