@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,7 @@ from deploy.demo.soulseek.client import LoopbackClient
 from deploy.demo.soulseek.plan import FAST, Behaviour, PeerPlan
 from deploy.demo.soulseek.world import SoulseekWorld
 
-from .conftest import OpenNetwork
-
-DEADLINE = 20  # seconds
-
-
-async def until(condition: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(DEADLINE):
-        while not (value := condition()):
-            await asyncio.sleep(0.01)
-    return value
+from .conftest import OpenNetwork, until
 
 
 @asynccontextmanager
