@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.clock import Clock
-from libs.errors import InvalidArgument, NotFound
+from libs.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
 from services.acquisition.domain.acquisition import Acquisition
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
 from services.acquisition.domain.fact import LidarrFact
-from services.acquisition.domain.wish import MusicPathNotSet, Wish
+from services.acquisition.domain.wish import Wish, music_path_not_set
 
 CANCEL_WAIT = 5.0  # seconds until a cancel is answered with what is there by then
 
@@ -19,6 +19,18 @@ class AcquisitionNotFound(NotFound):
     """There is no such acquisition."""
 
     reason = "ACQUISITION_NOT_FOUND"
+
+
+class EtagMismatch(Conflict):
+    """The acquisition is not the one that the caller read."""
+
+    reason = "ETAG_MISMATCH"
+
+
+class AlbumActive(AlreadyExists):
+    """Another acquisition of the same album is active; `name` says which."""
+
+    reason = "ALBUM_ACTIVE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +168,7 @@ class Acquisitions:
         rules = self._rules()
         source = wish.source or rules.source
         if source is Source.SOULSEEK and not rules.music_path:
-            raise MusicPathNotSet(
-                "The music folder is not set: set storage.musicPath (or MUSIC_PATH), then ask again.",
-                metadata={"setting": "storage.musicPath"},
-            )
+            raise music_path_not_set()
         now = self._clock.now()
         return Acquisition(id=self._new_id("acq"), album=wish.album, source=source, created=now, updated=now)
 

@@ -23,12 +23,22 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """What binds an acquisition to Lidarr: by these, its webhooks find the acquisition."""
+
+    album_id: int
+    release_group_mbid: str
+    download_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
     """What a step gives back: the acquisition as it is now, what the next step needs, and when that is due."""
 
     acquisition: Acquisition
     plan: Document = field(default_factory=dict)
     delay: timedelta = NOW
+    binding: Binding | None = None
 
 
 class ProgressReport(Protocol):

@@ -43,3 +43,11 @@ def request_id_reused() -> RequestIdReused:
             "request_id", "was used for another album or source before", reason="REQUEST_ID_REUSED"
         ).violations,
     )
+
+
+def music_path_not_set() -> MusicPathNotSet:
+    """The error for a library that nobody named."""
+    return MusicPathNotSet(
+        "The music folder is not set: set storage.musicPath (or MUSIC_PATH), then try again.",
+        metadata={"setting": "storage.musicPath"},
+    )

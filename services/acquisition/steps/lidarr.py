@@ -19,7 +19,7 @@ from services.acquisition.domain.lidarr import (
     Look,
 )
 from services.acquisition.domain.lidarr_attempt import LidarrPlan, Verdict, client_of, judge, progress_of
-from services.acquisition.domain.step import NOW, Document, Job, Move, ProgressReport
+from services.acquisition.domain.step import NOW, Binding, Document, Job, Move, ProgressReport
 
 ATTEMPTS = 3
 SEARCH_LOOK = timedelta(seconds=5)  # Lidarr forgets a command's outcome: look while it runs
@@ -125,7 +125,13 @@ class LidarrSteps:
         return Move(acquisition=acquisition.failed(failure, self._clock.now()), plan=plan)
 
     def _move(self, acquisition: Acquisition, plan: LidarrPlan, delay: timedelta = NOW) -> Move:
-        return Move(acquisition=acquisition, plan=plan.to_json(), delay=delay)
+        return Move(acquisition=acquisition, plan=plan.to_json(), delay=delay, binding=_binding(plan))
+
+
+def _binding(plan: LidarrPlan) -> Binding | None:
+    if plan.album_id is None:
+        return None
+    return Binding(album_id=plan.album_id, release_group_mbid=plan.release_group_mbid, download_ids=plan.download_ids)
 
 
 def _bound(plan: LidarrPlan, signals: tuple[Document, ...]) -> LidarrPlan:

@@ -1,0 +1,150 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from services.acquisition.domain.files import LibraryFile
+from services.acquisition.domain.lidarr import (
+    CommandState,
+    HistoryEvent,
+    HistoryRow,
+    LidarrTracks,
+    Look,
+    QueueRow,
+)
+from services.acquisition.domain.lidarr_attempt import WAIT, LidarrPlan, Verdict, client_of, judge, progress_of
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+IDLE = timedelta(hours=24)
+NOTHING = Look(command=CommandState.FINISHED, history=(), queue=(), tracks=LidarrTracks(total=2, present=0, files=()))
+PLAN = LidarrPlan(album_id=7, command_id=5, sign_time=NOW)
+
+
+def row(event: HistoryEvent, number: int = 1, **fields: str) -> HistoryRow:
+    return HistoryRow(id=number, event=event, download_id="D1", **fields)
+
+
+def queued(state: str, *messages: str, left: int = 40) -> QueueRow:
+    return QueueRow(
+        download_id="D1", state=state, status="ok", messages=messages, size=100, size_left=left, download_client="sab"
+    )
+
+
+def judged(look: Look, plan: LidarrPlan = PLAN, *, after: timedelta = timedelta()) -> Verdict:
+    return judge(look, plan.seen(look, NOW) if not after else plan, now=NOW + after, idle_timeout=IDLE)
+
+
+def test_only_tracks_with_files_make_it_complete() -> None:
+    files = (LibraryFile(path="/music/1.flac", size=1), LibraryFile(path="/music/2.flac", size=1))
+
+    assert judged(replace(NOTHING, tracks=LidarrTracks(total=2, present=2, files=files))) == Verdict(complete=True)
+
+
+def test_an_album_without_known_tracks_is_not_complete() -> None:
+    assert not judged(replace(NOTHING, tracks=LidarrTracks(total=0, present=0, files=()))).complete
+
+
+def test_a_search_that_found_nothing_is_told_as_such_and_not_repeated() -> None:
+    verdict = judged(NOTHING)
+
+    assert verdict.failure is not None
+    assert (verdict.failure.reason, verdict.again) == ("NO_RELEASE_FOUND", False)
+
+
+def test_a_search_that_still_runs_is_waited_for() -> None:
+    assert judged(replace(NOTHING, command=CommandState.RUNNING)) == WAIT
+
+
+def test_a_search_that_broke_off_may_be_repeated() -> None:
+    verdict = judged(replace(NOTHING, command=CommandState.BROKEN))
+
+    assert verdict.failure is not None
+    assert (verdict.failure.reason, verdict.again) == ("SEARCH_FAILED", True)
+
+
+def test_without_a_search_of_ours_an_empty_queue_proves_nothing() -> None:
+    assert judged(replace(NOTHING, command=CommandState.GONE), replace(PLAN, command_id=0)) == WAIT
+
+
+def test_a_grabbed_download_that_is_not_in_the_queue_is_waited_for() -> None:
+    assert judged(replace(NOTHING, history=(row(HistoryEvent.GRABBED),))) == WAIT
+
+
+def test_a_failed_download_may_be_searched_again_and_says_why() -> None:
+    grabbed, failed = row(HistoryEvent.GRABBED), row(HistoryEvent.DOWNLOAD_FAILED, 2, message="password protected")
+
+    verdict = judged(replace(NOTHING, history=(grabbed, failed)))
+
+    assert verdict.failure is not None
+    assert (verdict.failure.reason, verdict.again) == ("DOWNLOAD_FAILED", True)
+    assert "password protected" in verdict.failure.message
+
+
+def test_a_failed_download_that_lidarr_replaced_by_itself_is_waited_for() -> None:
+    failed, again = row(HistoryEvent.DOWNLOAD_FAILED), row(HistoryEvent.GRABBED, 2)
+
+    assert judged(replace(NOTHING, history=(failed, again))) == WAIT
+
+
+def test_a_blocked_import_fails_with_the_messages_of_the_queue() -> None:
+    verdict = judged(replace(NOTHING, queue=(queued("importBlocked", "Has missing tracks"),)))
+
+    assert verdict.failure is not None
+    assert (verdict.failure.reason, verdict.again) == ("IMPORT_FAILED", False)
+    assert "Has missing tracks" in verdict.failure.message
+
+
+def test_an_incomplete_import_fails_with_the_words_of_the_history() -> None:
+    history = (row(HistoryEvent.GRABBED), row(HistoryEvent.IMPORT_INCOMPLETE, 2, message="Album match is not close"))
+
+    verdict = judged(replace(NOTHING, history=history))
+
+    assert verdict.failure is not None
+    assert verdict.failure.reason == "IMPORT_FAILED"
+    assert "Album match is not close" in verdict.failure.message
+
+
+def test_a_download_that_brought_half_of_the_album_has_failed() -> None:
+    half = LidarrTracks(total=2, present=1, files=(LibraryFile(path="/music/1.flac", size=1),))
+    history = (row(HistoryEvent.GRABBED), row(HistoryEvent.IMPORTED, 2))
+
+    verdict = judged(replace(NOTHING, history=history, tracks=half))
+
+    assert verdict.failure is not None
+    assert verdict.failure.reason == "IMPORT_FAILED"
+
+
+def test_single_files_that_come_in_are_not_the_end() -> None:
+    history = (row(HistoryEvent.GRABBED), row(HistoryEvent.FILE_IMPORTED, 2))
+
+    assert judged(replace(NOTHING, history=history)) == WAIT
+
+
+def test_without_any_change_for_too_long_the_attempt_fails() -> None:
+    look = replace(NOTHING, history=(row(HistoryEvent.GRABBED),))
+
+    verdict = judged(look, PLAN.seen(look, NOW), after=IDLE)
+
+    assert verdict.failure is not None
+    assert verdict.failure.reason == "IDLE_TIMEOUT"
+
+
+def test_a_byte_more_is_a_change() -> None:
+    before = PLAN.seen(replace(NOTHING, queue=(queued("downloading", left=40),)), NOW)
+    later = before.seen(replace(NOTHING, queue=(queued("downloading", left=39),)), NOW + IDLE)
+
+    assert (before.sign_time, later.sign_time) == (NOW, NOW + IDLE)
+
+
+def test_a_plan_survives_storage() -> None:
+    plan = PLAN.seen(replace(NOTHING, queue=(queued("downloading"),)), NOW).bound("D2")
+
+    assert LidarrPlan.from_json(plan.to_json()) == plan
+    assert plan.download_ids == ("D1", "D2")
+
+
+def test_progress_and_client_come_from_the_queue() -> None:
+    look = replace(NOTHING, queue=(queued("downloading", left=40),))
+
+    progress = progress_of(look)
+
+    assert (progress.received_bytes, progress.total_bytes, progress.total_count) == (60, 100, 2)
+    assert client_of(look) == "sab"
