@@ -8,6 +8,7 @@ from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 
 from libs.errors import AppError, InvalidArgument
 from libs.rpc.errors import to_status
+from services.webhooks.domain.catalogue import Query
 from services.webhooks.domain.delivery import Delivery, Header
 from services.webhooks.domain.event import Event, Receipt
 
@@ -40,6 +41,16 @@ def event_to_pb(event: Event) -> pb.Event:
         receive_time=_timestamp(event.received_at),
         update_time=_timestamp(event.updated_at),
         etag=event.etag,
+    )
+
+
+def query_from_pb(request: pb.ListEventsRequest) -> Query:
+    """Which events a caller wants."""
+    return Query(
+        filter=request.filter,
+        order_by=request.order_by,
+        page_size=request.page_size,
+        page_token=request.page_token,
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 from grpc.aio import ServicerContext
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
-from services.webhooks.domain.catalogue import Catalogue
 
 from services.webhooks import convert
+from services.webhooks.domain.catalogue import Catalogue
+from services.webhooks.domain.feed import Feed
 from services.webhooks.domain.inbox import Inbox
 
 Context = ServicerContext[Any, Any]
@@ -17,9 +18,10 @@ Context = ServicerContext[Any, Any]
 class WebhooksServicer(rpc.WebhooksServiceServicer):
     """The API of the inbox."""
 
-    def __init__(self, inbox: Inbox, catalogue: Catalogue) -> None:
+    def __init__(self, inbox: Inbox, catalogue: Catalogue, feed: Feed) -> None:
         self._inbox = inbox
         self._catalogue = catalogue
+        self._feed = feed
 
     async def IngestDeliveries(
         self, request: pb.IngestDeliveriesRequest, context: Context
@@ -43,8 +45,8 @@ class WebhooksServicer(rpc.WebhooksServiceServicer):
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncIterator[pb.WatchEventsResponse]:
-        async for change in self._catalogue.watch(request.filter, request.resume_token):
-            yield pb.WatchEventsResponse(event=convert.event_to_pb(change.event), resume_token=change.resume_token)
+        async for step in self._feed.follow(request.filter, request.resume_token):
+            yield pb.WatchEventsResponse(event=convert.event_to_pb(step.event), resume_token=step.resume_token)
 
     async def ReplayEvent(self, request: pb.ReplayEventRequest, context: Context) -> pb.Event:
         return convert.event_to_pb(await self._catalogue.replay(convert.event_id(request.name)))

@@ -87,6 +87,11 @@ class SqlEventStore:
         pairs = zip(settled, results, strict=True)
         return frozenset(each.claimed.event.id for each, result in pairs if not isinstance(result, LeaseLost))
 
+    async def release(self, claims: Sequence[Claimed]) -> None:
+        """Give claims back as if they had never been made."""
+        for claimed in claims:
+            await self._jobs.release(_lease(claimed))
+
     async def replay(self, event_id: str) -> Event:
         """Let an event that has ended, or that nobody waits for, be handled anew.
 
@@ -167,10 +172,14 @@ class SqlEventStore:
         await self._tell(connection, [before.id], actor="operator", detail={"replayed": True})
 
     def _finish(self, settled: Settled) -> Finish:
-        lease = settled.claimed.lease
-        assert isinstance(lease, Claim)
-        return Finish(claim=lease, outcome=rows.outcome_of(settled.settlement), actor=self._owner)
+        outcome = rows.outcome_of(settled.settlement)
+        return Finish(claim=_lease(settled.claimed), outcome=outcome, actor=self._owner)
 
 
 def _claimed(claim: Claim, found: Event) -> Claimed:
     return Claimed(event=found, lease=claim, crashes=claim.crashes)
+
+
+def _lease(claimed: Claimed) -> Claim:
+    assert isinstance(claimed.lease, Claim)
+    return claimed.lease

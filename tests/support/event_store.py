@@ -1,8 +1,12 @@
 """An inbox's store on a database with nothing in it."""
 
+from libs.errors import AppError
 from libs.sql.engine import Database
 from libs.sql.migrations import migrate
 from services.webhooks import migrations
+from services.webhooks.domain.delivery import Delivery
+from services.webhooks.domain.event import NewEvent, Receipt
+from services.webhooks.domain.source import Source
 from services.webhooks.store import SqlEventStore
 
 
@@ -10,3 +14,17 @@ async def open_event_store(database: Database) -> SqlEventStore:
     """A store whose tables are there."""
     await migrate(database, package=migrations.__name__, head=migrations.HEAD)
     return SqlEventStore(database)
+
+
+async def always() -> None:
+    """The store is ready."""
+
+
+class QuietLog:
+    """Counts nothing."""
+
+    def stored(self, source: Source, event: NewEvent, receipt: Receipt) -> None:
+        """A delivery was stored."""
+
+    def refused(self, delivery: Delivery, error: AppError) -> None:
+        """A delivery was refused."""

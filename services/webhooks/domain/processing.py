@@ -52,6 +52,10 @@ class ClaimableEvents(Protocol):
         """Write what the tries came to, in one transaction; returns the ids of those whose lease still held."""
         ...
 
+    async def release(self, claims: Sequence[Claimed]) -> None:
+        """Give claims back as if they had never been made."""
+        ...
+
 
 class ProcessingLog(Protocol):
     """Who counts what became of events."""
@@ -81,9 +85,16 @@ class Processing:
         """One pass; returns how many events it took. Raises Unavailable where the database is away."""
         claims = await self._events.claim(BATCH, LEASE)
         if claims:
-            slots = asyncio.Semaphore(CONCURRENCY)
-            await self._settle(await asyncio.gather(*(self._try(claimed, slots) for claimed in claims)))
+            await self._settle(await self._try_all(claims))
         return len(claims)
+
+    async def _try_all(self, claims: Sequence[Claimed]) -> Sequence[Settled]:
+        slots = asyncio.Semaphore(CONCURRENCY)
+        try:
+            return await asyncio.gather(*(self._try(claimed, slots) for claimed in claims))
+        except asyncio.CancelledError:  # shutting down: whoever comes next need not wait for the leases to end
+            await self._events.release(claims)
+            raise
 
     async def _try(self, claimed: Claimed, slots: asyncio.Semaphore) -> Settled:
         start = self._clock.monotonic()

@@ -148,6 +148,15 @@ async def test_an_event_whose_lease_has_run_out_is_claimed_again(store: SqlEvent
     assert (first.crashes, second.crashes) == (0, 1)
 
 
+async def test_a_claim_that_is_given_back_is_taken_again_at_once(store: SqlEventStore) -> None:
+    event_id = await stored(store)
+
+    await store.release(await claimed(store))
+
+    [again] = await claimed(store)
+    assert (again.event.id, again.crashes) == (event_id, 0)
+
+
 async def test_only_the_last_claim_settles(store: SqlEventStore) -> None:
     event_id = await stored(store)
     [lost] = await store.claim(1, timedelta(milliseconds=-1))

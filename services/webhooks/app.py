@@ -1,0 +1,85 @@
+"""The webhooks service, put together."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from lockgroove.webhooks.v1 import webhooks_pb2 as pb
+from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
+
+from libs import ids
+from libs.clock import SystemClock
+from libs.crypto import load_root_key, service_token
+from libs.live import LiveSettings
+from libs.rpc.auth import KeyAuthenticator
+from libs.rpc.client import open_channel
+from libs.rpc.server import Server
+from libs.service import Service
+from libs.sql.engine import Database, open_database
+from libs.sql.migrations import migrate
+from libs.sql.url import database_url
+from libs.telemetry import open_telemetry
+from libs.telemetry.exposition import open_exposition
+from services.webhooks import migrations
+from services.webhooks.acquisition import GrpcAcquisitions
+from services.webhooks.admission import open_admission
+from services.webhooks.domain.feed import Feed
+from services.webhooks.domain.handling import Handling, LidarrHandler
+from services.webhooks.domain.inbox import Inbox
+from services.webhooks.domain.processing import Processing
+from services.webhooks.domain.source import LIDARR
+from services.webhooks.metrics import WebhookMetrics
+from services.webhooks.secrets import LiveSecrets
+from services.webhooks.servicer import WebhooksServicer
+from services.webhooks.settings import Settings
+from services.webhooks.store import SqlEventStore
+from services.webhooks.worker import BacklogGauge, Worker
+
+SERVICE = pb.DESCRIPTOR.services_by_name["WebhooksService"].full_name
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[Service]:
+    """Constructs everything in order. Raises AppError for what the environment, the root key or the database deny."""
+    async with AsyncExitStack() as stack:
+        telemetry = stack.enter_context(
+            open_telemetry("webhooks", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
+        )
+        metrics = WebhookMetrics(telemetry.metrics)
+        token = service_token(load_root_key(settings.home, settings.secret_key))
+        store = SqlEventStore(await stack.enter_async_context(_migrated_database(settings)))
+
+        config = open_channel(settings.config, credential=token, tracer=telemetry.tracer)
+        live = LiveSettings(await stack.enter_async_context(config))
+        channel = open_channel(settings.acquisition, credential=token, tracer=telemetry.tracer)
+        acquisitions = GrpcAcquisitions(await stack.enter_async_context(channel))
+
+        async def ready() -> None:
+            await live.ready()
+            await store.ping()
+
+        feed = Feed(store)
+        handling = Handling({LIDARR.name: LidarrHandler(acquisitions)})
+        processing = Processing(store, handling, log=metrics, clock=SystemClock(), chance=random.random)
+        worker = Worker(processing, handled=feed.wake)
+
+        def committed(size: int) -> None:
+            metrics.committed(size)
+            worker.wake()
+            feed.wake()
+
+        admission = await stack.enter_async_context(open_admission(store, committed=committed))
+        inbox = Inbox(admission, LiveSecrets(live), ready=ready, log=metrics, new_id=lambda: ids.new("evt"))
+        authenticator = KeyAuthenticator(token, live.api_keys)
+        server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
+        server.add(WebhooksServicer(inbox, store, feed), rpc.add_WebhooksServiceServicer_to_server, SERVICE)
+        await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
+        yield Service(server, loops=[live.run, worker.run, BacklogGauge(store.backlog, metrics.backlog).run])
+
+
+@asynccontextmanager
+async def _migrated_database(settings: Settings) -> AsyncIterator[Database]:
+    url = database_url(home=settings.home, service="webhooks", configured=settings.database)
+    async with open_database(url, schema="webhooks") as database:
+        await migrate(database, package=migrations.__name__, head=migrations.HEAD)
+        yield database
