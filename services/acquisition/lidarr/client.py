@@ -59,11 +59,12 @@ class LidarrClient:
         address: Callable[[], LidarrAddress | None],
         clock: Clock,
         metrics: AcquisitionMetrics,
+        pace: Pace | None = None,
     ) -> None:
         self._http = http
         self._metrics = metrics
         self._address = address
-        self._pace = Pace(clock)
+        self._pace = pace or Pace(clock)
         self._breaker = Breaker("Lidarr", clock)
         self._metadata_breaker = Breaker("Lidarr's metadata service", clock)
 

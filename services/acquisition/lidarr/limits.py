@@ -15,10 +15,11 @@ OPEN_FOR = timedelta(seconds=30)
 
 
 class Pace:
-    """At most `CONCURRENT_CALLS` at once, begun at most `CALLS_PER_SECOND` a second."""
+    """At most `CONCURRENT_CALLS` at once, begun at most `per_second` a second."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, per_second: float = CALLS_PER_SECOND) -> None:
         self._clock = clock
+        self._gap = 1 / per_second
         self._slots = asyncio.Semaphore(CONCURRENT_CALLS)
         self._next_start = 0.0
 
@@ -28,7 +29,7 @@ class Pace:
         async with self._slots:
             now = self._clock.monotonic()
             start = max(now, self._next_start)
-            self._next_start = start + 1 / CALLS_PER_SECOND
+            self._next_start = start + self._gap
             if start > now:
                 await asyncio.sleep(start - now)
             yield

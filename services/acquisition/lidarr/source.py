@@ -101,7 +101,7 @@ class LidarrSource:
 
     async def _add(self, mbid: str) -> Row:
         album = await self._looked_up(mbid)
-        artist = await self._new_artist(album["artist"])
+        artist = await self._new_artist(album["artist"], mbid)
         body = {**album, "artist": artist, "monitored": True, "addOptions": {"searchForNewAlbum": False}}
         try:
             added: Row = await self._client.post("/album", body)
@@ -119,7 +119,8 @@ class LidarrSource:
                 return album
         raise AlbumUnknown(f"Lidarr's metadata has no release group {mbid}.")
 
-    async def _new_artist(self, artist: Row) -> dict[str, Any]:
+    async def _new_artist(self, artist: Row, mbid: str) -> dict[str, Any]:
+        """The artist as Lidarr adds it: this one album is wanted, and nothing else of the artist, now or later."""
         root = await self._root_folder()
         choices = self._choices()
         quality = choices.quality_profile_id or root.get("defaultQualityProfileId")
@@ -131,7 +132,12 @@ class LidarrSource:
             "rootFolderPath": root["path"],
             "monitored": True,
             "monitorNewItems": "none",
-            "addOptions": {"monitor": "missing", "albumsToMonitor": [], "searchForMissingAlbums": False},
+            "addOptions": {
+                "monitor": "existing",
+                "albumsToMonitor": [mbid],
+                "monitored": True,
+                "searchForMissingAlbums": False,
+            },
         }
 
     async def _root_folder(self) -> Row:
