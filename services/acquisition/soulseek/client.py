@@ -1,0 +1,159 @@
+"""The Soulseek client library (aioslsk 1.7.1), made safe for a service: imported only when a session opens.
+
+Three things differ from the stock client:
+
+- Awaited file connections are told apart by peer and ticket. Each uploader counts its tickets from 2, the stock table
+  is keyed by the ticket alone, so that two uploaders get each other's files; with equal sizes nothing notices.
+- Settings come from constructor arguments alone; the stock class also reads variables such as DEBUG or USERS.
+- Peers are listened to on the configured address; the stock host is a constant.
+"""
+
+import asyncio
+import secrets
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from aioslsk.client import SoulSeekClient
+from aioslsk.events import PeerInitializedEvent
+from aioslsk.network.connection import ListeningConnection, PeerConnection
+from aioslsk.network.network import ListeningConnections, Network
+from aioslsk.protocol.messages import PeerTransferRequest
+from aioslsk.settings import CredentialsSettings, Settings
+from aioslsk.transfer.cache import TransferCache
+from aioslsk.transfer.manager import TransferManager
+from aioslsk.transfer.model import Transfer
+from aioslsk.utils import ticket_generator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from services.acquisition.soulseek.account import Account
+
+PROGRESS_INTERVAL = 0.25
+_NEVER = 0
+
+_peer: ContextVar[str] = ContextVar("peer")
+
+
+class Client(SoulSeekClient):
+    """A client for one account that shares nothing, keeps no state on disk and writes only where it is told to."""
+
+    def __init__(self, account: Account, folder: Path) -> None:
+        self._account = account
+        super().__init__(client_settings(account, folder))
+        # Answers to an old process's searches must not land in ours: the stock client counts from 2 in each.
+        self.searches._ticket_generator = ticket_generator(secrets.randbelow(1 << 31))
+
+    def create_network(self) -> Network:
+        """The network, listening where the account says."""
+        return _AccountNetwork(self._account, self.settings, self.events)
+
+    def create_transfer_manager(self, cache: TransferCache) -> TransferManager:
+        """The transfers, with file connections told apart."""
+        return SafeTransferManager(self.settings, self.events, self.users, self.shares, self.network, cache=cache)
+
+    async def start(self, connect: bool = True) -> None:
+        """Start without taking over the loop's exception handler, which is the service's."""
+        loop = asyncio.get_running_loop()
+        handler = loop.get_exception_handler()
+        try:
+            await super().start(connect)
+        finally:
+            loop.set_exception_handler(handler)
+
+    async def stop(self) -> None:
+        """Close every connection; the server's first and at once, for the account may belong to another by then."""
+        if (writer := self.network.server_connection._writer) is not None:
+            writer.transport.abort()
+        running = [task for transfer in self.transfers.transfers for task in transfer.cancel_tasks()]
+        await asyncio.gather(*running, return_exceptions=True)
+        await super().stop()  # type: ignore[no-untyped-call]  # the library has no annotation here
+
+
+class SafeTransferManager(TransferManager):
+    """The stock transfers with awaited file connections keyed by peer and ticket."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._file_connection_futures = FileConnections()
+
+    async def _initialize_download(
+        self, transfer: Transfer, peer_connection: PeerConnection, request: PeerTransferRequest.Request
+    ) -> None:
+        token = _peer.set(transfer.username)
+        try:
+            await super()._initialize_download(transfer, peer_connection, request)
+        finally:
+            self._file_connection_futures.pop(request.ticket, None)
+            _peer.reset(token)
+
+    async def _on_peer_initialized(self, event: PeerInitializedEvent) -> None:
+        token = _peer.set(event.connection.username or "")
+        try:
+            await super()._on_peer_initialized(event)
+        finally:
+            _peer.reset(token)
+
+
+class FileConnections(dict[int, asyncio.Future[Any]]):
+    """Awaited file connections: looks like a table by ticket, and adds the peer of the running task to every key.
+
+    Reading an entry takes it out: it is good for one connection.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._awaited: dict[tuple[str, int], asyncio.Future[Any]] = {}
+
+    def __setitem__(self, ticket: int, connection: asyncio.Future[Any]) -> None:
+        self._awaited[_peer.get(), ticket] = connection
+
+    def __getitem__(self, ticket: int) -> asyncio.Future[Any]:
+        return self._awaited.pop((_peer.get(), ticket))
+
+    def __len__(self) -> int:
+        return len(self._awaited)
+
+    def pop(self, ticket: int, default: Any = None) -> Any:
+        """Take an entry out, where it is there."""
+        return self._awaited.pop((_peer.get(), ticket), default)
+
+
+class _Listener(ListeningConnection):
+    async def connect(self) -> None:
+        await super().connect()  # type: ignore[no-untyped-call]  # the library has no annotation here
+        assert isinstance(self._server, asyncio.Server)
+        self.port = self._server.sockets[0].getsockname()[1]  # what the server is told: port 0 is any free one
+
+
+class _AccountNetwork(Network):
+    def __init__(self, account: Account, *arguments: Any) -> None:
+        self._account = account
+        super().__init__(*arguments)
+
+    def create_listening_connections(self) -> ListeningConnections:
+        return _Listener(self._account.listen_host, self._account.listen_port, self), None
+
+
+class _OwnSettings(Settings):
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_others: Any, **_more: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def client_settings(account: Account, folder: Path) -> Settings:
+    """The library's settings: nothing shared, nothing announced to the local network, no reconnecting by itself."""
+    settings = _OwnSettings(credentials=CredentialsSettings(username=account.username, password=account.password))
+    settings.network.server.hostname, settings.network.server.port = account.server_host, account.server_port
+    settings.network.server.reconnect.auto = False
+    settings.network.listening.port = account.listen_port
+    settings.network.listening.obfuscated_port = 0
+    settings.network.upnp.enabled = False
+    settings.searches.send.request_timeout = _NEVER  # whoever searches removes the request
+    settings.shares.scan_on_start = False
+    settings.shares.download = str(folder)
+    settings.shares.directories = []
+    settings.rooms.auto_join = False
+    settings.transfers.report_interval = PROGRESS_INTERVAL
+    return settings

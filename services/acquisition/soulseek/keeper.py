@@ -1,0 +1,183 @@
+"""Keeps the one session that an account may have: one process at a time holds the account's lease and logs in.
+
+OFF ◄──── no account ────┐
+                         │ settings
+WAITING ◄─ lease held ─ CONNECTING ─► CONNECTED ─► AWAY ─► CONNECTING, after a growing pause
+                         │                │
+                         └──► STOPPED ◄───┘ refused or kicked: nothing but other settings ends this
+
+STOPPED keeps the lease: another replica would only be kicked in its turn, and kick.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from libs.clock import Clock
+from libs.errors import AppError
+from services.acquisition.domain.peers import NetworkUnusable, PeerNetworkFault
+from services.acquisition.soulseek.account import Account
+from services.acquisition.soulseek.errors import SoulseekAway, SoulseekOff
+from services.acquisition.soulseek.metrics import SoulseekMetrics
+
+if TYPE_CHECKING:
+    from services.acquisition.soulseek.session import SoulseekSession
+
+log = structlog.get_logger()
+
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=5)
+LEASE_PAUSE = timedelta(seconds=2)
+_SETTLED = timedelta(minutes=5)  # a session that lasted so long makes earlier failures forgotten
+_MAX_DOUBLINGS = 10
+
+Hold = Callable[[str], AbstractAsyncContextManager[object]]
+"""Holds the named lease for as long as the context lasts; cancels the body before it could belong to another."""
+
+OpenSession = Callable[[Account], "AbstractAsyncContextManager[SoulseekSession]"]
+
+
+class KeeperState(StrEnum):
+    """How it stands with the session."""
+
+    OFF = "OFF"
+    WAITING = "WAITING"
+    CONNECTING = "CONNECTING"
+    CONNECTED = "CONNECTED"
+    AWAY = "AWAY"
+    STOPPED = "STOPPED"
+
+
+class SessionKeeper:
+    """Owns the session. `run` is the loop that keeps it; everything else may be used while it runs."""
+
+    def __init__(
+        self,
+        *,
+        hold: Hold,
+        open_session: OpenSession,
+        metrics: SoulseekMetrics,
+        clock: Clock,
+        first_pause: timedelta = FIRST_PAUSE,
+        lease_pause: timedelta = LEASE_PAUSE,
+    ) -> None:
+        self._hold = hold
+        self._open_session = open_session
+        self._metrics = metrics
+        self._clock = clock
+        self._first_pause = first_pause
+        self._lease_pause = lease_pause
+        self._account: Account | None = None
+        self._changed = asyncio.Event()
+        self._live: SoulseekSession | None = None
+        self._fault: PeerNetworkFault = SoulseekOff()
+        self._state = KeeperState.OFF
+
+    @property
+    def state(self) -> KeeperState:
+        """How it stands with the session."""
+        return self._state
+
+    @property
+    def message(self) -> str:
+        """Why there is no session, and what to do, for people; empty while there is one."""
+        return "" if self._live else self._fault.message
+
+    def session(self) -> "SoulseekSession":
+        """The live session.
+
+        Raises:
+            NetworkAway, NetworkUnusable: there is none now; or none until a person does something.
+        """
+        if self._live is None:
+            raise self._fault
+        return self._live
+
+    def follow(self, account: Account | None) -> None:
+        """Use this account from now on; the same one again changes nothing, and None ends the session."""
+        if account != self._account:
+            self._account = account
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Keep the session, following the account; never returns."""
+        self._metrics.connected(False)
+        while True:
+            self._changed.clear()
+            await _first(self._keep(self._account), self._changed.wait())
+
+    async def _keep(self, account: Account | None) -> None:
+        if account is None:
+            self._now(KeeperState.OFF, SoulseekOff())
+            await _for_ever()
+            return
+        self._now(KeeperState.CONNECTING, SoulseekAway("it is being connected"))
+        while True:
+            try:
+                async with self._hold(f"soulseek/{account.server}/{account.username}"):
+                    await self._stay(account)
+            except AppError as error:  # held by another, lost, or its store is down: none of them lets us log in
+                self._now(KeeperState.WAITING, SoulseekAway(error.message.rstrip(".")))
+            await asyncio.sleep(self._lease_pause.total_seconds() * random.uniform(0.5, 1))  # noqa: S311 spreads replicas
+
+    async def _stay(self, account: Account) -> None:
+        """Connect again and again; returns never."""
+        failures = 0
+        while True:
+            begun = self._clock.monotonic()
+            fault = await self._connect(account)
+            if isinstance(fault, NetworkUnusable):
+                self._now(KeeperState.STOPPED, fault)
+                await _for_ever()
+            lasted = timedelta(seconds=self._clock.monotonic() - begun)
+            failures = 0 if lasted > _SETTLED else failures + 1
+            self._now(KeeperState.AWAY, fault)
+            await asyncio.sleep(self._pause(failures))
+            self._now(KeeperState.CONNECTING, fault)
+
+    async def _connect(self, account: Account) -> PeerNetworkFault:
+        """One session from login to its end; returns why it ended or never began."""
+        try:
+            async with self._open_session(account) as session:
+                self._live = session
+                self._metrics.connected(True)
+                self._now(KeeperState.CONNECTED, SoulseekAway("it was connected"))
+                return await session.ended()
+        except PeerNetworkFault as fault:
+            return fault
+        finally:
+            self._live = None
+            self._metrics.connected(False)
+
+    def _pause(self, failures: int) -> float:
+        """Seconds before the next login, doubling with each failure in a row: fast reconnecting gets banned."""
+        pause = min(LONGEST_PAUSE, self._first_pause * (1 << min(max(failures - 1, 0), _MAX_DOUBLINGS)))
+        return pause.total_seconds() * random.uniform(0.5, 1)  # noqa: S311 spreads reconnections, guards nothing
+
+    def _now(self, state: KeeperState, fault: PeerNetworkFault) -> None:
+        if state is not self._state:
+            log.info("soulseek.state", state=state.value, reason=None if self._live else fault.reason)
+        self._state, self._fault = state, fault
+
+
+async def _first(*coroutines: Awaitable[Any]) -> None:
+    """Run until one of them ends, end the others, and raise what the first raised."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _for_ever() -> None:
+    await asyncio.get_running_loop().create_future()

@@ -1,0 +1,304 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.demo.albums import Album
+from deploy.demo.soulseek.plan import PeerPlan
+from libs.clock import SystemClock
+from libs.errors import Conflict
+from libs.telemetry.metrics import Metrics
+from services.acquisition.soulseek.errors import Kicked, LoginRefused, SoulseekAway, SoulseekOff
+from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
+from services.acquisition.soulseek.metrics import SoulseekMetrics
+from services.acquisition.soulseek.network import SoulseekNetwork, TimeLimits
+
+from .conftest import OpenNetwork, OpenSession, account_on
+
+SHORT = timedelta(milliseconds=50)
+
+
+class Leases:
+    """Leases in memory: one holder at a time; `lose` takes one away."""
+
+    def __init__(self) -> None:
+        self.holders: dict[str, asyncio.Task[Any]] = {}
+
+    @asynccontextmanager
+    async def hold(self, name: str) -> AsyncIterator[None]:
+        if name in self.holders:
+            raise Conflict(f"The lease {name} is held by another process.")
+        task = asyncio.current_task()
+        assert task is not None
+        self.holders[name] = task
+        try:
+            yield
+        except asyncio.CancelledError as cancelled:
+            if name in self.holders or task.uncancel() > 0:
+                raise
+            raise Conflict(f"The lease {name} is lost.") from cancelled
+        finally:
+            self.holders.pop(name, None)
+
+    def lose(self) -> None:
+        _, task = self.holders.popitem()
+        task.cancel()
+
+
+@pytest.fixture
+def leases() -> Leases:
+    return Leases()
+
+
+RunKeeper = Callable[[], AbstractAsyncContextManager[SessionKeeper]]
+
+
+@pytest.fixture
+def run_keeper(leases: Leases, opened: OpenSession, soulseek_metrics: SoulseekMetrics) -> RunKeeper:
+    @asynccontextmanager
+    async def run() -> AsyncIterator[SessionKeeper]:
+        keeper = SessionKeeper(
+            hold=leases.hold,
+            open_session=opened,
+            metrics=soulseek_metrics,
+            clock=SystemClock(),
+            first_pause=SHORT,
+            lease_pause=SHORT,
+        )
+        running = asyncio.create_task(keeper.run())
+        try:
+            yield keeper
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    return run
+
+
+async def reaches(keeper: SessionKeeper, state: KeeperState) -> None:
+    async with asyncio.timeout(10):
+        while keeper.state is not state:
+            await asyncio.sleep(0.01)
+
+
+async def stays(keeper: SessionKeeper, state: KeeperState) -> None:
+    """For several times the pause after which it would try again."""
+    async with asyncio.timeout(1):
+        for _ in range(30):
+            await asyncio.sleep(0.01)
+            assert keeper.state is state
+
+
+async def test_without_an_account_nobody_logs_in(run_keeper: RunKeeper) -> None:
+    async with run_keeper() as keeper:
+        await reaches(keeper, KeeperState.OFF)
+
+        with pytest.raises(SoulseekOff, match=r"soulseek\.username"):
+            keeper.session()
+
+
+async def test_an_account_is_logged_in(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+
+        assert world.server.is_online("lockgroove")
+        assert keeper.message == ""
+
+
+async def test_the_end_of_the_keeper_is_the_end_of_the_session(
+    network: OpenNetwork, run_keeper: RunKeeper, leases: Leases
+) -> None:
+    world = await network()
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+
+    assert leases.holders == {}
+    with pytest.raises(SoulseekAway):
+        keeper.session()
+
+
+async def test_a_second_keeper_of_the_account_never_logs_in(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as first, run_keeper() as second:
+        first.follow(account_on(world))
+        await reaches(first, KeeperState.CONNECTED)
+        second.follow(account_on(world))
+        await reaches(second, KeeperState.WAITING)
+        await stays(second, KeeperState.WAITING)
+
+    assert world.logins("lockgroove") == 1
+
+
+async def test_the_second_keeper_takes_over_when_the_first_ends(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as second:
+        async with run_keeper() as first:
+            first.follow(account_on(world))
+            await reaches(first, KeeperState.CONNECTED)
+            second.follow(account_on(world))
+            await reaches(second, KeeperState.WAITING)
+        await reaches(second, KeeperState.CONNECTED)
+
+
+async def test_a_lost_lease_ends_the_session_and_is_asked_for_again(
+    network: OpenNetwork, run_keeper: RunKeeper, leases: Leases
+) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        session = keeper.session()
+        leases.lose()
+        await session.ended()
+        await reaches(keeper, KeeperState.WAITING)
+        await reaches(keeper, KeeperState.CONNECTED)
+
+        assert keeper.session() is not session
+
+
+async def test_a_dropped_connection_is_made_again(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        world.server.drop("lockgroove")
+        await reaches(keeper, KeeperState.AWAY)
+        await reaches(keeper, KeeperState.CONNECTED)
+
+    assert world.logins("lockgroove") == 2
+
+
+async def test_a_kick_stops_the_keeper_and_says_so(network: OpenNetwork, run_keeper: RunKeeper, leases: Leases) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        await world.server.kick("lockgroove")
+        await reaches(keeper, KeeperState.STOPPED)
+        await stays(keeper, KeeperState.STOPPED)
+
+        assert world.logins("lockgroove") == 1
+        assert len(leases.holders) == 1
+        with pytest.raises(Kicked, match="logged in elsewhere"):
+            keeper.session()
+
+
+async def test_a_wrong_password_stops_the_keeper(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world, password="wrong"))
+        await reaches(keeper, KeeperState.STOPPED)
+        await stays(keeper, KeeperState.STOPPED)
+
+        assert world.logins("lockgroove") == 1
+        assert "soulseek.password" in keeper.message
+        with pytest.raises(LoginRefused):
+            keeper.session()
+
+
+async def test_another_password_starts_a_stopped_keeper(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world, password="wrong"))
+        await reaches(keeper, KeeperState.STOPPED)
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+
+
+async def test_the_same_settings_again_change_nothing(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        session = keeper.session()
+        keeper.follow(account_on(world))
+        await stays(keeper, KeeperState.CONNECTED)
+
+        assert keeper.session() is session
+
+
+async def test_other_settings_open_another_session(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        keeper.follow(replace(account_on(world), username="another", password="new"))
+        async with asyncio.timeout(10):
+            while not world.server.is_online("another"):
+                await asyncio.sleep(0.01)
+
+        assert not world.server.is_online("lockgroove")
+
+
+async def test_an_account_that_is_taken_away_logs_out(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        keeper.follow(None)
+        await reaches(keeper, KeeperState.OFF)
+
+        await _until(lambda: not world.server.is_online("lockgroove"))
+
+
+async def test_a_server_that_comes_back_is_found(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+    await world.server.close()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.AWAY)
+        await world.server.start()
+        await reaches(keeper, KeeperState.CONNECTED)
+
+
+async def test_the_connection_is_a_metric(network: OpenNetwork, run_keeper: RunKeeper, metrics: Metrics) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        assert b"lockgroove_soulseek_connection_status 0.0" in metrics.render()
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        assert b"lockgroove_soulseek_connection_status 1.0" in metrics.render()
+
+
+async def test_the_network_asks_the_live_session_with_the_limits_of_the_moment(
+    network: OpenNetwork, run_keeper: RunKeeper, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="one", albums=albums))
+
+    async with run_keeper() as keeper:
+        soulseek = SoulseekNetwork(keeper, limits=lambda: TimeLimits(search=timedelta(seconds=1)))
+        with pytest.raises(SoulseekOff):
+            await soulseek.search(albums[0].title)
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        (offer,) = await soulseek.search(albums[0].title)
+        announced = await soulseek.download("one", offer.files[0], tmp_path / "01.flac", on_bytes=lambda _: None)
+
+    assert announced == (tmp_path / "01.flac").stat().st_size
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
