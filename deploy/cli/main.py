@@ -1,10 +1,13 @@
 """The `lockgroove` command."""
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from libs.errors import AppError
 
 app = typer.Typer(
     name="lockgroove",
@@ -40,11 +43,14 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its files; emptied at start.")] = Path("data/demo"),
 ) -> None:
     """Acquire albums on an embedded loopback network, and show what happened."""
-    from deploy.cli.demo import run_demo
+    from deploy.cli.demo.run import run_demo
 
     raise typer.Exit(asyncio.run(run_demo(folder=folder.absolute(), keep=keep)))
 
 
 def main() -> None:
-    """Where `.venv/bin/lockgroove` begins."""
-    app()
+    """Where `.venv/bin/lockgroove` begins; an AppError is told in one line, for it says what to do."""
+    try:
+        app()
+    except AppError as error:
+        sys.exit(f"error: {error.message}")

@@ -12,6 +12,7 @@ from deploy.cli.processes import SUITE
 from deploy.cli.readiness import wait_ready
 from deploy.cli.supervisor import Supervisor
 from libs.clock import SystemClock
+from libs.errors import InvalidArgument
 
 _COLOURS = {"config": 36, "webhooks": 35, "acquisition": 32, "gateway": 33, "lockgroove": 34}
 _NAME_WIDTH = max(map(len, _COLOURS))
@@ -26,10 +27,11 @@ class Address:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Address":
-        """From `LOCKGROOVE_HOST` and `LOCKGROOVE_PORT`."""
-        return cls(
-            host=environment.get("LOCKGROOVE_HOST", "127.0.0.1"), port=int(environment.get("LOCKGROOVE_PORT", "3006"))
-        )
+        """From `LOCKGROOVE_HOST` and `LOCKGROOVE_PORT`. Raises InvalidArgument."""
+        port = environment.get("LOCKGROOVE_PORT") or "3006"
+        if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            raise InvalidArgument.field("LOCKGROOVE_PORT", "must be a port: a number from 1 to 65535")
+        return cls(host=environment.get("LOCKGROOVE_HOST") or "127.0.0.1", port=int(port))
 
     @property
     def url(self) -> str:

@@ -32,7 +32,9 @@ class Suite:
         self.lines: list[str] = []
         self.url = f"http://127.0.0.1:{environment['LOCKGROOVE_PORT']}"
         self.key = ADMIN_KEY
-        self.client = httpx.AsyncClient(base_url=self.url, headers={"X-Api-Key": ADMIN_KEY}, timeout=30)
+        self.client = httpx.AsyncClient(
+            base_url=self.url, headers={"X-Api-Key": ADMIN_KEY}, timeout=30, trust_env=False
+        )
 
     def address(self, service: str) -> str:
         """Where a service answers gRPC."""
