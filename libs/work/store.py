@@ -162,13 +162,13 @@ class SqlWorkStore:
 
     async def release(self, claim: Claim, *, delay: timedelta = NOW) -> bool:
         """Gives a claim back without counting a failure; False when it was lost already."""
-        parameters = _claim_parameters(claim) | {
-            "p_seen": claim.signal_seq,
-            "p_cancel_seen": claim.cancel_requested,
-            "p_delay": duration_ms(delay),
-        }
-        async with self._database.writing(reserved=True) as connection:
-            return (await connection.execute(self._release, parameters)).first() is not None
+        seen = {"p_seen": claim.signal_seq, "p_cancel_seen": claim.cancel_requested, "p_delay": duration_ms(delay)}
+        return await self._give_back(_claim_parameters(claim) | seen)
+
+    async def abandon(self, owner: str, held: Held) -> bool:
+        """Gives back what a heartbeat found and nobody works on: the answer to its claim was lost."""
+        seen = {"p_seen": 0, "p_cancel_seen": True, "p_delay": 0}
+        return await self._give_back({"p_id": held.id, "p_owner": owner, "p_fence": held.fence} | seen)
 
     async def guard(self, connection: AsyncConnection, claim: Claim) -> None:
         """Goes before what a running step writes by itself, such as progress; raises LeaseLost."""
@@ -254,6 +254,10 @@ class SqlWorkStore:
     async def last_event(self) -> int:
         """The newest number, 0 at first: a Watch reads it, sends the rows as they are, then follows."""
         return await self._outbox.last()
+
+    async def _give_back(self, parameters: dict[str, Any]) -> bool:
+        async with self._database.writing(reserved=True) as connection:
+            return (await connection.execute(self._release, parameters)).first() is not None
 
     # Within a transaction.
 

@@ -1,0 +1,37 @@
+"""What a step may ask while it runs."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.errors import AppError
+from libs.work.errors import QueuePaused
+from libs.work.job import Claim, Signal
+from libs.work.store import SqlWorkStore
+
+
+class Context:
+    """One claim's view of the store: its inbox, its switch and its guard."""
+
+    def __init__(self, store: SqlWorkStore, claim: Claim) -> None:
+        self._store = store
+        self._claim = claim
+        self.read_through = 0
+
+    async def signals(self) -> list[Signal]:
+        """The unread signals, oldest first; those returned count as read when the step ends, unless it fails."""
+        signals = await self._store.signals(self._claim)
+        self.read_through = max([self.read_through, *(signal.seq for signal in signals)])
+        return signals
+
+    async def ensure_running(self) -> None:
+        """Goes before each outside action: raises QueuePaused when the queue is switched off, or nobody can tell."""
+        try:
+            switches = await self._store.switches(self._claim.queue)
+        except AppError as error:
+            raise QueuePaused(f"it is unknown whether {self._claim.queue} may run") from error
+        for switch in switches:
+            if switch.paused:
+                raise QueuePaused(f"{switch.name} is paused: {switch.reason}")
+
+    async def guard(self, connection: AsyncConnection) -> None:
+        """Goes before rows that the step writes while it runs, such as progress; raises LeaseLost."""
+        await self._store.guard(connection, self._claim)
