@@ -17,7 +17,7 @@ class Behaviour(StrEnum):
     VANISHING = "vanishing"  # goes offline in the middle of a file
     SHORT = "short"  # offers the whole file, then announces half of it, and sends that
     OTHER_AUDIO = "other-audio"  # right names and tags, another song
-    OTHER_TAGS = "other-tags"  # right names and length, tags of another artist's album
+    OTHER_TAGS = "other-tags"  # right names and length, another artist's song, whose tags say so
     TRUNCATED = "truncated"  # right names and tags, the last third is missing
     RENAMED_TEXT = "renamed-text"  # right names, no audio at all
 

@@ -7,7 +7,12 @@ from deploy.demo.albums import Album, album_files, album_tags, encoded, tagged, 
 from deploy.demo.soulseek.plan import Behaviour
 
 _TEXT = b"This was never music. "
-_STRANGER = {"ARTIST": "Somebody Else", "ALBUMARTIST": "Somebody Else", "ALBUM": "Another Record"}
+_STRANGER = {
+    "ARTIST": "Somebody Else",
+    "ALBUMARTIST": "Somebody Else",
+    "ALBUM": "Another Record",
+    "MUSICBRAINZ_RELEASEGROUPID": "5f0c8a34-6d2b-4b7e-9a51-3c1de0f7a942",
+}
 
 
 def write_shared(album: Album, folder: Path, behaviour: Behaviour, *, size: int | None = None) -> list[Path]:
@@ -32,13 +37,10 @@ def _other_audio(album: Album, number: int) -> bytes:
 
 
 def _other_tags(album: Album, number: int) -> bytes:
-    file = album_files(album)[number]
-    return tagged(
-        file,
-        album_tags(album, album.tracks[number])
-        | _STRANGER
-        | {"TITLE": f"Unknown {number}", "MUSICBRAINZ_RELEASEGROUPID": ""},
-    )
+    track = album.tracks[number]
+    other = replace(track, seed=track.seed ^ 1)
+    numbered = {"TITLE": f"Another Song {number + 1}", "TRACKNUMBER": str(track.number), "DISCNUMBER": "1"}
+    return tagged(encoded(other), _STRANGER | numbered)
 
 
 def _truncated(album: Album, number: int) -> bytes:

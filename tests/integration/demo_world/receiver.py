@@ -35,7 +35,9 @@ class Receiver:
 @asynccontextmanager
 async def open_receiver() -> AsyncIterator[Receiver]:
     receiver = Receiver()
-    app = Starlette(routes=[Route("/hook", receiver.receive, methods=["POST", "PUT"])])
+    app = Starlette(
+        routes=[Route(path, receiver.receive, methods=["POST", "PUT"]) for path in ("/hook", "/api/webhooks/lidarr")]
+    )
     async with serving(app) as port:
         receiver.url = f"http://{HOST}:{port}/hook"
         yield receiver

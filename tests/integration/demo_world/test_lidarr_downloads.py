@@ -332,3 +332,28 @@ async def test_the_search_after_a_failure_can_be_switched_off(
     await until(lambda: receiver.of_kind("DownloadFailure"))
 
     assert await until(lambda: lidarr.world.lidarr.commands.count("AlbumSearch") == (2 if setting else 1))
+
+
+async def test_a_command_that_had_started_is_orphaned_by_a_restart(open_lidarr: OpenLidarr, albums: Albums) -> None:
+    lidarr = await open_lidarr(timing=Timing(refresh=60))
+    await lidarr.add(albums[0])
+    (row, *_others) = lidarr.world.lidarr.commands.rows.values()
+    await until(lambda: row.status == "started")
+
+    await lidarr.world.lidarr.restart()
+
+    assert (await lidarr.get(f"/command/{row.id}"))["status"] == "orphaned"
+
+
+async def test_blocklisting_what_lidarr_did_not_grab_does_nothing(
+    open_lidarr: OpenLidarr, receiver: Receiver, albums: Albums
+) -> None:
+    lidarr = await open_lidarr(scenarios={albums[0].mbid: SLOW})
+    await lidarr.register(receiver)
+    await lidarr.world.lidarr.foreign_grab(albums[0])
+    lidarr.world.lidarr.history.rows.clear()
+    (row,) = await until(lidarr.world.lidarr.downloads.queue)
+
+    await lidarr.client.delete(f"/api/v1/queue/{row['id']}", params={"blocklist": "true"})
+
+    assert (await events(lidarr), receiver.kinds()) == ([], ["Test", "Grab"])

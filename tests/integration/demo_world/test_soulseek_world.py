@@ -232,3 +232,47 @@ async def test_a_dropped_client_loses_its_session(network: OpenNetwork, tmp_path
         await until(lambda: client.session is None)
 
     assert not world.server.is_online("lockgroove")
+
+
+async def test_the_server_comes_back_at_the_same_address(network: OpenNetwork, tmp_path: Path) -> None:
+    world = await network()
+    address = world.address
+    async with downloader(world, tmp_path) as client:
+        await world.server.close()
+        await until(lambda: client.session is None)
+
+    await world.server.start()
+
+    async with downloader(world, tmp_path):
+        assert (world.address, world.server.is_online("lockgroove")) == (address, True)
+
+
+async def test_a_peer_can_come_back_after_it_vanished(
+    network: OpenNetwork, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    plan = PeerPlan(username="restless", albums=albums[:1])
+    world = await network(plan)
+    await world.peers["restless"].stop()
+    await until(lambda: not world.server.is_online("restless"))
+
+    await world.join(plan)
+
+    async with downloader(world, tmp_path) as client:
+        assert [answer.username for answer in await search(client, albums[0].title)] == ["restless"]
+
+
+async def test_what_a_peer_sent_is_on_its_record(
+    network: OpenNetwork, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="generous", albums=albums[:1]))
+
+    async with downloader(world, tmp_path) as client:
+        transfer = await download_first_hit(client, albums[0])
+        await until(lambda: any(upload.complete for upload in world.peers["generous"].uploads))
+
+    (upload,) = world.peers["generous"].uploads
+    assert (upload.downloader, upload.remote_path, upload.sent) == (
+        "lockgroove",
+        transfer.remote_path,
+        len(album_files(albums[0])[0]),
+    )
