@@ -57,7 +57,7 @@ class WebhookMetrics:
         self._durations.labels(*labels).observe(settled.seconds)
         log.info(
             "event.settled",
-            event=event.id,
+            event_id=event.id,
             source=event.source,
             type=event.type,
             state=settlement.state,
@@ -67,7 +67,7 @@ class WebhookMetrics:
 
     def lost(self, settled: Settled) -> None:
         """A try took longer than its lease: somebody else has the event now."""
-        log.warning("event.lease_lost", event=settled.claimed.event.id, seconds=round(settled.seconds, 3))
+        log.warning("event.lease_lost", event_id=settled.claimed.event.id, seconds=round(settled.seconds, 3))
 
     def backlog(self, waiting: int, age: timedelta) -> None:
         """So many events have not ended; the most overdue one has been due for so long."""

@@ -16,6 +16,7 @@ from libs.work.job import Claim, Finish, NewJob, new_owner
 from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
 from services.webhooks import rows
+from services.webhooks.domain.catalogue import Change, Page, Query
 from services.webhooks.domain.event import (
     REPLAYABLE,
     Event,
@@ -30,6 +31,7 @@ from services.webhooks.tables import event, event_body, work
 
 QUEUE = "webhooks"
 KIND = "event"
+_CHANGES = 500  # that are read at once
 
 # Both know ON CONFLICT, but have no common type that does.
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -105,6 +107,26 @@ class SqlEventStore:
                 raise EventNotEnded(event_id, before.state)
             await self._reset(connection, before)
             return (await self._find(connection, [event_id]))[event_id]
+
+    async def page(self, query: Query) -> Page:
+        """A page of events without their bodies; raises InvalidArgument for what cannot be read in the query."""
+        raise NotImplementedError
+
+    async def last_change(self) -> int:
+        """The number of the newest change."""
+        return await self._jobs.last_event()
+
+    async def changes(self, after: int, query_filter: str) -> tuple[list[Change], int]:
+        """Some of the events that changed after that number and match now, and the number to go on from."""
+        steps = await self._jobs.events_after(after, _CHANGES)
+        if not steps:
+            return [], after
+        newest = {step.job_id: step.seq for step in steps}
+        statement = rows.events().where(event.c.id.in_(newest))
+        async with self._database.reading() as connection:
+            found = [rows.event_of(row) for row in (await connection.execute(statement)).mappings()]
+        changed = [Change(number=newest[each.id], event=each) for each in found]
+        return sorted(changed, key=lambda change: change.number), steps[-1].seq
 
     async def backlog(self) -> tuple[int, timedelta]:
         """How many events have not ended, and how long the most overdue one has been due."""

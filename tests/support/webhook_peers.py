@@ -1,0 +1,103 @@
+"""What the webhooks service needs around it: a config service and acquisitions that do what a test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from lockgroove.acquisition.v1 import acquisition_pb2 as acquisition_pb
+from lockgroove.acquisition.v1 import acquisition_pb2_grpc as acquisition_rpc
+from lockgroove.api.v1 import annotations_pb2 as api
+from lockgroove.config.v1 import config_pb2 as config_pb
+from lockgroove.config.v1 import config_pb2_grpc as config_rpc
+
+from libs.crypto import service_token
+from libs.errors import AppError
+from libs.rpc.auth import KeyAuthenticator, digest
+from libs.rpc.server import Server
+
+ROOT_KEY = "webhook-tests-root-key-0123456789"
+SERVICE_TOKEN = service_token(ROOT_KEY.encode())
+OPERATOR_KEY = "lg_operator"
+ACQUISITION = "acquisitions/acq-1"
+
+
+class FakeConfig(config_rpc.ConfigServiceServicer):
+    """A config service whose webhook secret a test may change at any time."""
+
+    def __init__(self, secret: str = "") -> None:
+        self._secret = secret
+        self._revision = 1
+        self._changed = asyncio.Condition()
+
+    async def set_secret(self, secret: str) -> None:
+        """Change it for everybody who follows."""
+        async with self._changed:
+            self._secret, self._revision = secret, self._revision + 1
+            self._changed.notify_all()
+
+    async def WatchSnapshots(self, request: Any, context: Any) -> AsyncIterator[config_pb.Snapshot]:
+        """The snapshot in force, then each new one."""
+        async with self._changed:
+            while True:
+                yield self._snapshot()
+                await self._changed.wait()
+
+    def _snapshot(self) -> config_pb.Snapshot:
+        settings = config_pb.Settings()
+        if self._secret:
+            settings.lidarr.webhook_secret = self._secret
+        key = config_pb.ApiKey(title="operator", digest=digest(OPERATOR_KEY), scopes=[api.ADMIN])
+        return config_pb.Snapshot(revision=self._revision, settings=settings, api_keys=[key])
+
+
+@dataclass
+class FakeAcquisitions(acquisition_rpc.AcquisitionServiceServicer):
+    """Acquisitions that remember every fact, and answer as a test says; telling a fact twice counts once."""
+
+    answer: Sequence[str] | AppError = (ACQUISITION,)
+    facts: dict[str, acquisition_pb.ReportLidarrFactRequest] = field(default_factory=dict)
+    calls: int = 0
+
+    async def ReportLidarrFact(self, request: Any, context: Any) -> acquisition_pb.ReportLidarrFactResponse:
+        """Take note."""
+        self.calls += 1
+        if isinstance(self.answer, AppError):
+            raise self.answer
+        self.facts[request.event_id] = request
+        return acquisition_pb.ReportLidarrFactResponse(acquisitions=self.answer)
+
+
+@dataclass
+class Peers:
+    """Both services on loopback."""
+
+    config: FakeConfig
+    acquisitions: FakeAcquisitions
+    config_address: str
+    acquisition_address: str
+
+
+@asynccontextmanager
+async def running_peers(secret: str = "") -> AsyncIterator[Peers]:
+    """Serves both until the exit."""
+    config = FakeConfig(secret)  # type: ignore[abstract] # the stubs answer UNIMPLEMENTED for the rest
+    acquisitions = FakeAcquisitions()  # type: ignore[abstract] # likewise
+    first = _server().add(config, config_rpc.add_ConfigServiceServicer_to_server, _name(config_pb, "ConfigService"))
+    second = _server().add(
+        acquisitions,
+        acquisition_rpc.add_AcquisitionServiceServicer_to_server,
+        _name(acquisition_pb, "AcquisitionService"),
+    )
+    async with first, second:
+        yield Peers(config, acquisitions, first.address, second.address)
+
+
+def _server() -> Server:
+    return Server("127.0.0.1:0", authenticator=KeyAuthenticator(SERVICE_TOKEN, lambda: ()))
+
+
+def _name(module: Any, service: str) -> str:
+    name: str = module.DESCRIPTOR.services_by_name[service].full_name
+    return name
