@@ -1,12 +1,13 @@
 """HTTP requests into request messages: path, query and body, each field from one place."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from libs.errors import InvalidArgument, Violation
+from libs.errors import InvalidArgument
 from libs.transcoding import jsontext, masks, query
 from libs.transcoding.decoder import Decoder
 from libs.transcoding.descriptors import message_class
@@ -49,12 +50,13 @@ class RequestReader:
                 holder.etag = etag
                 return
 
-    def outer(self, error: InvalidArgument) -> list[Violation]:
-        """A service's violations, the fields named as in the HTTP request: JSON spelling, from the body's root."""
-        return [
-            Violation(field=self._outer_path(each.field), description=each.description, reason=each.reason)
-            for each in error.violations
-        ]
+    def outer(self, error: InvalidArgument) -> InvalidArgument:
+        """A service's error with the fields named as in the HTTP request: JSON spelling, from the body's root."""
+        message = error.message
+        for each in error.violations:
+            message = message.replace(each.field, self._outer_path(each.field)) if each.field else message
+        violations = [replace(each, field=self._outer_path(each.field)) for each in error.violations]
+        return InvalidArgument(message, metadata=error.metadata, violations=violations, reason=error.code_reason)
 
     def _outer_path(self, path: str) -> str:
         prefix = f"{self._body_field.name}." if self._body_field is not None else ""

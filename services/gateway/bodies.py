@@ -1,0 +1,78 @@
+"""Request bodies, read within limits, and callers that leave while they wait."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+from starlette.datastructures import Headers
+from starlette.types import Receive
+
+from services.gateway.problems import BodyTooLarge, BodyTooSlow
+
+T = TypeVar("T")
+
+LIMIT = 1024 * 1024  # bytes
+TIMEOUT = 30.0  # seconds for a body to arrive
+
+
+class CallerLeft(Exception):  # noqa: N818 - it is no error, and nobody is left to be told of it
+    """The client closed its connection: whatever is done for it can stop."""
+
+
+async def read_body(headers: Headers, receive: Receive) -> bytes:
+    """The whole body. Raises BodyTooLarge, BodyTooSlow or CallerLeft."""
+    announced = headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > LIMIT:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            return b"".join([piece async for piece in _pieces(receive)])
+    except TimeoutError as error:
+        raise BodyTooSlow(f"the body did not arrive within {TIMEOUT:g} seconds") from error
+
+
+async def while_connected(receive: Receive, work: Awaitable[T]) -> T:
+    """What the work returns; it is cancelled, and CallerLeft raised, when the client leaves before."""
+    async with leaving(receive) as left:
+        working = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait((working, left), return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise CallerLeft
+            return working.result()
+        finally:
+            working.cancel()
+
+
+@asynccontextmanager
+async def leaving(receive: Receive) -> AsyncIterator["asyncio.Task[None]"]:
+    """A task that ends when the client leaves. The body must have been read before."""
+    task = asyncio.create_task(_left(receive))
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerLeft
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
+        if size > LIMIT:
+            raise _too_large()
+        yield piece
+        more = message.get("more_body", False)
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {LIMIT} bytes", metadata={"limit": str(LIMIT)})

@@ -1,0 +1,66 @@
+"""RPCs as the gateway makes them: any method by its descriptor, with the caller's own credential."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from starlette.datastructures import Headers
+
+from libs.rpc.auth import CredentialInvalid
+from libs.transcoding.descriptors import message_class
+
+_CREDENTIALS = ("authorization", "x-api-key")  # all that passes through; the rest of a call's metadata is made here
+_LONGEST_CREDENTIAL = 4096
+
+Metadata = tuple[tuple[str, str], ...]
+Channels = Mapping[str, grpc.aio.Channel]  # by proto package
+
+
+def credentials(headers: Headers) -> Metadata:
+    """What the service may know of the caller's headers. Raises CredentialInvalid for what metadata cannot hold."""
+    found = tuple((name, headers[name]) for name in _CREDENTIALS if headers.get(name))
+    for name, value in found:
+        if len(value) > _LONGEST_CREDENTIAL or not (value.isascii() and value.isprintable()):
+            raise CredentialInvalid(f"the header {name} holds no API key: nobody has such a key")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One method, ready to be called. Errors of the service arrive as AppError."""
+
+    multicallable: Any  # grpc's types do not tell unary from stream
+
+    @classmethod
+    def of(cls, method: MethodDescriptor, channels: Channels) -> "Call":
+        """The call of a method on the channel of its package."""
+        channel = channels[method.containing_service.full_name.rpartition(".")[0]]
+        open_call = channel.unary_stream if method.server_streaming else channel.unary_unary
+        request, response = message_class(method.input_type), message_class(method.output_type)
+        return cls(
+            open_call(
+                f"/{method.containing_service.full_name}/{method.name}",
+                request_serializer=request.SerializeToString,
+                response_deserializer=response.FromString,
+            )
+        )
+
+    async def unary(self, request: Message, metadata: Metadata) -> Message:
+        """The answer of a unary method, within the channel's deadline."""
+        answer: Message = await self.multicallable(request, metadata=metadata)
+        return answer
+
+    def stream(self, request: Message, metadata: Metadata) -> AsyncGenerator[Message]:
+        """The answers of a streaming method, without a deadline; closing the generator cancels the call."""
+        return _answers(self.multicallable(request, metadata=metadata))
+
+
+async def _answers(call: Any) -> AsyncGenerator[Message]:
+    try:
+        async for answer in call:
+            yield answer
+    finally:
+        call.cancel()

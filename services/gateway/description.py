@@ -1,0 +1,133 @@
+"""`/api/openapi.json` and the page that shows it: made of the descriptors, nothing from other hosts."""
+
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
+
+from lockgroove.api.v1 import annotations_pb2 as api
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from libs.rpc.auth import scope_of
+from libs.transcoding import jsontext
+from libs.transcoding.descriptors import DescriptorSet
+from libs.transcoding.openapi import About, describe, problem_response
+from libs.transcoding.routes import Binding
+from services.gateway.problems import RouteUnknown
+
+_TITLE = "Lockgroove"
+_DESCRIPTION = (
+    "Ask for an album once, and it arrives exactly once, verified. Send an API key as `X-Api-Key: KEY` or"
+    " `Authorization: Bearer KEY`. Errors are `application/problem+json` (RFC 9457)."
+)
+_PAGES = {"docs.html": "text/html", "docs.js": "text/javascript", "docs.css": "text/css"}
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class Description:
+    """The endpoints. The document is built when it is first asked for."""
+
+    def __init__(self, descriptors: DescriptorSet, bindings: Sequence[Binding], *, version: str) -> None:
+        self._descriptors = descriptors
+        self._bindings = bindings
+        self._version = version
+        self._document: bytes | None = None
+        self._pages = files(__package__) / "pages"
+
+    async def document(self, request: Request) -> Response:
+        """`/api/openapi.json`."""
+        if self._document is None:
+            self._document = jsontext.dumps(self.describe())
+        return _cached(request, self._document, "application/json")
+
+    async def docs(self, request: Request) -> Response:
+        """`/api/docs`: a page of our own."""
+        return self._page(request, "docs.html")
+
+    async def asset(self, request: Request) -> Response:
+        """What the page loads."""
+        return self._page(request, request.path_params["name"])
+
+    async def root(self, _request: Request) -> Response:
+        """`/`: on to the page."""
+        return RedirectResponse("api/docs", 307)
+
+    def describe(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        about = About(
+            title=_TITLE,
+            version=self._version,
+            description=_DESCRIPTION,
+            is_public=lambda method: scope_of(method) == api.PUBLIC,
+            paths=_PATHS,
+        )
+        return describe(self._descriptors, self._bindings, about)
+
+    def _page(self, request: Request, name: str) -> Response:
+        if name not in _PAGES:
+            raise RouteUnknown("nothing is served at this path")
+        response = _cached(request, (self._pages / name).read_bytes(), _PAGES[name])
+        response.headers["content-security-policy"] = _CSP
+        return response
+
+
+def _cached(request: Request, body: bytes, media_type: str) -> Response:
+    """The body with its ETag, or 304 for who has it already."""
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"etag": etag, "cache-control": "no-cache"}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if known & {etag, "*"}:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=media_type)
+
+
+def _plain(operation_id: str, summary: str, answer: str, media_type: str = "application/json") -> dict[str, Any]:
+    response = {"description": answer, "content": {media_type: {"schema": {}}}}
+    return {
+        "get": {
+            "operationId": operation_id,
+            "tags": ["Gateway"],
+            "summary": summary,
+            "security": [],
+            "responses": {"200": response, "default": problem_response("An error.")},
+        }
+    }
+
+
+_WEBHOOK: dict[str, Any] = {
+    "operationId": "Gateway_ReceiveWebhook",
+    "tags": ["Gateway"],
+    "summary": "Takes a webhook in",
+    "description": "Answers once the delivery is stored. Its credential is the one that the source is set up with.",
+    "security": [],
+    "parameters": [{"name": "source", "in": "path", "required": True, "schema": {"type": "string"}}],
+    "requestBody": {"content": {"*/*": {"schema": {}}}},
+    "responses": {
+        "202": {
+            "description": "Stored, now or before.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"eventId": {"type": "string"}, "duplicate": {"type": "boolean"}},
+                        "required": ["eventId", "duplicate"],
+                    }
+                }
+            },
+        },
+        "default": problem_response("An error."),
+    },
+}
+_READY = _plain("Gateway_Ready", "Says whether the suite can work", "It can.")
+_READY["get"]["responses"]["503"] = {"description": "It cannot.", "content": {"application/json": {"schema": {}}}}
+_PATHS: dict[str, dict[str, Any]] = {
+    "/api/webhooks/{source}": {"post": _WEBHOOK},
+    "/api/live": _plain("Gateway_Live", "Says that the gateway answers", "It does."),
+    "/api/ready": _READY,
+    "/api/health": _plain("Gateway_Health", "Tells how the services are", "Their states."),
+    "/api/metrics": _plain("Gateway_Metrics", "Metrics of the whole suite", "For Prometheus.", "text/plain"),
+}

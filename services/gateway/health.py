@@ -1,0 +1,124 @@
+"""Whether the suite lives, is ready, and how its services are: asked in parallel, kept for a moment."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # has no types
+from starlette.requests import Request
+from starlette.responses import Response
+
+from libs.clock import Clock
+from libs.transcoding import jsontext
+
+TIMEOUT = timedelta(seconds=5)
+KEPT = timedelta(seconds=1)
+
+SERVING = "SERVING"
+UNREACHABLE = "UNREACHABLE"
+
+_OPTIONS = [
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How a service is: SERVING, NOT_SERVING or UNREACHABLE, and since when it is so."""
+
+    status: str
+    since: datetime
+
+
+class Health:
+    """Asks the services. Every one of them is critical: without it something that pages need does not work."""
+
+    def __init__(self, targets: Mapping[str, str], *, clock: Clock, timeout: timedelta = TIMEOUT) -> None:
+        self._clock = clock
+        self._timeout = timeout.total_seconds()
+        # Channels of their own: those for calls hide a service that is up, but not serving.
+        self._channels = {name: grpc.aio.insecure_channel(target, options=_OPTIONS) for name, target in targets.items()}
+        self._states: dict[str, State] = {}
+        self._asked_at = -KEPT.total_seconds()
+        self._asking = asyncio.Lock()
+
+    async def aclose(self) -> None:
+        """Close the channels."""
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def states(self) -> Mapping[str, State]:
+        """How each service is, at most a moment old."""
+        async with self._asking:
+            if self._clock.monotonic() - self._asked_at >= KEPT.total_seconds() or not self._states:
+                found = await asyncio.gather(*map(self._ask, self._channels.values()))
+                self._note(dict(zip(self._channels, found, strict=True)))
+                self._asked_at = self._clock.monotonic()
+        return self._states
+
+    async def _ask(self, channel: grpc.aio.Channel) -> str:
+        check: Any = health_pb2_grpc.HealthStub(channel).Check
+        try:
+            answer = await check(health_pb2.HealthCheckRequest(), timeout=self._timeout)
+        except grpc.aio.AioRpcError:
+            return UNREACHABLE
+        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
+
+    def _note(self, found: Mapping[str, str]) -> None:
+        now = self._clock.now()
+        for name, status in found.items():
+            before = self._states.get(name)
+            if before is None or before.status != status:
+                self._states[name] = State(status=status, since=now)
+
+
+class HealthPages:
+    """The endpoints. None needs a credential, none tells more than names and states."""
+
+    def __init__(self, health: Health, *, version: str, drain: asyncio.Event) -> None:
+        self._health = health
+        self._version = version
+        self._drain = drain
+
+    async def live(self, _request: Request) -> Response:
+        """`/api/live`: this process answers; nothing else is asked."""
+        return _json({"status": "alive"})
+
+    async def ready(self, _request: Request) -> Response:
+        """`/api/ready`: 503 with the reasons while a service does not serve, or the gateway stops."""
+        states = await self._health.states()
+        reasons = [f"{name}: {state.status}" for name, state in states.items() if state.status != SERVING]
+        if self._drain.is_set():
+            reasons.append("gateway: STOPPING")
+        return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
+
+    async def health(self, _request: Request) -> Response:
+        """`/api/health`: every service with its state and since when."""
+        states = await self._health.states()
+        return _json(
+            {
+                "status": _summary([state.status for state in states.values()]),
+                "version": self._version,
+                "services": {
+                    name: {"status": state.status, "since": _text(state.since)} for name, state in states.items()
+                },
+            }
+        )
+
+
+def _summary(statuses: list[str]) -> str:
+    serving = statuses.count(SERVING)
+    return "healthy" if serving == len(statuses) else "degraded" if serving else "unhealthy"
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(body: Mapping[str, Any], status: int = 200) -> Response:
+    return Response(jsontext.dumps(body), status, headers={"cache-control": "no-store"}, media_type="application/json")

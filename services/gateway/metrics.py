@@ -1,0 +1,88 @@
+"""`/api/metrics`: the metrics of the whole suite, each sample with the service that it comes from."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from libs.telemetry import Telemetry
+from libs.telemetry.exposition import metrics_address
+from libs.telemetry.metrics import CONTENT_TYPE
+
+TIMEOUT = 2.0  # seconds for a service to answer
+_LONGEST = 8 * 1024 * 1024  # bytes of an answer
+
+_UP = "lockgroove_up"
+_UP_HEAD = (f"# HELP {_UP} Whether the service answered when asked for its metrics.", f"# TYPE {_UP} gauge")
+
+
+class SuiteMetrics:
+    """Collects from this process and from each service's `/metrics`; `targets` are the services' gRPC addresses."""
+
+    def __init__(self, telemetry: Telemetry, targets: Mapping[str, str]) -> None:
+        self._telemetry = telemetry
+        self._addresses = {name: metrics_address(target) for name, target in targets.items()}
+
+    async def page(self, _request: Request) -> Response:
+        """The endpoint."""
+        texts = await asyncio.gather(*(_scraped(host, port) for host, port in self._addresses.values()))
+        found = dict(zip(self._addresses, texts, strict=True))
+        found[self._telemetry.service] = self._telemetry.metrics.render().decode()
+        return Response(merge(found), headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
+
+
+def merge(texts: Mapping[str, str | None]) -> str:
+    """One text of many: the samples of a family together, below one head; None is a service that is down."""
+    families: dict[str, tuple[list[str], list[str]]] = {}
+    for service, text in texts.items():
+        _enter(families, service, (text or "").splitlines())
+    lines = [line for head, samples in families.values() for line in (*head, *samples)]
+    up = [f'{_UP}{{service="{service}"}} {0 if text is None else 1}' for service, text in texts.items()]
+    return "\n".join([*lines, *_UP_HEAD, *up]) + "\n"
+
+
+def _enter(families: dict[str, tuple[list[str], list[str]]], service: str, lines: Iterable[str]) -> None:
+    head: list[str] = []
+    samples: list[str] = []
+    for line in lines:
+        if line.startswith("# HELP "):
+            name = line.split(" ", 3)[2]
+            new = name not in families
+            all_head, samples = families.setdefault(name, ([], []))
+            head = all_head if new else []  # a head that is there already is not wanted again
+        if line.startswith("#"):
+            head.append(line)
+        elif line:
+            samples.append(_labelled(line, service))
+
+
+def _labelled(sample: str, service: str) -> str:
+    name, brace, rest = sample.partition("{")
+    if brace and " " not in name:
+        return f'{name}{{service="{service}"{"" if rest.startswith("}") else ","}{rest}'
+    name, _, value = sample.partition(" ")
+    return f'{name}{{service="{service}"}} {value}'
+
+
+async def _scraped(host: str, port: int) -> str | None:
+    """The metrics of one service; None when it does not answer in time."""
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(f"GET /metrics HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
+                answer = await _read_all(reader)
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return body.decode(errors="replace") if b" 200 " in head.split(b"\r\n", 1)[0] else None
+
+
+async def _read_all(reader: asyncio.StreamReader) -> bytes:
+    answer = b""
+    while len(answer) < _LONGEST and (piece := await reader.read(65536)):
+        answer += piece
+    return answer

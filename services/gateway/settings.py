@@ -1,0 +1,47 @@
+"""What the gateway reads from its environment, once, at start."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from libs.errors import InvalidArgument
+
+_HIGHEST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where the gateway listens and where the services are; what may hold a secret has no repr."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 3006
+    acquisition: str = "127.0.0.1:50051"
+    webhooks: str = "127.0.0.1:50052"
+    config: str = "127.0.0.1:50053"
+    log_level: str = "INFO"
+    otlp_endpoint: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """The settings that the environment names; an empty variable counts as unset. Raises InvalidArgument."""
+        given = {name: value for name, value in environment.items() if value}
+        return cls(
+            home=Path(given.get("LOCKGROOVE_HOME", "data")).absolute(),
+            host=given.get("LOCKGROOVE_HOST", "127.0.0.1"),
+            port=_port(given.get("LOCKGROOVE_PORT", "3006")),
+            acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
+            webhooks=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", "127.0.0.1:50052"),
+            config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
+            log_level=given.get("LOCKGROOVE_LOG_LEVEL", "INFO"),
+            otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
+        )
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= _HIGHEST_PORT:
+        return int(text)
+    raise InvalidArgument.field("LOCKGROOVE_PORT", f"{text!r} is not a port: a number up to {_HIGHEST_PORT}")

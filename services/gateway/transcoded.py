@@ -1,0 +1,137 @@
+"""Every annotated RPC as a route: the request is read, the service called, its answer printed."""
+
+from typing import Any
+
+import structlog
+from google.protobuf.message import Message
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+from starlette.types import Receive, Scope, Send
+
+from libs.errors import Internal, InvalidArgument
+from libs.transcoding import jsontext, routes
+from libs.transcoding.decoder import Decoder
+from libs.transcoding.descriptors import DescriptorSet
+from libs.transcoding.encoder import Encoder
+from libs.transcoding.faults import Fault, refusal
+from libs.transcoding.requests import RequestReader
+from libs.transcoding.routes import Binding, RouteTable
+from libs.transcoding.wellknown import HTTP_BODY
+from services.gateway.bodies import read_body, while_connected
+from services.gateway.calls import Call, Channels, credentials
+from services.gateway.edge import ROUTE
+from services.gateway.problems import MethodNotAllowed, UnsupportedMediaType
+from services.gateway.streams import Streams, resume
+
+log = structlog.get_logger()
+
+_JSON = "application/json"
+_MATCH = "lockgroove.match"
+
+
+class Endpoint:
+    """One binding: what its requests are read, called and answered with."""
+
+    def __init__(self, binding: Binding, *, decoder: Decoder, encoder: Encoder, channels: Channels) -> None:
+        self.binding = binding
+        self.reader = RequestReader(binding, decoder)
+        self.call = Call.of(binding.method, channels)
+        self._print = encoder.of(binding.method.output_type)
+
+    async def request(self, scope: Scope, headers: Headers, receive: Receive) -> Message:
+        """The request message. Raises InvalidArgument, UnsupportedMediaType or BodyTooLarge."""
+        body = await read_body(headers, receive)
+        if body:
+            _check_media_type(headers)
+        query = scope["query_string"].decode("latin-1")
+        message = self.reader.read(scope[_MATCH].variables, query, body)
+        if (etag := headers.get("if-match", "*")) != "*":
+            self.reader.fill_etag(message, etag)
+        return message
+
+    def value(self, answer: Message) -> object:
+        """The JSON value of an answer. Raises Internal when the service sent what JSON cannot say."""
+        try:
+            return self._print(answer)
+        except ValueError as error:
+            log.error("answer.unprintable", method=self.binding.full_method, error=str(error))
+            raise Internal("the answer cannot be printed") from error
+
+
+class TranscodedRoute(BaseRoute):
+    """All annotated RPCs behind one route of Starlette, matched on the path as it was sent."""
+
+    def __init__(self, descriptors: DescriptorSet, channels: Channels, streams: Streams) -> None:
+        self._table = RouteTable(routes.bindings(descriptors))
+        self._streams = streams
+        decoder, encoder = Decoder(descriptors), Encoder(descriptors)
+        self._endpoints = {
+            binding: Endpoint(binding, decoder=decoder, encoder=encoder, channels=channels)
+            for binding in self._table.bindings
+        }
+
+    @property
+    def bindings(self) -> tuple[Binding, ...]:
+        """What is served."""
+        return self._table.bindings
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether an annotation knows the path, whatever the method."""
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        raw_path = _raw_path(scope)
+        try:
+            found = self._table.find(scope["method"], raw_path)
+        except Fault as fault:
+            raise refusal(fault) from fault
+        if found is not None:
+            return Match.FULL, {_MATCH: found, ROUTE: found.binding.template.text}
+        # Another route may know the path with this method: only when none does, the answer is ours.
+        return (Match.PARTIAL, {_MATCH: None}) if self._table.allowed(raw_path) else (Match.NONE, {})
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that matches."""
+        if scope[_MATCH] is None:
+            raise MethodNotAllowed(self._table.allowed(_raw_path(scope)))
+        endpoint = self._endpoints[scope[_MATCH].binding]
+        headers = Headers(scope=scope)
+        metadata = credentials(headers)
+        request = await endpoint.request(scope, headers, receive)
+        try:
+            if endpoint.binding.method.server_streaming:
+                resume(request, headers)
+                answers = endpoint.call.stream(request, metadata)
+                await self._streams.serve(answers, endpoint.value, headers, receive=receive, send=send)
+                return
+            answer = await while_connected(receive, endpoint.call.unary(request, metadata))
+        except InvalidArgument as error:
+            raise endpoint.reader.outer(error) from error
+        await _response(endpoint, answer)(scope, receive, send)
+
+
+def _response(endpoint: Endpoint, answer: Any) -> Response:
+    if answer.DESCRIPTOR.full_name == HTTP_BODY:
+        return Response(answer.data, media_type=answer.content_type or "application/octet-stream")
+    headers = {"cache-control": "no-store"}
+    if etag := _etag(answer):
+        headers["etag"] = etag
+    return Response(jsontext.dumps(endpoint.value(answer)), headers=headers, media_type=_JSON)
+
+
+def _etag(answer: Any) -> str:
+    field = answer.DESCRIPTOR.fields_by_name.get("etag")
+    value = answer.etag if field is not None and field.type == field.TYPE_STRING else ""
+    return value if not value or value.endswith('"') else f'"{value}"'
+
+
+def _check_media_type(headers: Headers) -> None:
+    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
+    encoding = headers.get("content-encoding", "identity")
+    if kind.strip() != _JSON or encoding != "identity" or parameters.strip() not in ("", "charset=utf-8"):
+        raise UnsupportedMediaType("the body must be application/json in UTF-8, not compressed")
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes = scope["raw_path"]
+    return raw.decode("latin-1")

@@ -1,0 +1,123 @@
+"""`POST /api/webhooks/{source}`: the one route that no annotation can express, because its bytes must stay as they are.
+
+Deliveries that arrive while a call runs share the next one, in the order they came; each is answered for itself, after
+the service has stored it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from lockgroove.webhooks.v1 import webhooks_pb2 as pb
+from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
+from starlette.requests import Request
+from starlette.responses import Response
+
+from libs.batching import Batcher
+from libs.clock import Clock
+from libs.errors import AppError, Internal, NotFound, ResourceExhausted
+from libs.rpc.errors import from_status
+from libs.transcoding import jsontext
+from services.gateway.bodies import read_body
+
+MAX_BATCH = 256  # deliveries a call, as the proto says
+MAX_CALL = 8 * 1024 * 1024  # bytes a call: half of what a service receives
+MAX_WAITING = 4096  # deliveries
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+
+_SOURCE = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_LONGEST_ADDRESS = 100
+
+
+class SourceUnknown(NotFound):
+    """No such source of webhooks."""
+
+    reason = "SOURCE_UNKNOWN"
+
+
+class TooManyBytesWaiting(ResourceExhausted):
+    """More is waiting to be stored than fits into memory."""
+
+    reason = "TOO_MANY_WAITING"
+
+
+class Intake:
+    """Takes deliveries in and hands them to the webhooks service. `aclose` waits until all are answered."""
+
+    def __init__(self, stub: rpc.WebhooksServiceStub, clock: Clock) -> None:
+        self._stub = stub
+        self._clock = clock
+        self._waiting_bytes = 0
+        self._batcher: Batcher[pb.Delivery, pb.DeliveryOutcome] = Batcher(
+            self._ingest, max_items=MAX_BATCH, max_waiting=MAX_WAITING
+        )
+
+    async def aclose(self) -> None:
+        """Take nothing more, and return when everything that waits is answered."""
+        await self._batcher.aclose()
+
+    async def receive(self, request: Request) -> Response:
+        """The endpoint: 202 once the delivery is stored. Raises what the service says, and BodyTooLarge."""
+        source: str = request.path_params["source"]
+        if not _SOURCE.fullmatch(source):
+            raise SourceUnknown(f"there is no source {source!r}", metadata={"source": source})
+        body = await read_body(request.headers, request.receive)
+        outcome = await self._submit(self._delivery(request, source, body))
+        answer = {"eventId": outcome.event_id, "duplicate": outcome.duplicate}
+        return Response(
+            jsontext.dumps(answer), 202, headers={"cache-control": "no-store"}, media_type="application/json"
+        )
+
+    def _delivery(self, request: Request, source: str, body: bytes) -> pb.Delivery:
+        moment = Timestamp()
+        moment.FromDatetime(self._clock.now())
+        return pb.Delivery(
+            source=source,
+            headers=[pb.Header(name=name, value=value) for name, value in request.headers.items()],
+            body=body,
+            receive_time=moment,
+            remote_address=request.client.host[:_LONGEST_ADDRESS] if request.client else "",
+        )
+
+    async def _submit(self, delivery: pb.Delivery) -> pb.DeliveryOutcome:
+        size = delivery.ByteSize()
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise TooManyBytesWaiting(f"{MAX_WAITING_BYTES} bytes of webhooks wait to be stored")
+        self._waiting_bytes += size
+        try:
+            return await self._batcher.submit(delivery)
+        finally:
+            self._waiting_bytes -= size
+
+    async def _ingest(self, deliveries: Sequence[pb.Delivery]) -> list[pb.DeliveryOutcome | AppError]:
+        answers: list[pb.DeliveryOutcome | AppError] = []
+        for some in _calls(deliveries):
+            answers.extend(await self._call(some))
+        return answers
+
+    async def _call(self, deliveries: Sequence[pb.Delivery]) -> Sequence[pb.DeliveryOutcome | AppError]:
+        """One call; when it fails, all its deliveries fail, but not those that an earlier call has stored."""
+        try:
+            response = await self._stub.IngestDeliveries(pb.IngestDeliveriesRequest(deliveries=deliveries))
+        except AppError as error:
+            return [error] * len(deliveries)
+        if len(response.outcomes) != len(deliveries):
+            return [Internal(f"{len(deliveries)} deliveries, {len(response.outcomes)} outcomes")] * len(deliveries)
+        return [_result(outcome) for outcome in response.outcomes]
+
+
+def _result(outcome: pb.DeliveryOutcome) -> pb.DeliveryOutcome | AppError:
+    return from_status(outcome.status) if outcome.status.code else outcome
+
+
+def _calls(deliveries: Sequence[pb.Delivery]) -> Iterator[list[pb.Delivery]]:
+    """The deliveries in their order, in lists that a call can carry."""
+    some: list[pb.Delivery] = []
+    size = 0
+    for delivery in deliveries:
+        if some and size + delivery.ByteSize() > MAX_CALL:
+            yield some
+            some, size = [], 0
+        some.append(delivery)
+        size += delivery.ByteSize()
+    yield some
