@@ -1,7 +1,7 @@
 """Which of a folder's files is which track."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +20,10 @@ class Pick:
 
     track: Track
     file: RemoteFile
+
+    def lasting(self, durations: Mapping[listings.Position, timedelta]) -> "Pick":
+        """The pick with the duration that is known for its track, where one is."""
+        return replace(self, track=replace(self.track, duration=durations.get((self.track.disc, self.track.number))))
 
     def to_json(self) -> dict[str, Any]:
         """The pick as plain JSON values."""

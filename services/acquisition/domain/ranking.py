@@ -4,7 +4,6 @@ A peer's health (slot, queue, speed) only ever orders suitable offers: it cannot
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -12,7 +11,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
-from services.acquisition.domain import listings, matching
+from services.acquisition.domain import consensus, listings, matching
 from services.acquisition.domain.album import Album
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.domain.matching import Pick
@@ -70,8 +69,8 @@ class _Suitable:
 
 def rank(album: Album, candidates: Iterable[Candidate], *, formats: Sequence[str] = FORMATS) -> list[RankedCandidate]:
     """The suitable offers, best first; of several formats in one folder only the best."""
-    suitable = [offer for whole in _joined(candidates) for offer in _suitable(album, whole)]
-    usual = _usual_count(suitable)
+    suitable = _agreeing(album, [offer for whole in _joined(candidates) for offer in _suitable(album, whole)])
+    usual = consensus.usual_count([(offer.candidate.peer, offer.selection) for offer in suitable])
     ranked = [_scored(album, offer, usual=usual, formats=formats) for offer in suitable]
     ranked.sort(key=lambda one: (-one.score, one.candidate.peer, one.candidate.folder))
     best: dict[tuple[str, str], RankedCandidate] = {}
@@ -109,6 +108,18 @@ def _suitable(album: Album, candidate: Candidate) -> list[_Suitable]:
     return offers
 
 
+def _agreeing(album: Album, offers: list[_Suitable]) -> list[_Suitable]:
+    """Without a track list: the offers that do not contradict what most peers say, with the durations so learned."""
+    if album.tracks:
+        return offers
+    durations = consensus.usual_durations([(offer.candidate.peer, offer.selection) for offer in offers])
+    return [
+        replace(offer, selection=tuple(pick.lasting(durations) for pick in offer.selection))
+        for offer in offers
+        if not consensus.contradicts(offer.selection, durations)
+    ]
+
+
 def _is_usable(file: RemoteFile) -> bool:
     return (
         listings.extension(file.path) in listings.AUDIO_EXTENSIONS
@@ -137,13 +148,6 @@ def _artist_share(album: Album, candidate: Candidate) -> float:
         return 1.0
     wanted, folder = essential(words(album.artist)), words(candidate.folder)
     return min((share_found(wanted, folder + words(listings.stem(file.path))) for file in candidate.files), default=0.0)
-
-
-def _usual_count(offers: Sequence[_Suitable]) -> int:
-    """How many tracks most peers say the album has; the larger of two equally common counts."""
-    counted = {(offer.candidate.peer, len(offer.selection)) for offer in offers}
-    counts = Counter(count for _, count in counted)
-    return max(counts, key=lambda count: (counts[count], count), default=0)
 
 
 def _scored(album: Album, offer: _Suitable, *, usual: int, formats: Sequence[str]) -> RankedCandidate:

@@ -4,14 +4,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
+from sqlalchemy import MetaData
 
 from deploy.demo.albums import Album
 from deploy.demo.soulseek.plan import PeerPlan
+from deploy.demo.soulseek.world import SoulseekWorld
 from libs.clock import SystemClock
-from libs.errors import Conflict
+from libs.leases.hold import hold
+from libs.leases.store import SqlLeaseStore
+from libs.leases.tables import lease_table
+from libs.sql.engine import open_database
 from libs.telemetry.metrics import Metrics
 from services.acquisition.soulseek.errors import Kicked, LoginRefused, SoulseekAway, SoulseekOff
 from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
@@ -21,49 +25,28 @@ from services.acquisition.soulseek.network import SoulseekNetwork, TimeLimits
 from .conftest import OpenNetwork, OpenSession, account_on
 
 SHORT = timedelta(milliseconds=50)
-
-
-class Leases:
-    """Leases in memory: one holder at a time; `lose` takes one away."""
-
-    def __init__(self) -> None:
-        self.holders: dict[str, asyncio.Task[Any]] = {}
-
-    @asynccontextmanager
-    async def hold(self, name: str) -> AsyncIterator[None]:
-        if name in self.holders:
-            raise Conflict(f"The lease {name} is held by another process.")
-        task = asyncio.current_task()
-        assert task is not None
-        self.holders[name] = task
-        try:
-            yield
-        except asyncio.CancelledError as cancelled:
-            if name in self.holders or task.uncancel() > 0:
-                raise
-            raise Conflict(f"The lease {name} is lost.") from cancelled
-        finally:
-            self.holders.pop(name, None)
-
-    def lose(self) -> None:
-        _, task = self.holders.popitem()
-        task.cancel()
+TTL = timedelta(seconds=2)
 
 
 @pytest.fixture
-def leases() -> Leases:
-    return Leases()
+async def leases(tmp_path: Path) -> AsyncIterator[SqlLeaseStore]:
+    metadata = MetaData()
+    table = lease_table(metadata)
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/test.db", schema="test") as database:
+        async with database.writing() as connection:
+            await connection.run_sync(metadata.create_all)
+        yield SqlLeaseStore(database, table)
 
 
 RunKeeper = Callable[[], AbstractAsyncContextManager[SessionKeeper]]
 
 
 @pytest.fixture
-def run_keeper(leases: Leases, opened: OpenSession, soulseek_metrics: SoulseekMetrics) -> RunKeeper:
+def run_keeper(leases: SqlLeaseStore, opened: OpenSession, soulseek_metrics: SoulseekMetrics) -> RunKeeper:
     @asynccontextmanager
     async def run() -> AsyncIterator[SessionKeeper]:
         keeper = SessionKeeper(
-            hold=leases.hold,
+            hold=lambda name: hold(leases, name, ttl=TTL, clock=SystemClock()),
             open_session=opened,
             metrics=soulseek_metrics,
             clock=SystemClock(),
@@ -78,6 +61,11 @@ def run_keeper(leases: Leases, opened: OpenSession, soulseek_metrics: SoulseekMe
             await asyncio.gather(running, return_exceptions=True)
 
     return run
+
+
+async def holder(leases: SqlLeaseStore, world: SoulseekWorld) -> str | None:
+    lease = await leases.find(f"soulseek/{world.address}/lockgroove")
+    return lease.holder if lease else None
 
 
 async def reaches(keeper: SessionKeeper, state: KeeperState) -> None:
@@ -114,14 +102,14 @@ async def test_an_account_is_logged_in(network: OpenNetwork, run_keeper: RunKeep
 
 
 async def test_the_end_of_the_keeper_is_the_end_of_the_session(
-    network: OpenNetwork, run_keeper: RunKeeper, leases: Leases
+    network: OpenNetwork, run_keeper: RunKeeper, leases: SqlLeaseStore
 ) -> None:
     world = await network()
     async with run_keeper() as keeper:
         keeper.follow(account_on(world))
         await reaches(keeper, KeeperState.CONNECTED)
 
-    assert leases.holders == {}
+    assert await holder(leases, world) is None
     with pytest.raises(SoulseekAway):
         keeper.session()
 
@@ -152,7 +140,7 @@ async def test_the_second_keeper_takes_over_when_the_first_ends(network: OpenNet
 
 
 async def test_a_lost_lease_ends_the_session_and_is_asked_for_again(
-    network: OpenNetwork, run_keeper: RunKeeper, leases: Leases
+    network: OpenNetwork, run_keeper: RunKeeper, leases: SqlLeaseStore
 ) -> None:
     world = await network()
 
@@ -160,7 +148,7 @@ async def test_a_lost_lease_ends_the_session_and_is_asked_for_again(
         keeper.follow(account_on(world))
         await reaches(keeper, KeeperState.CONNECTED)
         session = keeper.session()
-        leases.lose()
+        await leases.revoke()
         await session.ended()
         await reaches(keeper, KeeperState.WAITING)
         await reaches(keeper, KeeperState.CONNECTED)
@@ -181,7 +169,9 @@ async def test_a_dropped_connection_is_made_again(network: OpenNetwork, run_keep
     assert world.logins("lockgroove") == 2
 
 
-async def test_a_kick_stops_the_keeper_and_says_so(network: OpenNetwork, run_keeper: RunKeeper, leases: Leases) -> None:
+async def test_a_kick_stops_the_keeper_and_says_so(
+    network: OpenNetwork, run_keeper: RunKeeper, leases: SqlLeaseStore
+) -> None:
     world = await network()
 
     async with run_keeper() as keeper:
@@ -192,7 +182,7 @@ async def test_a_kick_stops_the_keeper_and_says_so(network: OpenNetwork, run_kee
         await stays(keeper, KeeperState.STOPPED)
 
         assert world.logins("lockgroove") == 1
-        assert len(leases.holders) == 1
+        assert await holder(leases, world) is not None
         with pytest.raises(Kicked, match="logged in elsewhere"):
             keeper.session()
 

@@ -112,6 +112,27 @@ def test_without_a_list_the_count_that_most_peers_have_is_preferred() -> None:
     assert peers(rank(UNLISTED, [short, one, two])) == ["one", "two", "short"]
 
 
+def lasting(offered: Candidate, seconds: float) -> Candidate:
+    files = tuple(replace(one, duration=timedelta(seconds=seconds)) for one in offered.files)
+    return replace(offered, files=files)
+
+
+def test_without_a_list_an_offer_that_contradicts_most_peers_durations_is_refused() -> None:
+    agreeing = [lasting(whole(peer), 200 + at) for at, peer in enumerate(("one", "two", "three"))]
+
+    assert set(peers(rank(UNLISTED, [*agreeing, lasting(whole("other"), 260)]))) == {"one", "two", "three"}
+
+
+def test_two_peers_that_disagree_on_durations_are_both_taken() -> None:
+    assert len(rank(UNLISTED, [lasting(whole("one"), 200), lasting(whole("other"), 260)])) == 2
+
+
+def test_the_durations_that_most_peers_tell_are_expected() -> None:
+    agreeing = [lasting(whole(peer), 200) for peer in ("one", "two", "three")]
+
+    assert {pick.track.duration for pick in rank(UNLISTED, agreeing)[0].selection} == {timedelta(seconds=200)}
+
+
 def test_a_wrong_duration_refuses_the_file() -> None:
     late = replace(whole(), files=tuple(replace(one, duration=timedelta(seconds=400)) for one in whole().files))
 
