@@ -9,7 +9,7 @@ from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
 
 from libs import ids
 from libs.clock import SystemClock
-from libs.crypto import load_root_key, service_token
+from libs.crypto import derive, load_root_key, service_token
 from libs.live import LiveSettings
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.client import open_channel
@@ -17,6 +17,7 @@ from libs.rpc.server import Server
 from libs.service import Service
 from libs.sql.engine import Database, open_database
 from libs.sql.migrations import migrate
+from libs.sql.paging import PageTokens
 from libs.sql.url import database_url
 from libs.telemetry import open_telemetry
 from libs.telemetry.exposition import open_exposition
@@ -46,8 +47,10 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             open_telemetry("webhooks", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
         )
         metrics = WebhookMetrics(telemetry.metrics)
-        token = service_token(load_root_key(settings.home, settings.secret_key))
-        store = SqlEventStore(await stack.enter_async_context(_migrated_database(settings)))
+        root = load_root_key(settings.home, settings.secret_key)
+        token = service_token(root)
+        database = await stack.enter_async_context(_migrated_database(settings))
+        store = SqlEventStore(database, PageTokens(derive(root, "webhooks page tokens")))
 
         config = open_channel(settings.config, credential=token, tracer=telemetry.tracer)
         live = LiveSettings(await stack.enter_async_context(config))

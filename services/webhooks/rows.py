@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, case, null, select
 
+from libs.sql.filters import EnumField, Field, TextField, TimeField
 from libs.sql.types import from_millis, millis, now_ms
 from libs.work.job import Done, Next
 from services.webhooks.domain.event import Event, NewEvent, Progress, State
@@ -18,7 +19,15 @@ _leased = _job.c.lease_until.is_not(None) & (_job.c.lease_until >= now_ms())
 STATE = case((_leased, State.PROCESSING.value), else_=_job.c.state)
 """PROCESSING is a lease that holds, so it ends by itself when its holder dies."""
 
-UPDATED = case((event.c.updated_at > _job.c.updated, event.c.updated_at), else_=_job.c.updated)
+UPDATED = case((event.c.updated_at > _job.c.updated, event.c.updated_at), else_=_job.c.updated).label("updated")
+FILTERS: Mapping[str, Field] = {
+    "source": TextField(event.c.source),
+    "type": TextField(event.c.type),
+    "state": EnumField(STATE, {state.value: state.value for state in State}),
+    "receive_time": TimeField(event.c.received_at),
+}
+ORDERS = {"receive_time": event.c.received_at, "update_time": UPDATED, "name": event.c.id}
+
 _DUE = case((_job.c.done | _leased, null()), else_=_job.c.due)
 _VERSION = _job.c.version + _job.c.fence + event.c.duplicates
 
@@ -119,6 +128,6 @@ _COLUMNS = (
     STATE.label("state"),
     _job.c.data,
     _DUE.label("due"),
-    UPDATED.label("updated"),
+    UPDATED,
     _VERSION.label("version"),
 )

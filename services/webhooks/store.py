@@ -10,6 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.sql.engine import Database
+from libs.sql.filters import compile_filter
+from libs.sql.paging import Order, PageTokens
 from libs.sql.types import now_ms
 from libs.work.errors import LeaseLost
 from libs.work.job import Claim, Finish, NewJob, new_owner
@@ -31,6 +33,7 @@ from services.webhooks.tables import event, event_body, work
 
 QUEUE = "webhooks"
 KIND = "event"
+_NEWEST_FIRST = "receive_time desc"
 _CHANGES = 500  # that are read at once
 
 # Both know ON CONFLICT, but have no common type that does.
@@ -40,8 +43,9 @@ _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.in
 class SqlEventStore:
     """The events of the inbox, on SQLite and PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tokens: PageTokens) -> None:
         self._database = database
+        self._tokens = tokens
         self._jobs = SqlWorkStore(database, work)
         self._outbox = SqlOutbox(database, work, now=now_ms())
         self._owner = new_owner()
@@ -110,7 +114,13 @@ class SqlEventStore:
 
     async def page(self, query: Query) -> Page:
         """A page of events without their bodies; raises InvalidArgument for what cannot be read in the query."""
-        raise NotImplementedError
+        order = Order.parse(query.order_by, fields=rows.ORDERS, default=_NEWEST_FIRST, unique=event.c.id)
+        arguments = [query.filter, query.order_by]
+        page = self._tokens.page(size=query.page_size, token=query.page_token, order=order, arguments=arguments)
+        statement = page.apply(rows.events().where(compile_filter(query.filter, rows.FILTERS)))
+        async with self._database.reading() as connection:
+            found, token = page.cut((await connection.execute(statement)).all())
+        return Page(events=[rows.event_of(row._mapping) for row in found], next_token=token)
 
     async def last_change(self) -> int:
         """The number of the newest change."""
@@ -118,11 +128,12 @@ class SqlEventStore:
 
     async def changes(self, after: int, query_filter: str) -> tuple[list[Change], int]:
         """Some of the events that changed after that number and match now, and the number to go on from."""
+        matching = compile_filter(query_filter, rows.FILTERS)
         steps = await self._jobs.events_after(after, _CHANGES)
         if not steps:
             return [], after
         newest = {step.job_id: step.seq for step in steps}
-        statement = rows.events().where(event.c.id.in_(newest))
+        statement = rows.events().where(event.c.id.in_(newest), matching)
         async with self._database.reading() as connection:
             found = [rows.event_of(row) for row in (await connection.execute(statement)).mappings()]
         changed = [Change(number=newest[each.id], event=each) for each in found]

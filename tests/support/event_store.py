@@ -3,6 +3,7 @@
 from libs.errors import AppError
 from libs.sql.engine import Database
 from libs.sql.migrations import migrate
+from libs.sql.paging import PageTokens
 from services.webhooks import migrations
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import NewEvent, Receipt
@@ -13,7 +14,7 @@ from services.webhooks.store import SqlEventStore
 async def open_event_store(database: Database) -> SqlEventStore:
     """A store whose tables are there."""
     await migrate(database, package=migrations.__name__, head=migrations.HEAD)
-    return SqlEventStore(database)
+    return SqlEventStore(database, PageTokens(b"page tokens of tests"))
 
 
 async def always() -> None:
