@@ -4,8 +4,6 @@ import json
 from functools import cache
 from importlib.resources import files
 
-# protovalidate and google.api extensions must be known before the set is parsed, or their options stay unread bytes.
-import lockgroove.api.v1.annotations_pb2  # noqa: F401
 from google.protobuf.descriptor_pb2 import FileDescriptorSet, MethodOptions
 
 _MESSAGE_BYTES = 16 * 1024 * 1024

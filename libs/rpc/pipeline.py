@@ -104,6 +104,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
                 async with _deadline(context, cap):
                     yield metadata
             except AppError as error:
+                if isinstance(error, Internal):
+                    log.exception("rpc.failed", method=method.full_name)
                 await _refuse(context, error, outcome)
             except grpc.aio.AbortError:
                 outcome.code = context.code()
@@ -155,12 +157,9 @@ async def _deadline(context: Context, cap: timedelta | None) -> AsyncIterator[No
 
 
 async def _refuse(context: Context, error: AppError, outcome: Outcome) -> None:
-    outcome.code, outcome.reason = code_of(error), error.code_reason
-    if type(error) is not Internal and isinstance(error, Internal):
-        log.error("rpc.internal", reason=error.code_reason, message=error.message)
+    outcome.code, outcome.error = code_of(error), error
     status = to_status(error)
-    trailers = [(DETAILS, status.SerializeToString())]
-    await context.abort(outcome.code, status.message, trailing_metadata=tuple(trailers))
+    await context.abort(outcome.code, status.message, trailing_metadata=((DETAILS, status.SerializeToString()),))
 
 
 def _serialized(response: Message) -> bytes:

@@ -11,7 +11,7 @@ import structlog
 from libs.errors import AppError, FailedPrecondition
 from libs.rpc.auth import Authenticator
 from libs.rpc.drain import Drain
-from libs.rpc.introspection import Health, LocalChannelz, add_introspection
+from libs.rpc.introspection import Health, add_introspection
 from libs.rpc.methods import Method, methods_of
 from libs.rpc.observation import Observer
 from libs.rpc.options import SERVER
@@ -90,11 +90,11 @@ class Server:
 
     async def __aenter__(self) -> Self:
         self._validator.warm(method.request for method in self._methods)
-        self._server = grpc.aio.server(interceptors=[LocalChannelz(), self._pipeline], options=SERVER)
+        self._server = grpc.aio.server(interceptors=[self._pipeline], options=SERVER)
         for add in self._services.values():
             add(self._server)
         add_introspection(self._server, self._services)
-        self._health = Health(self._services)
+        self._health = Health(self._services, self._drain)
         self._health.add_to(self._server)
         self._port = self._bind()
         await self._health.set(False)

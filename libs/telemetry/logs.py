@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -13,8 +14,9 @@ from libs.errors import InvalidArgument
 from libs.telemetry import correlation
 
 _SECRET = re.compile(
-    r"(^|_)(api_?key|apikey|password|passwd|secret|secret_key|token|authorization|cookie|credential)s?$", re.IGNORECASE
+    r"(^|[^a-z])(api[_-]?key|password|passwd|secret|secret[_-]key|token|authorization|cookie|credential)s?$"
 )
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")  # of camelCase
 _SECRET_IN_QUERY = re.compile(r"(?i)([?&](?:code|state|token|api_?key|secret|password)=)[^&\s\"']+")
 _REDACTED = "[redacted]"
 _NOISY = ("aioslsk", "alembic", "asyncio", "grpc", "httpcore", "httpx", "opentelemetry", "uvicorn.access")
@@ -58,7 +60,7 @@ def redact(_logger: object, _method: str, event: Event) -> Event:
 
 
 def _redacted(key: str, value: object) -> object:
-    if _SECRET.search(key) and value is not None:
+    if value is not None and _is_secret(key):
         return _REDACTED
     if isinstance(value, Mapping):
         return {name: _redacted(str(name), part) for name, part in value.items()}
@@ -67,6 +69,11 @@ def _redacted(key: str, value: object) -> object:
     if isinstance(value, str):
         return _SECRET_IN_QUERY.sub(rf"\g<1>{_REDACTED}", value)
     return value
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(key: str) -> bool:
+    return _SECRET.search(_HUMP.sub("_", key).lower()) is not None
 
 
 def _correlate(_logger: object, _method: str, event: Event) -> Event:

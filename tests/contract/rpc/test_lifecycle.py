@@ -150,6 +150,18 @@ async def test_streams_end_at_once_and_do_not_hold_up_the_stop(net: Net) -> None
             assert caught.value.code_reason == "STOPPING"
 
 
+async def test_who_watches_health_does_not_hold_up_the_stop(net: Net) -> None:
+    server = config_server(Config(), listen="127.0.0.1:0", grace=timedelta(minutes=5))
+    async with server, grpc.aio.insecure_channel(server.address) as channel:
+        watch = aiter(health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=CONFIG)))
+        await anext(watch)
+
+        await server.__aexit__()  # the test's own time is far below the grace
+
+        with pytest.raises(grpc.aio.AioRpcError):
+            _ = [answer async for answer in watch]
+
+
 async def test_serve_ends_when_it_is_told_to(net: Net) -> None:
     stop = asyncio.Event()
     server = config_server(Config(), listen="127.0.0.1:0")

@@ -1,0 +1,53 @@
+"""Channel arguments: gRPC ignores a wrong one without a word, so they are held against its own list."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from lockgroove.acquisition.v1 import acquisition_pb2
+from lockgroove.config.v1 import config_pb2
+from lockgroove.webhooks.v1 import webhooks_pb2
+
+from libs.rpc.options import SERVER, client_options, service_config
+
+SERVICES = [
+    service
+    for module in (acquisition_pb2, config_pb2, webhooks_pb2)
+    for service in module.DESCRIPTOR.services_by_name.values()
+]
+
+
+@pytest.fixture(scope="module")
+def library() -> bytes:
+    """The compiled core, where its names are."""
+    spec = find_spec("grpc._cython.cygrpc")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_bytes()
+
+
+def retried() -> set[tuple[str, str]]:
+    (config,) = json.loads(service_config())["methodConfig"]
+    return {(name["service"], name["method"]) for name in config["name"]}
+
+
+@pytest.mark.parametrize("name", sorted({name for name, _ in [*SERVER, *client_options()]}))
+def test_grpc_knows_the_argument(name: str, library: bytes) -> None:
+    assert name.encode() + b"\x00" in library
+
+
+def test_exactly_the_methods_that_say_so_are_tried_again() -> None:
+    idempotent = {
+        (service.full_name, method.name)
+        for service in SERVICES
+        for method in service.methods
+        if method.GetOptions().idempotency_level
+    }
+
+    assert retried() == idempotent
+    assert ("lockgroove.acquisition.v1.AcquisitionService", "CreateAcquisition") not in retried()
+
+
+def test_the_service_config_has_no_timeout() -> None:
+    assert "timeout" not in service_config()
