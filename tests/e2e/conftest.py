@@ -1,0 +1,30 @@
+"""The suite in real processes, in a world of its own; both live as long as the tests of one module."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from deploy.demo.lidarr.registration import register_webhook
+from deploy.demo.world import World, open_world
+from tests.support.suite import Suite, running_suite, suite_environment
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    async with open_world(tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def suite(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
+    environment = suite_environment(tmp_path_factory.mktemp("home"), world.environment)
+    async with running_suite(environment) as suite:
+        await register_webhook(world.environment, suite.url)
+        yield suite
+
+
+@pytest.fixture
+def music(world: World) -> Path:
+    return Path(world.environment["MUSIC_PATH"])

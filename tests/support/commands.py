@@ -1,0 +1,40 @@
+"""Commands run as their users run them, with the project's tools on the path."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended, and all that it printed."""
+
+    status: int
+    output: str
+
+
+async def run(*command: str, environment: Mapping[str, str] | None = None, within: float = 60.0) -> Ran:
+    """Run a command to its end; it is killed, and the test fails, when it takes longer than `within` seconds."""
+    search = {**(os.environ if environment is None else environment)}
+    search["PATH"] = f"{BIN}{os.pathsep}{search.get('PATH', os.defpath)}"
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=search,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(within):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return Ran(process.returncode, output.decode(errors="replace"))
