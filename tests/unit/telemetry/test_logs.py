@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,10 +68,13 @@ def test_the_time_is_utc_to_the_millisecond(output: Output) -> None:
 
 
 def test_a_line_names_its_service_request_and_trace(output: Output) -> None:
-    correlation.service.set("webhooks")
-    correlation.request_id.set("r-1")
-    with entered(TRACE):
-        structlog.get_logger().info("now")
+    def work() -> None:
+        correlation.service.set("webhooks")
+        correlation.request_id.set("r-1")
+        with entered(TRACE):
+            structlog.get_logger().info("now")
+
+    copy_context().run(work)
 
     line = output.line()
     assert (line["service"], line["request_id"]) == ("webhooks", "r-1")
