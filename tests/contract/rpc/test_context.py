@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import grpc
 import pytest
 from lockgroove.config.v1 import config_pb2 as pb
 from lockgroove.config.v1 import config_pb2_grpc as rpc
@@ -14,7 +15,7 @@ from libs.rpc import context
 from libs.rpc.client import TIMEOUT
 from libs.telemetry import correlation
 from libs.telemetry.correlation import Trace, new_trace
-from tests.contract.rpc.conftest import Config, Net, one_snapshot
+from tests.contract.rpc.conftest import SERVICE_TOKEN, Config, Net, one_snapshot
 
 REQUEST = pb.GetSettingsRequest()
 
@@ -176,6 +177,21 @@ async def test_a_call_that_is_too_slow_ends_for_both_sides(net: Net) -> None:
         await stub.GetSettings(REQUEST, timeout=0.2)
 
     await cancelled.wait()
+
+
+async def test_a_call_whose_client_sets_no_deadline_is_capped(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("libs.rpc.pipeline.UNARY_CAP", timedelta(milliseconds=100))
+
+    async def never(request: Any) -> pb.Settings:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    server = await net.serve(Config(get=never))
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await rpc.ConfigServiceStub(channel).GetSettings(REQUEST, metadata=[("x-api-key", SERVICE_TOKEN)])
+
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 async def test_a_call_with_no_time_left_is_not_made(net: Net) -> None:
