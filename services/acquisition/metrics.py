@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from libs.clock import Clock
 from libs.telemetry.metrics import Metrics
-from services.acquisition.domain.acquisition import Acquisition
 
 JOB_SECONDS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0, 86400.0)
 CALL_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
@@ -35,11 +34,10 @@ class AcquisitionMetrics:
             "lidarr_api_duration_seconds", "How long Lidarr took to answer.", ["endpoint"], buckets=CALL_SECONDS
         )
 
-    def ended(self, acquisition: Acquisition) -> None:
-        """Count an acquisition that ended."""
-        labels = (acquisition.source.value, acquisition.state.value)
-        self._jobs.labels(*labels).inc()
-        self._durations.labels(*labels).observe((acquisition.updated - acquisition.created).total_seconds())
+    def ended(self, source: str, status: str, seconds: float) -> None:
+        """Count an acquisition that ended so many seconds after it was asked for."""
+        self._jobs.labels(source, status).inc()
+        self._durations.labels(source, status).observe(seconds)
 
     @contextmanager
     def working(self, source: str) -> Iterator[None]:

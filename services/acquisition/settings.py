@@ -2,32 +2,37 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+_HOME = "data"
+_LISTEN = "127.0.0.1:50051"
+_CONFIG = "127.0.0.1:50053"
+_LOG_LEVEL = "INFO"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where the service listens, where it keeps its data, and where its peers are."""
+    """Where the service listens, where it keeps its data, and where the config service is."""
 
     home: Path
-    listen: str = "127.0.0.1:50051"
-    config: str = "127.0.0.1:50053"
-    database: str | None = None
-    secret_key: str | None = None
+    listen: str = _LISTEN
+    config: str = _CONFIG
+    log_level: str = _LOG_LEVEL
     otlp_endpoint: str | None = None
-    log_level: str = "INFO"
+    database: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """The settings that the environment names; an empty variable counts as unset."""
         given = {name: value for name, value in environment.items() if value}
         return cls(
-            home=Path(given.get("LOCKGROOVE_HOME", "./data")).absolute(),
-            listen=given.get("LOCKGROOVE_ACQUISITION_LISTEN", cls.listen),
-            config=given.get("LOCKGROOVE_CONFIG_LISTEN", cls.config),
+            home=Path(given.get("LOCKGROOVE_HOME", _HOME)).absolute(),
+            listen=given.get("LOCKGROOVE_ACQUISITION_LISTEN", _LISTEN),
+            config=given.get("LOCKGROOVE_CONFIG_LISTEN", _CONFIG),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            log_level=given.get("LOCKGROOVE_LOG_LEVEL", cls.log_level),
+            log_level=given.get("LOCKGROOVE_LOG_LEVEL", _LOG_LEVEL),
         )

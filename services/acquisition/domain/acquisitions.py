@@ -1,11 +1,11 @@
 """The use cases: ask for an album, read, stop, start again, and tell what Lidarr did."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from libs.clock import Clock
-from libs.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
+from libs.errors import AlreadyExists, Conflict, NotFound
 from services.acquisition.domain.acquisition import Acquisition
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
@@ -92,7 +92,7 @@ class AcquisitionStore(Protocol):
 
 
 class Acquisitions:
-    """What callers may do with acquisitions."""
+    """What callers may do with acquisitions. `hurry` lets running steps see at once that they are to be cancelled."""
 
     def __init__(
         self,
@@ -100,14 +100,18 @@ class Acquisitions:
         *,
         rules: Callable[[], Rules],
         bell: Bell,
+        hurry: Callable[[], Awaitable[None]],
         clock: Clock,
         new_id: Callable[[str], str],
+        cancel_wait: float = CANCEL_WAIT,
     ) -> None:
         self._store = store
         self._rules = rules
         self._bell = bell
+        self._hurry = hurry
         self._clock = clock
         self._new_id = new_id
+        self._cancel_wait = cancel_wait
 
     async def create(self, wish: Wish) -> Acquisition:
         """The acquisition of the album: the active one, else a new one. An ended one is not brought back.
@@ -131,8 +135,6 @@ class Acquisitions:
 
     async def list(self, query: Query) -> Page:
         """A page of acquisitions; raises InvalidArgument."""
-        if query.page_size < 0:
-            raise InvalidArgument.field("page_size", "must not be negative")
         return await self._store.page(query)
 
     async def cancel(self, acquisition_id: str, *, etag: str, actor: str) -> Acquisition:
@@ -142,7 +144,8 @@ class Acquisitions:
         """
         acquisition = await self._store.cancel(acquisition_id, etag=etag, actor=actor)
         self._bell.ring()
-        deadline = self._clock.monotonic() + CANCEL_WAIT
+        await self._hurry()
+        deadline = self._clock.monotonic() + self._cancel_wait
         while acquisition.active and (left := deadline - self._clock.monotonic()) > 0:
             await self._bell.heard(min(left, 0.25))
             acquisition = await self.get(acquisition_id)

@@ -1,6 +1,7 @@
 """A hint within the process that something changed; polling stays the truth."""
 
 import asyncio
+from collections.abc import Callable
 
 
 class Bell:
@@ -8,12 +9,19 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung: asyncio.Future[None] | None = None
+        self._callbacks: list[Callable[[], None]] = []
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call it at every ring."""
+        self._callbacks.append(callback)
 
     def ring(self) -> None:
         """Wake everybody who listens now."""
-        if self._rung is not None:
-            self._rung.set_result(None)
-            self._rung = None
+        rung, self._rung = self._rung, None
+        if rung is not None:
+            rung.set_result(None)
+        for callback in self._callbacks:
+            callback()
 
     async def heard(self, timeout: float) -> None:
         """Wait for the next ring, or for so many seconds."""

@@ -1,0 +1,107 @@
+"""The acquisition service, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import httpx
+from lockgroove.acquisition.v1 import acquisition_pb2 as pb
+from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
+
+from libs import ids
+from libs.clock import SystemClock
+from libs.crypto import derive, load_root_key, service_token
+from libs.live import LiveSettings
+from libs.rpc.auth import KeyAuthenticator
+from libs.rpc.client import open_channel
+from libs.rpc.server import Server
+from libs.service import Service
+from libs.sql.engine import Database, open_database
+from libs.sql.migrations import migrate
+from libs.sql.paging import PageTokens
+from libs.sql.url import database_url
+from libs.telemetry import open_telemetry
+from libs.telemetry.exposition import open_exposition
+from libs.work.store import SqlWorkStore
+from services.acquisition import migrations, tables
+from services.acquisition.domain.acquisitions import Acquisitions
+from services.acquisition.domain.attempt import Source
+from services.acquisition.domain.bell import Bell
+from services.acquisition.domain.feed import Feed
+from services.acquisition.live import Wishes
+from services.acquisition.metrics import AcquisitionMetrics
+from services.acquisition.servicer import AcquisitionServicer
+from services.acquisition.settings import Settings
+from services.acquisition.sources import Soulseek, lidarr_steps
+from services.acquisition.store import SqlAcquisitionStore
+from services.acquisition.worker import AcquisitionWork
+from services.acquisition.workers import Workers
+
+SERVICE = pb.DESCRIPTOR.services_by_name["AcquisitionService"].full_name
+CLOCK = SystemClock()
+
+
+@asynccontextmanager
+async def open_app(settings: Settings) -> AsyncIterator[Service]:
+    """Constructs everything in order. Raises AppError for what the environment, the root key or the database deny."""
+    async with AsyncExitStack() as stack:
+        telemetry = stack.enter_context(
+            open_telemetry("acquisition", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
+        )
+        root = load_root_key(settings.home, settings.secret_key)
+        token = service_token(root)
+        database = await stack.enter_async_context(_migrated_database(settings))
+        config = open_channel(settings.config, credential=token, tracer=telemetry.tracer)
+        live = LiveSettings(await stack.enter_async_context(config))
+        http = await stack.enter_async_context(httpx.AsyncClient())
+
+        wishes = Wishes(lambda: live.current, home=settings.home)
+        metrics = AcquisitionMetrics(telemetry.metrics, CLOCK)
+        bell = Bell()
+        tokens = PageTokens(derive(root, "acquisition page tokens"))
+        store = SqlAcquisitionStore(database, SqlWorkStore(database, tables.engine), tokens=tokens)
+        soulseek = Soulseek(database, wishes, telemetry=telemetry, home=settings.home, clock=CLOCK)
+        lidarr = lidarr_steps(http, wishes, metrics=metrics, clock=CLOCK)
+        live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
+        workers = Workers(
+            AcquisitionWork(
+                store, {Source.SOULSEEK: soulseek.steps, Source.LIDARR: lidarr}, metrics=metrics, clock=CLOCK
+            ),
+            database,
+            gates={Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: lambda: True},
+            concurrency=wishes.concurrency,
+            metrics=metrics,
+            bell=bell,
+            clock=CLOCK,
+        )
+
+        acquisitions = Acquisitions(
+            store, rules=wishes.rules, bell=bell, hurry=workers.hurry, clock=CLOCK, new_id=ids.new
+        )
+        servicer = AcquisitionServicer(acquisitions, feed=Feed(store, bell=bell))
+        authenticator = KeyAuthenticator(token, live.api_keys)
+        ready = partial(_ready, live, database)
+        server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
+        server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
+        await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
+        work = partial(_work, live, soulseek, store, workers)
+        yield Service(server, loops=[live.run, soulseek.keeper.run, work])
+
+
+async def _ready(live: LiveSettings, database: Database) -> None:
+    await live.ready()
+    await database.ping()
+
+
+async def _work(live: LiveSettings, soulseek: Soulseek, store: SqlAcquisitionStore, workers: Workers) -> None:
+    await live.first()
+    await soulseek.staging.sweep(await store.active_ids())
+    await workers.run()
+
+
+@asynccontextmanager
+async def _migrated_database(settings: Settings) -> AsyncIterator[Database]:
+    url = database_url(home=settings.home, service="acquisition", configured=settings.database)
+    async with open_database(url, schema="acquisition") as database:
+        await migrate(database, package=migrations.__name__, head=migrations.HEAD)
+        yield database

@@ -1,0 +1,37 @@
+"""Which acquisitions a list shows, and in which order: the fields that callers may name."""
+
+from sqlalchemy import ColumnElement
+
+from libs.sql.filters import EnumField, Field, TextField, TimeField, compile_filter
+from libs.sql.paging import Order, Page, PageTokens
+from services.acquisition.domain.acquisition import State
+from services.acquisition.domain.acquisitions import Query
+from services.acquisition.domain.attempt import Source
+from services.acquisition.tables import acquisition, engine
+
+_FILTERS: dict[str, Field] = {
+    "state": EnumField(engine.work.c.state, {state.value: state.value for state in State}),
+    "source": EnumField(acquisition.c.source, {source.value: source.value for source in Source}),
+    "artist": TextField(acquisition.c.artist),
+    "title": TextField(acquisition.c.title),
+    "release_group_mbid": TextField(acquisition.c.release_group_mbid),
+    "create_time": TimeField(acquisition.c.created),
+}
+_ORDERS: dict[str, ColumnElement[object]] = {
+    "create_time": acquisition.c.created,
+    "update_time": engine.work.c.updated,
+    "name": acquisition.c.id,
+}
+
+
+def matching(filter_text: str) -> ColumnElement[bool]:
+    """The condition that a filter means; raises InvalidArgument."""
+    return compile_filter(filter_text, _FILTERS)
+
+
+def page_of(query: Query, tokens: PageTokens) -> Page:
+    """The page that a query asks for; raises InvalidArgument."""
+    order = Order.parse(query.order_by, fields=_ORDERS, default="create_time desc", unique=acquisition.c.id)
+    return tokens.page(
+        size=query.page_size, token=query.page_token, order=order, arguments=[query.filter, query.order_by]
+    )

@@ -1,0 +1,136 @@
+"""Between rows and the words of the domain."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Row, Select, select
+
+from services.acquisition.domain.acquisition import Acquisition, State
+from services.acquisition.domain.album import Album
+from services.acquisition.domain.attempt import Attempt, AttemptState, Failure, Progress, Source
+from services.acquisition.domain.files import LibraryFile
+from services.acquisition.tables import acquisition, attempt, engine, library_file
+
+work = engine.work
+
+ACQUISITIONS: Select[Any] = select(
+    acquisition,
+    work.c.state.label("state"),
+    work.c.version.label("version"),
+    work.c.due.label("due"),
+    work.c.updated.label("updated"),
+).join_from(acquisition, work, work.c.id == acquisition.c.id)
+"""Acquisitions with what the work engine knows of them."""
+
+
+def acquisition_row(wanted: Acquisition) -> dict[str, Any]:
+    """The row of a new acquisition."""
+    return {
+        "id": wanted.id,
+        "artist": wanted.album.artist,
+        "title": wanted.album.title,
+        "release_group_mbid": wanted.album.release_group_mbid or "",
+        "album": wanted.album.to_json(),
+        "source": wanted.source,
+        "created": wanted.created,
+        **ending_row(wanted),
+    }
+
+
+def ending_row(ended: Acquisition) -> dict[str, Any]:
+    """The columns that change with the end of an acquisition."""
+    failure = ended.failure
+    return {
+        "ended": ended.ended,
+        "failure_reason": "" if failure is None else failure.reason,
+        "failure_message": "" if failure is None else failure.message,
+    }
+
+
+def attempt_row(one: Attempt) -> dict[str, Any]:
+    """The columns of an attempt, its progress aside."""
+    return {
+        "number": one.number,
+        "source": one.source,
+        "peer": one.peer,
+        "state": one.state,
+        "reason": "" if one.failure is None else one.failure.reason,
+        "error": "" if one.failure is None else one.failure.message,
+        "started": one.started,
+        "ended": one.ended,
+    }
+
+
+def progress_row(progress: Progress) -> dict[str, Any]:
+    """The columns of an attempt's progress."""
+    return {
+        "received_bytes": progress.received_bytes,
+        "total_bytes": progress.total_bytes,
+        "finished_count": progress.finished_count,
+        "total_count": progress.total_count,
+    }
+
+
+def file_row(position: int, file: LibraryFile) -> dict[str, Any]:
+    """The row of a file in the library."""
+    return {"position": position, "path": file.path, "size_bytes": file.size, "sha256": file.sha256}
+
+
+def attempts_of(ids: Iterable[str]) -> Select[Any]:
+    """The attempts of some acquisitions, in order."""
+    return select(attempt).where(attempt.c.acquisition.in_(list(ids))).order_by(attempt.c.acquisition, attempt.c.number)
+
+
+def files_of(ids: Iterable[str]) -> Select[Any]:
+    """The files of some acquisitions, in order."""
+    table = library_file
+    return select(table).where(table.c.acquisition.in_(list(ids))).order_by(table.c.acquisition, table.c.position)
+
+
+def to_acquisition(row: Row[Any], attempts: Iterable[Row[Any]], files: Iterable[Row[Any]]) -> Acquisition:
+    """The acquisition of these rows."""
+    state = State(row.state)
+    return Acquisition(
+        id=row.id,
+        album=Album.from_json(row.album),
+        source=Source(row.source),
+        created=row.created,
+        updated=max(row.created, row.updated),  # two clocks
+        state=state,
+        version=row.version,
+        due=row.due if state is State.WAITING else None,
+        ended=row.ended,
+        failure=_failure(state, row),
+        attempts=tuple(_attempt(one) for one in attempts),
+        files=tuple(LibraryFile(path=one.path, size=one.size_bytes, sha256=one.sha256) for one in files),
+    )
+
+
+def grouped(rows: Iterable[Row[Any]]) -> Mapping[str, list[Row[Any]]]:
+    """Child rows by their acquisition."""
+    groups: dict[str, list[Row[Any]]] = {}
+    for row in rows:
+        groups.setdefault(row.acquisition, []).append(row)
+    return groups
+
+
+def _failure(state: State, row: Row[Any]) -> Failure | None:
+    return Failure(reason=row.failure_reason, message=row.failure_message) if state is State.FAILED else None
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return Attempt(
+        number=row.number,
+        source=Source(row.source),
+        peer=row.peer,
+        state=AttemptState(row.state),
+        failure=Failure(reason=row.reason, message=row.error) if row.reason else None,
+        progress=Progress(
+            received_bytes=row.received_bytes,
+            total_bytes=row.total_bytes,
+            finished_count=row.finished_count,
+            total_count=row.total_count,
+        ),
+        started=row.started,
+        ended=row.ended,
+    )

@@ -1,0 +1,66 @@
+"""The sources of albums, each put together from its parts."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+
+from libs.clock import Clock
+from libs.leases.hold import hold
+from libs.leases.store import SqlLeaseStore
+from libs.sql.engine import Database
+from libs.telemetry import Telemetry
+from services.acquisition import tables
+from services.acquisition.audio.inspector import AudioInspector
+from services.acquisition.lidarr.client import LidarrClient
+from services.acquisition.lidarr.source import LidarrSource
+from services.acquisition.live import Wishes
+from services.acquisition.metrics import AcquisitionMetrics
+from services.acquisition.shelf import LiveShelf
+from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
+from services.acquisition.soulseek.metrics import SoulseekMetrics
+from services.acquisition.soulseek.network import SoulseekNetwork
+from services.acquisition.soulseek.opener import SessionOpener
+from services.acquisition.soulseek.search_gate import SearchGate
+from services.acquisition.soulseek.search_log import SqlSearchLog
+from services.acquisition.steps.lidarr import LidarrSteps
+from services.acquisition.steps.soulseek import SoulseekSteps
+from services.acquisition.steps.staging import Staging
+
+SESSION_TTL = timedelta(seconds=30)
+
+# Without an account anybody may say so; with one, the work is for the process that holds the account's lease.
+_OURS = frozenset({KeeperState.OFF, KeeperState.CONNECTED, KeeperState.AWAY, KeeperState.STOPPED})
+
+
+class Soulseek:
+    """The session, the steps that use it, and the folder in which they stage."""
+
+    def __init__(self, database: Database, wishes: Wishes, *, telemetry: Telemetry, home: Path, clock: Clock) -> None:
+        leases = SqlLeaseStore(database, tables.lease)
+        metrics = SoulseekMetrics(telemetry.metrics, clock)
+        gate = SearchGate(SqlSearchLog(database, tables.search), clock=clock)
+        self.keeper = SessionKeeper(
+            hold=lambda name: hold(leases, name, ttl=SESSION_TTL, clock=clock),
+            open_session=SessionOpener(folder=home / "soulseek", gate=gate, metrics=metrics, clock=clock),
+            metrics=metrics,
+            clock=clock,
+        )
+        self.staging = Staging(wishes.downloads)
+        self.steps = SoulseekSteps(
+            SoulseekNetwork(self.keeper, limits=wishes.limits),
+            inspector=AudioInspector(),
+            shelf=LiveShelf(wishes.music),
+            staging=self.staging,
+            clock=clock,
+        )
+
+    def is_ours(self) -> bool:
+        """Whether acquisitions through Soulseek are for this process, at the moment."""
+        return self.keeper.state in _OURS
+
+
+def lidarr_steps(http: httpx.AsyncClient, wishes: Wishes, *, metrics: AcquisitionMetrics, clock: Clock) -> LidarrSteps:
+    """The steps that use the Lidarr of the moment."""
+    client = LidarrClient(http, address=wishes.lidarr, clock=clock, metrics=metrics)
+    return LidarrSteps(LidarrSource(client, choices=wishes.choices), times=wishes.times, clock=clock)

@@ -1,0 +1,344 @@
+"""All SQL about acquisitions: one method, one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Executable, Row, Select, Table, false, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from libs.sql.engine import Database
+from libs.sql.paging import PageTokens
+from libs.work.errors import JobActive
+from libs.work.job import Claim, NewJob, Write
+from libs.work.store import SqlWorkStore
+from services.acquisition.domain.acquisition import Acquisition, State, WrongState
+from services.acquisition.domain.acquisitions import AlbumActive, EtagMismatch, Page, Query, not_found
+from services.acquisition.domain.attempt import Failure, Progress
+from services.acquisition.domain.fact import FactKind, LidarrFact
+from services.acquisition.domain.feed import Changes
+from services.acquisition.domain.step import Binding
+from services.acquisition.domain.wish import Wish, request_id_reused
+from services.acquisition.listing import matching, page_of
+from services.acquisition.rows import (
+    ACQUISITIONS,
+    acquisition_row,
+    attempt_row,
+    attempts_of,
+    ending_row,
+    file_row,
+    files_of,
+    grouped,
+    progress_row,
+    to_acquisition,
+)
+from services.acquisition.tables import (
+    acquisition,
+    attempt,
+    engine,
+    library_file,
+    lidarr_album,
+    lidarr_download,
+    request,
+)
+
+work = engine.work
+
+
+class _RequestTaken(Exception):  # noqa: N818 - never leaves this file
+    """Somebody else's transaction with the same request id came first: undo ours, and read theirs."""
+
+
+class SqlAcquisitionStore:
+    """Implements the stores of `domain.acquisitions`, `domain.feed` and of the worker."""
+
+    def __init__(self, database: Database, jobs: SqlWorkStore, *, tokens: PageTokens) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._tokens = tokens
+
+    # What callers do.
+
+    async def find_request(self, request_id: str, fingerprint: str) -> Acquisition | None:
+        """What the request made; raises RequestIdReused when it asked for something else."""
+        async with self._database.reading() as connection:
+            return await self._requested(connection, request_id, fingerprint)
+
+    async def create(self, wanted: Acquisition, wish: Wish) -> Acquisition:
+        """`wanted`, or the active acquisition of the same album, or what the request made before."""
+        try:
+            async with self._database.writing() as connection:
+                return await self._create(connection, wanted, wish)
+        except _RequestTaken:
+            async with self._database.reading() as connection:
+                made = await self._requested(connection, wish.request_id or "", wish.fingerprint())
+                assert made is not None, "a request id is never forgotten"
+                return made
+
+    async def find(self, acquisition_id: str) -> Acquisition | None:
+        """The acquisition, or None."""
+        async with self._database.reading() as connection:
+            return await _find(connection, acquisition_id)
+
+    async def get(self, acquisition_id: str) -> Acquisition:
+        """The acquisition; raises AcquisitionNotFound."""
+        async with self._database.reading() as connection:
+            return await _get(connection, acquisition_id)
+
+    async def page(self, query: Query) -> Page:
+        """A page of acquisitions; raises InvalidArgument for a bad filter, order or token."""
+        wanted = page_of(query, self._tokens)
+        statement = wanted.apply(ACQUISITIONS.where(matching(query.filter)))
+        async with self._database.reading() as connection:
+            shown, token = wanted.cut((await connection.execute(statement)).all())
+            return Page(acquisitions=await _loaded(connection, shown), next_token=token)
+
+    async def cancel(self, acquisition_id: str, *, etag: str, actor: str) -> Acquisition:
+        """Ask for the end of an active one; a cancelled one stays as it is."""
+        async with self._database.writing() as connection:
+            found = await _locked(connection, acquisition_id, etag)
+            if found.state is State.CANCELLED:
+                return found
+            if not found.active:
+                raise WrongState(
+                    f"{found.name} is {found.state}: there is nothing to cancel.",
+                    metadata={"name": found.name, "state": found.state},
+                )
+            await self._jobs.request_cancel(connection, acquisition_id, actor=actor)
+            return await _get(connection, acquisition_id)
+
+    async def retry(self, acquisition_id: str, *, etag: str, actor: str) -> Acquisition:
+        """Queue an ended one again; its attempts stay."""
+        try:
+            async with self._database.writing() as connection:
+                found = await _locked(connection, acquisition_id, etag)
+                again = found.retried(found.updated)
+                await self._jobs.reopen(connection, acquisition_id, state=again.state, data={}, actor=actor)
+                await _update(connection, again)
+                return await _get(connection, acquisition_id)
+        except JobActive as error:
+            raise await self._album_active(acquisition_id) from error
+
+    async def report(self, fact: LidarrFact) -> Sequence[str]:
+        """Signal whoever waits for the fact; returns the ids of all to whom it belongs."""
+        async with self._database.writing() as connection:
+            waiting = await _ids(connection, _waiting_for(fact))
+            known = await _ids(connection, _told_before(fact))
+            for acquisition_id in waiting:
+                if fact.kind is FactKind.GRABBED and fact.download_id:
+                    await self._bind_download(connection, acquisition_id, fact.download_id)
+                await self._jobs.signal(connection, acquisition_id, fact.event_id, fact.to_json())
+            return sorted({*waiting, *known})
+
+    # What followers read.
+
+    async def head(self) -> int:
+        """The number of the newest change."""
+        return await self._jobs.last_event()
+
+    async def page_by_id(self, filter_text: str, *, after: str, limit: int) -> list[Acquisition]:
+        """Acquisitions that match, in the order of their ids, behind `after`."""
+        statement = ACQUISITIONS.where(matching(filter_text), acquisition.c.id > after)
+        return await self._read(statement.order_by(acquisition.c.id).limit(limit))
+
+    async def changes(self, filter_text: str, *, after: int, limit: int) -> Changes:
+        """The acquisitions behind the next changes, each once, where they match."""
+        events = await self._jobs.events_after(after, limit)
+        if not events:
+            return Changes(acquisitions=(), seq=after)
+        ids = {event.job_id for event in events}
+        found = await self._read(
+            ACQUISITIONS.where(matching(filter_text), acquisition.c.id.in_(ids)).order_by(work.c.updated)
+        )
+        return Changes(acquisitions=tuple(found), seq=events[-1].seq)
+
+    async def transferring(self, filter_text: str) -> list[Acquisition]:
+        """Acquisitions that match and have a running attempt."""
+        running = select(attempt.c.acquisition).where(attempt.c.state == "RUNNING")
+        active = ACQUISITIONS.where(matching(filter_text), engine.unfinished, acquisition.c.id.in_(running))
+        return await self._read(active.order_by(acquisition.c.id))
+
+    # What the worker writes.
+
+    def saving(self, before: Acquisition, after: Acquisition, binding: Binding | None = None) -> Write:
+        """What writes that a step changed, in the transaction that ends the step."""
+
+        async def save(connection: AsyncConnection) -> None:
+            await _update(connection, after)
+            await _save_attempts(connection, before, after)
+            if after.files and after.files != before.files:
+                rows = [file_row(position, file) for position, file in enumerate(after.files, start=1)]
+                await connection.execute(insert(library_file), [{"acquisition": after.id, **row} for row in rows])
+            if binding is not None:
+                await self._bind(connection, after.id, binding)
+
+        return save
+
+    async def give_up(self, connection: AsyncConnection, acquisition_id: str, failure: Failure, at: datetime) -> None:
+        """Fail an acquisition, whatever its step was about to do."""
+        before = await _get(connection, acquisition_id)
+        attempt = before.attempt and before.attempt.failed(failure, at)
+        attempts = (*before.attempts[:-1], attempt) if attempt else before.attempts
+        after = replace(before, failure=failure, ended=at, attempts=attempts)
+        await self.saving(before, after)(connection)
+
+    async def progress(self, claim: Claim, number: int, progress: Progress) -> None:
+        """How far a running attempt is; raises LeaseLost when the step has lost its job."""
+        this = (attempt.c.acquisition == claim.id) & (attempt.c.number == number)
+        async with self._database.writing() as connection:
+            await self._jobs.guard(connection, claim)
+            await connection.execute(update(attempt).where(this).values(progress_row(progress)))
+
+    async def active_ids(self) -> list[str]:
+        """The ids of all that have not ended."""
+        async with self._database.reading() as connection:
+            return await _ids(connection, select(work.c.id).where(engine.unfinished))
+
+    # Within a transaction.
+
+    async def _create(self, connection: AsyncConnection, wanted: Acquisition, wish: Wish) -> Acquisition:
+        queue = wanted.source.lower()
+        job = NewJob(id=wanted.id, queue=queue, kind=queue, state=wanted.state, dedup_key=wanted.album.key())
+        winner = await self._jobs.create(connection, job)
+        if winner == wanted.id:
+            await connection.execute(insert(acquisition).values(acquisition_row(wanted)))
+        if wish.request_id:
+            await self._remember(connection, wish, winner, wanted)
+        return await _get(connection, winner)
+
+    async def _remember(self, connection: AsyncConnection, wish: Wish, winner: str, wanted: Acquisition) -> None:
+        statement = self._insert(request).values(
+            id=wish.request_id, fingerprint=wish.fingerprint(), acquisition=winner, created=wanted.created
+        )
+        kept = await connection.execute(statement.on_conflict_do_nothing().returning(request.c.id))
+        if kept.first() is None:
+            raise _RequestTaken
+
+    async def _requested(self, connection: AsyncConnection, request_id: str, fingerprint: str) -> Acquisition | None:
+        row = (await connection.execute(select(request).where(request.c.id == request_id))).first()
+        if row is None:
+            return None
+        if row.fingerprint != fingerprint:
+            raise request_id_reused()
+        return await _get(connection, row.acquisition)
+
+    async def _album_active(self, acquisition_id: str) -> AlbumActive:
+        key = select(work.c.dedup_key).where(work.c.id == acquisition_id).scalar_subquery()
+        async with self._database.reading() as connection:
+            other = await connection.scalar(select(work.c.id).where(work.c.dedup_key == key, engine.unfinished))
+        name = f"acquisitions/{other or acquisition_id}"
+        return AlbumActive(f"The album is being acquired already, by {name}.", metadata={"name": name})
+
+    async def _bind(self, connection: AsyncConnection, acquisition_id: str, binding: Binding) -> None:
+        row = {"album_id": binding.album_id, "release_group_mbid": binding.release_group_mbid}
+        statement = self._insert(lidarr_album).values(acquisition=acquisition_id, **row)
+        await connection.execute(statement.on_conflict_do_update(index_elements=["acquisition"], set_=row))
+        for download_id in binding.download_ids:
+            await self._bind_download(connection, acquisition_id, download_id)
+
+    async def _bind_download(self, connection: AsyncConnection, acquisition_id: str, download_id: str) -> None:
+        statement = self._insert(lidarr_download).values(acquisition=acquisition_id, download_id=download_id)
+        await connection.execute(statement.on_conflict_do_nothing())
+
+    def _insert(self, table: Table) -> Any:
+        """Either dialect's INSERT: ON CONFLICT is spelled the same, but by two classes without a common one."""
+        return postgresql.insert(table) if self._database.dialect == "postgresql" else sqlite.insert(table)
+
+    async def _read(self, statement: Select[Any]) -> list[Acquisition]:
+        async with self._database.reading() as connection:
+            return await _loaded(connection, (await connection.execute(statement)).all())
+
+
+async def _ids(connection: AsyncConnection, statement: Executable) -> list[str]:
+    return list((await connection.scalars(statement)).all())
+
+
+async def _find(connection: AsyncConnection, acquisition_id: str) -> Acquisition | None:
+    rows = (await connection.execute(ACQUISITIONS.where(acquisition.c.id == acquisition_id))).all()
+    return next(iter(await _loaded(connection, rows)), None)
+
+
+async def _get(connection: AsyncConnection, acquisition_id: str) -> Acquisition:
+    found = await _find(connection, acquisition_id)
+    if found is None:
+        raise not_found(acquisition_id)
+    return found
+
+
+async def _locked(connection: AsyncConnection, acquisition_id: str, etag: str) -> Acquisition:
+    """The acquisition, which nobody else changes until the end of the transaction; raises EtagMismatch."""
+    await connection.execute(select(work.c.id).where(work.c.id == acquisition_id).with_for_update())
+    found = await _get(connection, acquisition_id)
+    if etag and etag != found.etag:
+        raise EtagMismatch(
+            f"{found.name} has changed: read it again.", metadata={"name": found.name, "etag": found.etag}
+        )
+    return found
+
+
+async def _loaded(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Acquisition]:
+    """The acquisitions of these rows, with their children, in the order of the rows."""
+    ids = [row.id for row in rows]
+    if not ids:
+        return []
+    attempts = grouped((await connection.execute(attempts_of(ids))).all())
+    files = grouped((await connection.execute(files_of(ids))).all())
+    return [to_acquisition(row, attempts.get(row.id, ()), files.get(row.id, ())) for row in rows]
+
+
+async def _update(connection: AsyncConnection, changed: Acquisition) -> None:
+    await connection.execute(update(acquisition).where(acquisition.c.id == changed.id).values(ending_row(changed)))
+
+
+async def _save_attempts(connection: AsyncConnection, before: Acquisition, after: Acquisition) -> None:
+    known = {one.number: one for one in before.attempts}
+    for one in after.attempts:
+        old = known.get(one.number)
+        if old is None:
+            row = {"acquisition": after.id, **attempt_row(one), **progress_row(one.progress)}
+            await connection.execute(insert(attempt).values(row))
+        elif old != one:
+            # Progress that the step did not touch may have grown meanwhile, by `progress`.
+            grown = {} if one.progress == old.progress else progress_row(one.progress)
+            this = (attempt.c.acquisition == after.id) & (attempt.c.number == one.number)
+            await connection.execute(update(attempt).where(this).values({**attempt_row(one), **grown}))
+
+
+def _waiting_for(fact: LidarrFact) -> Select[Any]:
+    """Acquisitions with an open Lidarr attempt that the fact may be about.
+
+    By Lidarr's album, by release group or by a download that was bound before; a fact that names nothing (Lidarr does
+    not say what it could not import) concerns all whose download is known.
+    """
+    album = select(lidarr_album.c.acquisition).where(
+        or_(
+            lidarr_album.c.album_id.in_(fact.album_ids),
+            lidarr_album.c.release_group_mbid.in_(fact.release_group_mbids),
+        )
+    )
+    download = select(lidarr_download.c.acquisition)
+    if fact.download_id or fact.album_ids or fact.release_group_mbids:
+        download = download.where(lidarr_download.c.download_id == fact.download_id)
+    return (
+        select(acquisition.c.id)
+        .join_from(acquisition, work, work.c.id == acquisition.c.id)
+        .join(attempt, attempt.c.acquisition == acquisition.c.id)
+        .where(engine.unfinished, attempt.c.state == "RUNNING", attempt.c.source == "LIDARR")
+        .where(
+            or_(
+                acquisition.c.id.in_(album),
+                acquisition.c.id.in_(download),
+                acquisition.c.release_group_mbid.in_(fact.release_group_mbids),
+            )
+        )
+        .order_by(acquisition.c.id)
+    )
+
+
+def _told_before(fact: LidarrFact) -> CompoundSelect[Any]:
+    """Acquisitions that were told the fact already, or that its download was for: they may have ended since."""
+    told = select(engine.signal.c.job_id).where(engine.signal.c.event_id == fact.event_id)
+    bound = lidarr_download.c.download_id == fact.download_id if fact.download_id else false()
+    return told.union(select(lidarr_download.c.acquisition).where(bound))

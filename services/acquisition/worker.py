@@ -1,0 +1,128 @@
+"""Runs the steps of acquisitions on the work engine."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from libs.clock import Clock
+from libs.errors import AppError
+from libs.sql.errors import DatabaseUnavailable, StorageFull
+from libs.work.context import Context
+from libs.work.endings import Endings, backed_off, explained
+from libs.work.errors import LeaseLost, NotUnderstood
+from libs.work.job import Claim, Done, Next, Outcome
+from services.acquisition.domain.acquisition import Acquisition
+from services.acquisition.domain.attempt import Failure, Progress, Source
+from services.acquisition.domain.step import Job, Move, Steps
+from services.acquisition.metrics import AcquisitionMetrics
+from services.acquisition.store import SqlAcquisitionStore
+
+log = structlog.get_logger()
+
+MOST_FAILURES = 8  # of one step, by errors that nobody foresaw
+PLAN_SCHEMA = 1
+PROGRESS_SECONDS = 1.0
+
+
+class AcquisitionWork:
+    """Makes steps of the engine out of the steps of the sources."""
+
+    def __init__(
+        self,
+        store: SqlAcquisitionStore,
+        steps: Mapping[Source, Steps],
+        *,
+        metrics: AcquisitionMetrics,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._steps = steps
+        self._metrics = metrics
+        self._clock = clock
+
+    async def step(self, claim: Claim, context: Context) -> Outcome:
+        """Do the one thing that the acquisition's state asks for."""
+        if claim.data_schema > PLAN_SCHEMA:
+            raise NotUnderstood(f"newer code wrote the plan of {claim.id} (schema {claim.data_schema})")
+        acquisition = await self._store.get(claim.id)
+        await context.ensure_running()
+        signals = tuple(signal.body for signal in await context.signals())
+        job = Job(acquisition=acquisition, plan=claim.data, signals=signals)
+        report = _Report(self._store, claim, acquisition, self._clock)
+        with self._metrics.working(acquisition.source):
+            move = await self._steps[acquisition.source].advance(job, report)
+        await report.flush()
+        return self._outcome(acquisition, move)
+
+    async def cancelled(self, claim: Claim, context: Context) -> Outcome:
+        """Clean up, then end the acquisition."""
+        acquisition = await self._store.get(claim.id)
+        await self._steps[acquisition.source].clean_up(acquisition)
+        return self._outcome(acquisition, Move(acquisition=acquisition.cancelled(self._clock.now())))
+
+    async def crash_loop(self, claim: Claim, context: Context) -> Outcome:
+        """End an acquisition whose step brings down one process after the other."""
+        message = f"Its step {claim.state} ended {claim.crashes} times without a word. Look into the logs, then retry."
+        acquisition = await self._store.get(claim.id)
+        failed = acquisition.failed(Failure(reason="CRASH_LOOP", message=message), self._clock.now())
+        return self._outcome(acquisition, Move(acquisition=failed))
+
+    def failed(self, claim: Claim, error: Exception) -> Outcome:
+        """Try again after an error that nobody foresaw; not for ever."""
+        if claim.attempt + 1 < MOST_FAILURES:
+            return backed_off(claim, error)
+        reason = error.code_reason if isinstance(error, AppError) else "INTERNAL"
+        failure = Failure(reason=reason, message=f"{explained(error)} Look into the logs, then retry.")
+        return Done(
+            state="FAILED",
+            error=failure.message,
+            write=lambda connection: self._store.give_up(connection, claim.id, failure, self._clock.now()),
+        )
+
+    def endings(self) -> Endings:
+        """How acquisitions end when their steps cannot say so."""
+        return Endings(cancelled=self.cancelled, crash_loop=self.crash_loop, failed=self.failed)
+
+    def _outcome(self, before: Acquisition, move: Move) -> Outcome:
+        after = move.acquisition
+        detail: dict[str, Any] = {} if after.failure is None else {"reason": after.failure.reason}
+        save = self._store.saving(before, after, move.binding)
+        log.info("acquisition.moved", acquisition=after.id, before=before.state, after=after.state, **detail)
+        plan = dict(move.plan)
+        if after.active:
+            return Next(
+                state=after.state, data=plan, data_schema=PLAN_SCHEMA, delay=move.delay, write=save, detail=detail
+            )
+        took = {"seconds": (self._clock.now() - before.created).total_seconds()}
+        return Done(state=after.state, data=plan, data_schema=PLAN_SCHEMA, write=save, detail=detail | took)
+
+
+class _Report:
+    """Stores the progress of a running step, at most once a second; a fault of the database costs only that."""
+
+    def __init__(self, store: SqlAcquisitionStore, claim: Claim, acquisition: Acquisition, clock: Clock) -> None:
+        self._store = store
+        self._claim = claim
+        self._attempt = acquisition.attempt
+        self._clock = clock
+        self._next = clock.monotonic() + PROGRESS_SECONDS
+        self._stored = self._newest = self._attempt.progress if self._attempt else Progress()
+
+    async def __call__(self, progress: Progress) -> None:
+        """The running attempt is this far."""
+        self._newest = progress
+        if self._clock.monotonic() >= self._next:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Store what is not stored yet."""
+        if self._attempt is None or self._newest == self._stored:
+            return
+        self._next = self._clock.monotonic() + PROGRESS_SECONDS
+        try:
+            await self._store.progress(self._claim, self._attempt.number, self._newest)
+        except (DatabaseUnavailable, StorageFull, LeaseLost) as error:
+            log.warning("acquisition.progress_not_stored", acquisition=self._claim.id, reason=error.code_reason)
+        else:
+            self._stored = self._newest

@@ -1,0 +1,95 @@
+"""A store of acquisitions on each kind of database, with what a test needs to drive it."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from libs import ids
+from libs.clock import SystemClock
+from libs.sql.engine import Database
+from libs.sql.migrations import migrate
+from libs.sql.paging import PageTokens
+from libs.work.job import Claim, Done, Next
+from libs.work.store import SqlWorkStore
+from services.acquisition import migrations, tables
+from services.acquisition.domain.acquisition import Acquisition, State
+from services.acquisition.domain.acquisitions import Acquisitions, Rules
+from services.acquisition.domain.album import Album
+from services.acquisition.domain.attempt import Source
+from services.acquisition.domain.bell import Bell
+from services.acquisition.domain.step import Binding, Move
+from services.acquisition.domain.wish import Wish
+from services.acquisition.store import SqlAcquisitionStore
+from services.acquisition.workers import TTL
+
+CLOCK = SystemClock()
+
+
+@dataclass
+class Service:
+    """The use cases on a real database, and the engine below them."""
+
+    database: Database
+    jobs: SqlWorkStore
+    store: SqlAcquisitionStore
+    acquisitions: Acquisitions
+    bell: Bell
+    rules: Rules
+
+    async def ask(
+        self,
+        title: str = "Lorem",
+        *,
+        artist: str = "The Placeholders",
+        source: Source | None = None,
+        mbid: str | None = None,
+        request_id: str | None = None,
+    ) -> Acquisition:
+        album = Album(artist=artist, title=title, release_group_mbid=mbid)
+        return await self.acquisitions.create(Wish(album=album, source=source, request_id=request_id))
+
+    async def claim(self, source: Source = Source.SOULSEEK) -> Claim:
+        (claim,) = await self.jobs.claim(source.lower(), "test", 1, TTL)
+        return claim
+
+    async def end(self, claim: Claim, move: Move, *, before: Acquisition | None = None) -> None:
+        """End a step as the worker does; `before` is what the step was given."""
+        before = before or await self.store.get(claim.id)
+        save = self.store.saving(before, move.acquisition, move.binding)
+        state = move.acquisition.state
+        outcome = (
+            Next(state=state, delay=move.delay, write=save)
+            if move.acquisition.active
+            else Done(state=state, write=save)
+        )
+        async with self.jobs.commit(claim, outcome):
+            pass
+
+    async def waits_for_lidarr(self, acquisition: Acquisition, binding: Binding) -> Acquisition:
+        """An acquisition whose Lidarr attempt is open."""
+        now = CLOCK.now()
+        claim = await self.claim(Source.LIDARR)
+        searching = acquisition.moved(State.SEARCHING, now).tried(Source.LIDARR, "", now).moved(State.WAITING, now)
+        await self.end(claim, Move(acquisition=searching, delay=timedelta(hours=1), binding=binding))
+        return await self.store.get(acquisition.id)
+
+
+@pytest.fixture
+async def service(database: Database) -> Service:
+    """A fresh service with a music folder, whose callers do not wait for cancellations."""
+    await migrate(database, package=migrations.__name__, head=migrations.HEAD)
+    jobs = SqlWorkStore(database, tables.engine)
+    store = SqlAcquisitionStore(database, jobs, tokens=PageTokens(b"key"))
+    bell = Bell()
+    service: Service
+
+    async def calmly() -> None:
+        """Nothing runs here."""
+
+    acquisitions = Acquisitions(
+        store, rules=lambda: service.rules, bell=bell, hurry=calmly, clock=CLOCK, new_id=ids.new, cancel_wait=0
+    )
+    rules = Rules(source=Source.SOULSEEK, music_path="/music")
+    service = Service(database=database, jobs=jobs, store=store, acquisitions=acquisitions, bell=bell, rules=rules)
+    return service
