@@ -14,8 +14,8 @@ from libs.work.errors import JobActive, JobChanged, JobNotDone, JobNotFound, Lea
 from libs.work.job import Claim, Done, Finish, Next, Outcome, Retry
 from libs.work.store import SqlWorkStore
 from libs.work.tables import WorkTables
-from tests.conformance.work.conftest import TTL, Jobs
 from tests.support.database_clock import DatabaseClock
+from tests.support.jobs import TTL, Jobs
 
 MINUTE = timedelta(minutes=1)
 HOURS = timedelta(hours=6)
