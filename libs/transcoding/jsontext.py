@@ -19,9 +19,7 @@ def loads(text: bytes) -> object:
         raise _malformed(text, error) from error
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH:
         _refuse_depth(value)
-    # Every key brings a colon: only when there are more colons than keys can a key have come twice.
-    if text.count(b":") != _keys(value):
-        _refuse_twins(json.loads(text, object_pairs_hook=_mark_twins, parse_int=str))
+    _refuse_twins(text.decode())
     return value
 
 
@@ -41,14 +39,6 @@ def _malformed(text: bytes, error: orjson.JSONDecodeError) -> Fault:
     return Fault(f"is not JSON: {error.msg.rstrip('.')} at {where}", reason="MALFORMED_JSON")
 
 
-def _keys(value: object) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(_keys(item) for item in value.values() if isinstance(item, dict | list))
-    if isinstance(value, list):
-        return sum(_keys(item) for item in value if isinstance(item, dict | list))
-    return 0
-
-
 def _refuse_depth(value: object) -> None:
     level = [value]
     for _ in range(MAX_DEPTH):
@@ -66,19 +56,43 @@ def _too_deep() -> Fault:
     return Fault(f"is nested deeper than {MAX_DEPTH} levels", reason="TOO_DEEP")
 
 
-def _mark_twins(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+def _refuse_twins(text: str) -> None:
+    """orjson keeps the last of two equal keys in silence; the standard library shows both."""
+    try:
+        _UNIQUE.decode(text)
+    except _TwinFound:
+        _name_twin(_MARKING.decode(text))
+
+
+class _TwinFound(Exception):
+    pass
+
+
+def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _TwinFound
+    return found
+
+
+def _marked(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     found: dict[str, object] = {}
     for key, value in pairs:
         found[key] = _TWIN if key in found else value
     return found
 
 
-def _refuse_twins(value: object) -> None:
+def _name_twin(value: object) -> None:
     if value is _TWIN:
         raise Fault("is given twice", reason="DUPLICATE_FIELD")
     steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, item in steps:
         try:
-            _refuse_twins(item)
+            _name_twin(item)
         except Fault as fault:
             raise fault.inside(step if isinstance(step, str) else f"[{step}]") from None
+
+
+# An integer may have more digits than Python likes to convert, and nobody looks at it here.
+_UNIQUE = json.JSONDecoder(object_pairs_hook=_unique, parse_int=str)
+_MARKING = json.JSONDecoder(object_pairs_hook=_marked, parse_int=str)

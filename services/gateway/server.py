@@ -11,8 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from libs.errors import InvalidArgument, ResourceExhausted
-from libs.rpc.server import AddressTaken
+from libs.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from libs.telemetry import correlation
 from services.gateway.edge import MAX_HEADERS
 from services.gateway.problems import HeadersTooLarge, respond
@@ -24,6 +23,12 @@ HEAD_TIMEOUT = 15.0  # seconds for a request's head to arrive
 
 _MAX_HEAD = 2 * MAX_HEADERS  # bytes of a head that is not complete
 _BACKLOG = 1024
+
+
+class AddressTaken(FailedPrecondition):
+    """Nothing can listen on the address: somebody else does, or it is not an address of this machine."""
+
+    reason = "ADDRESS_TAKEN"
 
 
 class MalformedRequest(InvalidArgument):
@@ -44,6 +49,7 @@ class HttpServer:
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             proxy_headers=False,
