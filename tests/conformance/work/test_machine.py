@@ -1,0 +1,215 @@
+"""Random histories of jobs against a model: who may run what, what is refused, and that nothing is slept through."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from sqlalchemy import delete
+
+from libs.sql.engine import Database
+from libs.work.errors import LeaseLost
+from libs.work.job import Claim, Done, Next, Outcome, Retry
+from libs.work.store import SqlWorkStore
+from libs.work.tables import WorkTables
+from tests.support.database_clock import DatabaseClock
+from tests.support.jobs import TTL, Jobs
+
+TICK = timedelta(milliseconds=1)
+WAIT = timedelta(minutes=10)
+JOBS = st.sampled_from(["a", "b", "c"])
+OWNERS = st.sampled_from(["one", "two"])
+OUTCOMES = st.sampled_from(["next", "wait", "retry", "done"])
+
+
+@dataclass
+class Model:
+    """What a row must look like."""
+
+    due: datetime
+    key: str
+    version: int = 1
+    done: bool = False
+    fence: int = 0
+    owner: str | None = None
+    until: datetime | None = None
+    attempt: int = 0
+    crashes: int = 0
+    signals: int = 0
+    cancel: bool = False
+    events: set[str] = field(default_factory=set)
+
+
+class Work(RuleBasedStateMachine):
+    """The model of three jobs, two of which share a dedup key, and two owners."""
+
+    store: SqlWorkStore
+    jobs: Jobs
+    clock: DatabaseClock
+    run: Callable[[Coroutine[Any, Any, Any]], Any]
+    clear: Callable[[], None]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clear()
+        self.rows: dict[str, Model] = {}
+        self.claims: list[Claim] = []
+        self.paused = False
+
+    def holds(self, claim: Claim) -> bool:
+        row = self.rows[claim.id]
+        return (row.owner, row.fence) == (claim.owner, claim.fence)
+
+    def claimable(self, row: Model) -> bool:
+        free = row.until is None or row.until < self.clock.time
+        return not row.done and row.due <= self.clock.time and free and (row.cancel or not self.paused)
+
+    @rule(job=JOBS)
+    def create(self, job: str) -> None:
+        key = "c" if job == "c" else "ab"
+        if job in self.rows:
+            return
+        active = [other for other, row in self.rows.items() if row.key == key and not row.done]
+        assert self.run(self.jobs.create(job, dedup_key=key)) == (active or [job])[0]
+        if not active:
+            self.rows[job] = Model(due=self.clock.time, key=key)
+
+    @rule(owner=OWNERS, limit=st.integers(1, 3))
+    def claim(self, owner: str, limit: int) -> None:
+        due = {job for job, row in self.rows.items() if self.claimable(row)}
+        claims = self.run(self.jobs.claim(owner, limit=limit))
+        assert len(claims) == min(limit, len(due))
+        for claim in claims:
+            assert claim.id in due
+            row = self.rows[claim.id]
+            row.crashes += row.owner is not None
+            row.fence, row.owner, row.until = row.fence + 1, owner, self.clock.time + TTL
+            assert (claim.fence, claim.crashes) == (row.fence, row.crashes)
+            assert (claim.signal_seq, claim.cancel_requested) == (row.signals, row.cancel)
+        self.claims += claims
+
+    @rule(owner=OWNERS)
+    def beat(self, owner: str) -> None:
+        held = self.run(self.store.heartbeat(owner, TTL))
+        mine = {job: row for job, row in self.rows.items() if row.owner == owner}
+        assert {(found.id, found.fence) for found in held} == {(job, row.fence) for job, row in mine.items()}
+        for row in mine.values():
+            row.until = self.clock.time + TTL
+
+    @rule(which=st.integers(0, 30), how=OUTCOMES)
+    def end(self, which: int, how: str) -> None:
+        if not self.claims:
+            return
+        claim = self.claims.pop(which % len(self.claims))
+        outcome: dict[str, Outcome] = {
+            "next": Next(state="NEXT"),
+            "wait": Next(state="WAITING", delay=WAIT),
+            "retry": Retry(error="no", after=WAIT),
+            "done": Done(state="DONE"),
+        }
+        if not self.holds(claim):
+            with pytest.raises(LeaseLost):
+                self.run(self.commit(claim, outcome[how]))
+            return
+        self.run(self.commit(claim, outcome[how]))
+        row = self.rows[claim.id]
+        news = row.signals > claim.signal_seq or (row.cancel and not claim.cancel_requested)
+        late = how in ("wait", "retry") and not news
+        row.due = self.clock.time + (WAIT if late else timedelta())
+        row.owner = row.until = None
+        row.done = how == "done"
+        row.version += 1
+        row.attempt = {"retry": claim.attempt + 1, "done": claim.attempt}.get(how, 0)
+        row.crashes = claim.crashes if how in ("retry", "done") else 0
+
+    @rule(which=st.integers(0, 30))
+    def release(self, which: int) -> None:
+        if not self.claims:
+            return
+        claim = self.claims.pop(which % len(self.claims))
+        held = self.holds(claim)
+        assert self.run(self.store.release(claim)) is held
+        if held:
+            row = self.rows[claim.id]
+            row.owner = row.until = None
+            row.due = self.clock.time
+
+    @rule(job=JOBS, event=st.sampled_from(["x", "y", "z"]))
+    def signal(self, job: str, event: str) -> None:
+        row = self.rows.get(job)
+        new = row is not None and not row.done and event not in row.events
+        assert self.run(self.jobs.signal(event, job)) is new
+        if row is not None and new:
+            row.events.add(event)
+            row.signals += 1
+            row.due = self.clock.time
+
+    @rule(job=JOBS)
+    def cancel(self, job: str) -> None:
+        row = self.rows.get(job)
+        if row is None:
+            return
+        new = not row.done and not row.cancel
+        assert self.run(self.jobs.cancel(job)) is new
+        if new:
+            row.cancel, row.due, row.version = True, self.clock.time, row.version + 1
+
+    @rule(on=st.booleans())
+    def pause(self, on: bool) -> None:
+        self.run(self.store.pause("albums", on))
+        self.paused = on
+
+    @rule(seconds=st.sampled_from([1, 15, 30, 31, 600]))
+    def tick(self, seconds: int) -> None:
+        self.clock.advance(timedelta(seconds=seconds) + TICK)
+
+    @invariant()
+    def every_row_is_as_the_model_says(self) -> None:
+        for job, model in self.rows.items():
+            row = self.run(self.jobs.row(job))
+            assert (row["done"], row["due"], row["version"]) == (model.done, model.due, model.version)
+            assert (row["fence"], row["lease_owner"], row["lease_until"]) == (model.fence, model.owner, model.until)
+            assert (row["attempt"], row["crashes"], row["signal_seq"]) == (model.attempt, model.crashes, model.signals)
+
+    async def commit(self, claim: Claim, outcome: Outcome) -> None:
+        async with self.store.commit(claim, outcome):
+            pass
+
+
+async def test_any_history_agrees_with_the_model(
+    work_database: Database, tables: WorkTables, store: SqlWorkStore, jobs: Jobs, clock: DatabaseClock
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+    async def clear() -> None:
+        async with work_database.writing() as connection:
+            for table in (tables.work, tables.event, tables.queue):
+                await connection.execute(delete(table))
+
+    class Machine(Work):
+        pass
+
+    Machine.store, Machine.jobs, Machine.clock = store, jobs, clock
+    Machine.run = staticmethod(run)
+    Machine.clear = staticmethod(lambda: run(clear()))
+
+    await asyncio.to_thread(
+        run_state_machine_as_test,
+        Machine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=30,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
