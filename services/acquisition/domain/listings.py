@@ -13,7 +13,7 @@ AUDIO_EXTENSIONS = frozenset({"flac", "mp3", "m4a", "ogg", "opus", "wav", "aiff"
 """What is fetched at all, and what can be verified."""
 
 _SEPARATOR = re.compile(r"[\\/]+")
-_DISC_FOLDER = re.compile(r"(?i)^(?:cd|dis[ck]|dvd|d)[ ._-]*0*(\d{1,2})(?:\b.*)?$")
+_DISC_FOLDER = re.compile(r"(?i)^(?:cd|dis[ck]|dvd)[ ._-]*0*(\d{1,2})(?:\b.*)?$")
 _PLAIN_NUMBER = re.compile(r"^\s*[\[(]?(?P<number>\d{1,3})(?!\d)[\])]?")
 _DISC_AND_NUMBER = re.compile(r"^\s*[\[(]?(?P<disc>\d{1,2})[-.](?P<number>\d{2,3})(?!\d)")
 _LATER_NUMBER = re.compile(r"^\D.*? - (?P<number>\d{1,3})(?= - |\. | )")
@@ -76,13 +76,9 @@ def album_words(folder: str) -> list[str]:
     return []
 
 
-def title_words(file: RemoteFile, known: Sequence[str]) -> list[str]:
-    """The words of the file's title: its name without numbers in front and without `known` words (artist, album)."""
-    listed = words(stem(file.path))
-    while listed and listed[0].isdigit():
-        listed = listed[1:]
-    rest = [word for word in listed if word not in known and not word.isdigit()]
-    return rest or listed
+def title_words(file: RemoteFile, *, wanted: Sequence[str] = (), known: Sequence[str] = ()) -> list[str]:
+    """The words of the file's title: its name without numbers and `known` words (artist, album), but with `wanted`."""
+    return [word for word in words(stem(file.path)) if word in wanted or not (word.isdigit() or word in known)]
 
 
 def positions(files: Sequence[RemoteFile]) -> Mapping[str, Position] | None:
@@ -120,4 +116,4 @@ def _is_whole(found: Sequence[Position]) -> bool:
 
 
 def _only_format(listed: Sequence[str]) -> bool:
-    return essential([*listed, "\0"]) == ["\0"] or all(word.isdigit() and len(word) < 4 for word in listed)
+    return essential([*listed, "\0"]) == ["\0"]

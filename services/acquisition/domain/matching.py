@@ -8,7 +8,16 @@ from typing import Any
 from services.acquisition.domain import listings
 from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.candidates import RemoteFile
-from services.acquisition.domain.words import ENOUGH, bare, essential, other_kind, share_found, similarity, words
+from services.acquisition.domain.words import (
+    ENOUGH,
+    bare,
+    essential,
+    has_words,
+    other_kind,
+    share_found,
+    similarity,
+    words,
+)
 
 _UNKNOWN_DURATION = 5 / 15
 """What an offer gets that does not tell its durations, as a share of the points."""
@@ -85,21 +94,29 @@ def _select_expected(album: Album, files: Sequence[RemoteFile]) -> tuple[Pick, .
 
 
 def _fits(album: Album, track: Track, file: RemoteFile, known: Sequence[str]) -> bool:
+    return _fits_title(album, track, file, known) and (
+        track.duration is None
+        or file.duration is None
+        or abs(track.duration - file.duration) <= duration_tolerance(track.duration)
+    )
+
+
+def _fits_title(album: Album, track: Track, file: RemoteFile, known: Sequence[str]) -> bool:
+    """Most of the title's words, no other kind of recording, and either the number or not many other words."""
+    if not has_words(track.title):  # "...": nothing but the number can tell
+        return _agrees_on_number(track, file)
     wanted = essential(words(bare(track.title)))
-    name = listings.title_words(file, [word for word in known if word not in wanted])
-    if share_found(wanted, name) < ENOUGH or other_kind(track.title, " ".join(name), context=album.title):
-        return False
-    if not _agrees_on_number(track, file) and share_found(essential(name), wanted) < ENOUGH:
-        return False
-    if track.duration is None or file.duration is None:
-        return True
-    return abs(track.duration - file.duration) <= duration_tolerance(track.duration)
+    name = listings.title_words(file, wanted=wanted, known=known)
+    return (
+        share_found(wanted, name) >= ENOUGH
+        and not other_kind(track.title, " ".join(name), context=album.title)
+        and (_agrees_on_number(track, file) or share_found(essential(name), wanted) >= ENOUGH)
+    )
 
 
 def _likeness(track: Track, file: RemoteFile, known: Sequence[str]) -> float:
     """0 to 1: nine tenths for the title, one for the number."""
-    wanted = words(track.title)
-    name = listings.title_words(file, [word for word in known if word not in wanted])
+    name = listings.title_words(file, wanted=words(track.title), known=known)
     return 0.9 * similarity(track.title, " ".join(name)) + 0.1 * _agrees_on_number(track, file)
 
 

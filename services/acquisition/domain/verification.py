@@ -216,9 +216,9 @@ def _title_agrees(album: Album, delivery: Delivery) -> bool:
         return True
     if expected:
         return same_name(expected, tagged)
-    named = listings.title_words(delivery.pick.file, words(f"{album.artist} {album.title}"))
+    named = listings.title_words(delivery.pick.file, known=words(f"{album.artist} {album.title}"))
     tag_words = essential(words(bare(tagged)))
-    says_nothing = all(word.isdigit() or word == "track" for word in named)
+    says_nothing = all(word == "track" for word in named)
     return says_nothing or share_found(tag_words, words(listings.stem(delivery.pick.file.path))) >= ENOUGH
 
 

@@ -49,6 +49,8 @@ _FORMAT = frozenset(
         "vinyl",
         "lp",
         "ep",
+        "192",
+        "256",
         "320",
         "320kbps",
         "kbps",
@@ -84,10 +86,15 @@ def words(text: str) -> list[str]:
     return _WORD.findall(bare) or ([stripped] if (stripped := text.strip()) else [])
 
 
+def has_words(text: str) -> bool:
+    """Whether a name has a letter or digit at all."""
+    return _WORD.search(text) is not None
+
+
 def bare(text: str) -> str:
     """A name without its brackets and featured artists; the name itself where nothing else would be left."""
     shorter = _FEATURED.sub("", _BRACKETS.sub(" ", text)).strip()
-    return shorter if _WORD.search(shorter) else text
+    return shorter if has_words(shorter) else text
 
 
 def essential(names: Iterable[str]) -> list[str]:

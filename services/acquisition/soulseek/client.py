@@ -121,8 +121,8 @@ class FileConnections(dict[int, asyncio.Future[Any]]):
 class _Listener(ListeningConnection):
     async def connect(self) -> None:
         await super().connect()  # type: ignore[no-untyped-call]  # the library has no annotation here
-        assert isinstance(self._server, asyncio.Server)
-        self.port = self._server.sockets[0].getsockname()[1]  # what the server is told: port 0 is any free one
+        server: Any = self._server  # asyncio's or uvloop's
+        self.port = server.sockets[0].getsockname()[1]  # what the server is told: port 0 is any free one
 
 
 class _AccountNetwork(Network):

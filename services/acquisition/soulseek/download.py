@@ -34,6 +34,8 @@ from services.acquisition.soulseek.errors import (
 
 TICK_SECONDS = 0.1
 MAX_BEGINNINGS = 3
+SLOW_SECONDS = 300.0
+SLOW_BYTES = 300 * 5 * 1024  # in that time, or the next candidate is worth trying
 _MAX_TEXT = 200
 _ACTIVE = frozenset({TransferState.INITIALIZING, TransferState.DOWNLOADING, TransferState.INCOMPLETE})
 
@@ -66,7 +68,8 @@ class Download:
         self._active_before_end = False
         self._beginnings = 0
         self._received = 0
-        self._idle = self._queued = 0.0
+        self._idle = self._queued = self._slow_for = 0.0
+        self._slow_from = 0
         self._transfer = Transfer(peer, file.path, TransferDirection.DOWNLOAD)
         self._transfer.local_path = str(target)
         self._transfer.state_listeners.append(self)
@@ -127,12 +130,22 @@ class Download:
         """Let the clock of the state run; a new byte resets the idle one."""
         if self._transfer.state.VALUE in _ACTIVE:
             self._idle += seconds
-        else:
+            self._slow_for += seconds
+        elif not self._waits_for_ourselves():
             self._queued += seconds
         if self._transfer.bytes_transfered > self._received:
             self._idle = 0.0
             self._received = self._transfer.bytes_transfered
             self._on_progress(self._received)
+        if self._received - self._slow_from >= SLOW_BYTES:
+            self._slow_for, self._slow_from = 0.0, self._received
+
+    def _waits_for_ourselves(self) -> bool:
+        """Whether the peer is busy with another file of ours: most send one at a time."""
+        return any(
+            transfer.username == self._peer and transfer.state.VALUE is TransferState.DOWNLOADING
+            for transfer in self._client.transfers.get_downloading()
+        )
 
     def _raise_if_over(self) -> None:
         state = self._transfer.state.VALUE
@@ -143,6 +156,8 @@ class Download:
             raise PeerOffline(self._peer)
         if self._idle > self._idle_timeout:
             raise TransferStalled(self._peer, self._name, f"no new byte for {self._idle_timeout:g} s")
+        if self._slow_for > SLOW_SECONDS:
+            raise TransferStalled(self._peer, self._name, f"slower than {SLOW_BYTES / SLOW_SECONDS / 1024:g} KiB/s")
         if self._beginnings > MAX_BEGINNINGS:
             raise TransferStalled(self._peer, self._name, f"it began {MAX_BEGINNINGS} times without an end")
         if self._queued > self._queue_timeout:

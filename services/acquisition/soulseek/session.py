@@ -1,6 +1,7 @@
 """A session on the Soulseek network: logged in until somebody closes it, the server ends it, or another kicks us."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -183,6 +184,7 @@ async def open_session(
     Raises:
         ServerUnreachable, LoginRefused, CannotListen: there is no session.
     """
+    logging.getLogger("aioslsk").setLevel(logging.ERROR)  # it tells of every peer that cannot be reached
     client = Client(account, folder)
     session = SoulseekSession(client, account, gate=gate, metrics=metrics, clock=clock)
     try:

@@ -9,7 +9,7 @@ import pytest
 from deploy.demo.albums import Album, invent_albums
 from deploy.demo.soulseek.plan import PeerPlan
 from deploy.demo.soulseek.world import SoulseekWorld
-from libs.clock import SystemClock
+from libs.clock import Clock, SystemClock
 from libs.telemetry.metrics import Metrics
 from services.acquisition.soulseek.account import Account
 from services.acquisition.soulseek.metrics import SoulseekMetrics
@@ -63,9 +63,13 @@ def soulseek_metrics(metrics: Metrics) -> SoulseekMetrics:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, soulseek_metrics: SoulseekMetrics) -> OpenSession:
+def clock() -> Clock:
+    return SystemClock()
+
+
+@pytest.fixture
+def opened(tmp_path: Path, soulseek_metrics: SoulseekMetrics, clock: Clock) -> OpenSession:
     """Opens a session for an account."""
-    clock = SystemClock()
 
     def open_for(account: Account) -> AbstractAsyncContextManager[SoulseekSession]:
         gate = SearchGate(MemorySearchLog(), clock=clock, gap=timedelta())

@@ -1,6 +1,7 @@
 import asyncio
 import resource
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from deploy.demo.albums import Album, album_files
 from deploy.demo.soulseek.plan import Behaviour, PeerPlan
+from libs.clock import SystemClock
 from libs.telemetry.metrics import Metrics
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.soulseek.errors import (
@@ -192,18 +194,54 @@ async def test_a_busy_peer_is_left_after_the_queue_timeout(
 ) -> None:
     world = await network(PeerPlan(username="busy", albums=albums, upload_kbps=64))
 
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(log_in(world))
+        peer, file = await first_file(session, albums[0])
+        for name in ("first", "second"):  # its upload slots
+            client = await stack.enter_async_context(world.client(name, name, download=tmp_path / name))
+            await client.transfers.download(peer, file.path)
+        await until(lambda: len(world.peers["busy"].uploads) == 2)
+
+        with pytest.raises(QueueTimeout, match="within 1 s"):
+            await session.download(peer, file, tmp_path / "01.flac", **limits(queue=1))
+
+
+async def test_waiting_for_another_file_of_ours_is_not_queueing(
+    network: OpenNetwork, log_in: LogIn, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="slow", albums=albums, upload_kbps=1024))
+
     async with log_in(world) as session:
         (offer,) = await offers(session, albums[0])
-        fetched = [
-            asyncio.create_task(session.download(offer.peer, file, tmp_path / f"{at}.flac", **limits(queue=1)))
-            for at, file in enumerate(offer.files)
-        ]
-        done, running = await asyncio.wait(fetched, return_when=asyncio.FIRST_EXCEPTION)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await asyncio.gather(
+            *(
+                session.download(offer.peer, file, tmp_path / f"{at}.flac", **limits(queue=1))
+                for at, file in enumerate(offer.files)
+            )
+        )
 
-    assert {type(task.exception()) for task in done} == {QueueTimeout}
+    assert len(list(tmp_path.glob("*.flac"))) == 5
+
+
+class HastyClock(SystemClock):
+    """A minute of waiting takes a third of a second."""
+
+    def monotonic(self) -> float:
+        return super().monotonic() * 180
+
+
+@pytest.mark.parametrize("clock", [HastyClock()])
+async def test_a_peer_that_dribbles_is_left(
+    network: OpenNetwork, log_in: LogIn, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="dribbling", albums=albums, upload_kbps=64))
+
+    async with log_in(world) as session:
+        found = await session.search(albums[0].title, timedelta(minutes=3))
+        with pytest.raises(TransferStalled, match="slower than 5 KiB/s"):
+            await session.download(
+                "dribbling", found[0].files[0], tmp_path / "01.flac", **limits(idle=3600, queue=3600)
+            )
 
 
 async def test_a_peer_that_announces_another_size_is_refused(

@@ -152,6 +152,33 @@ def test_a_title_inside_a_longer_one_does_not_take_its_file() -> None:
     assert [pick.file.path.rpartition("\\")[2] for pick in found.selection] == ["01 Lanterns.flac", "02 Rivers.flac"]
 
 
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("1979", "01 - 1979.flac"),
+        ("99 Balloons", "01. 99 Balloons.flac"),
+        ("7 Rings", "01 7 Rings.flac"),
+        ("...", "01 - ....flac"),
+        ("Lanterns", "01 - The Amber Harbours - Lanterns.flac"),
+        ("Don't Stop", "01 Dont Stop.flac"),
+        ("Café", "01 Cafe.flac"),
+    ],
+)
+def test_titles_are_found_in_the_names_that_peers_give_them(title: str, name: str) -> None:
+    album = replace(LISTED, tracks=(Track(disc=1, number=1, title=title),))
+
+    assert len(rank(album, [offer(name)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("title", "folder"), [("21", "21"), ("1984", "1984 (1984)"), ("1", r"1\FLAC"), ("25", "25 [320]")]
+)
+def test_albums_named_by_a_number_are_found(title: str, folder: str) -> None:
+    album = Album(artist="Amber", title=title)
+
+    assert len(rank(album, [offer("01 A.flac", "02 B.flac", folder=rf"@@abc\Amber\{folder}")])) == 1
+
+
 def test_one_file_is_never_two_tracks() -> None:
     album = replace(LISTED, tracks=(Track(disc=1, number=1, title="Intro"), Track(disc=1, number=2, title="Intro")))
 
