@@ -16,7 +16,7 @@ LIMIT = 1024 * 1024  # bytes
 TIMEOUT = 30.0  # seconds for a body to arrive
 
 
-class CallerLeft(Exception):  # noqa: N818 - it is no error, and nobody is left to be told of it
+class CallerLeft(Exception):
     """The client closed its connection: whatever is done for it can stop."""
 
 

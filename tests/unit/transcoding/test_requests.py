@@ -163,7 +163,9 @@ def test_a_precondition_fills_an_empty_etag(edge: Edge) -> None:
 
 def test_violations_of_a_service_are_named_as_in_the_request(edge: Edge) -> None:
     fields = ["thing.child.time_out", 'thing.labels["a_b"]', "thing.by_number[1].single_box", "request_id", "thing"]
-    error = InvalidArgument("thing.child.time_out: no", violations=[Violation(field=field, description="no") for field in fields])
+    error = InvalidArgument(
+        "thing.child.time_out: no", violations=[Violation(field=field, description="no") for field in fields]
+    )
 
     outer = edge.reader("POST", "/v1/things").outer(error)
 
