@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, MetaData, Table, delete, insert, select
+from sqlalchemy import Column, MetaData, Table, delete, insert, select
 
-from libs.sql.ddl import Ddl
 from libs.sql.engine import Database
 from libs.sql.types import Serial, UtcMillis
 
@@ -18,19 +17,8 @@ def search_table(metadata: MetaData) -> Table:
         "soulseek_search",
         metadata,
         Column("id", Serial, primary_key=True),
-        Column("sent", UtcMillis, nullable=False),
-        Index("soulseek_search_by_sent", "sent"),
+        Column("sent", UtcMillis, nullable=False, index=True),
     )
-
-
-def create_v1(op: Ddl) -> None:
-    """Makes `soulseek_search`: called by the service's Alembic revision, so it never changes."""
-    op.create_table(
-        "soulseek_search",
-        Column("id", Serial, primary_key=True),
-        Column("sent", UtcMillis, nullable=False),
-    )
-    op.create_index("soulseek_search_by_sent", "soulseek_search", ["sent"])
 
 
 class SqlSearchLog:
