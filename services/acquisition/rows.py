@@ -15,10 +15,10 @@ work = engine.work
 
 ACQUISITIONS: Select[Any] = select(
     acquisition,
-    work.c.state.label("state"),
-    work.c.version.label("version"),
-    work.c.due.label("due"),
-    work.c.updated.label("updated"),
+    work.c.state,
+    work.c.version,
+    work.c.due,
+    work.c.updated,
 ).join_from(acquisition, work, work.c.id == acquisition.c.id)
 """Acquisitions with what the work engine knows of them."""
 
