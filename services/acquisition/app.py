@@ -1,5 +1,6 @@
 """The acquisition service, put together."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -85,7 +86,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         work = partial(_work, live, soulseek, store, workers)
-        yield Service(server, loops=[live.run, soulseek.keeper.run, work])
+        yield Service(server, loops=[live.run, work])
 
 
 async def _ready(live: LiveSettings, database: Database) -> None:
@@ -94,9 +95,15 @@ async def _ready(live: LiveSettings, database: Database) -> None:
 
 
 async def _work(live: LiveSettings, soulseek: Soulseek, store: SqlAcquisitionStore, workers: Workers) -> None:
+    """Work until cancelled; the session ends after the steps that use it."""
     await live.first()
-    await soulseek.staging.sweep(await store.active_ids())
-    await workers.run()
+    await soulseek.sweep(await store.active_ids())
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(soulseek.keeper.run())
+        try:
+            await workers.run()
+        finally:
+            keeping.cancel()
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ def id_from_name(name: str) -> str:
     return name.removeprefix("acquisitions/")
 
 
-def wish_from_pb(request: pb.CreateAcquisitionRequest) -> Wish:
+def wish_from_pb(request: pb.CreateAcquisitionRequest, *, actor: str) -> Wish:
     """What the caller asks for. Raises InvalidArgument, naming the field."""
     wanted = request.acquisition
     if wanted.source == pb.SLSKD:
@@ -35,6 +35,7 @@ def wish_from_pb(request: pb.CreateAcquisitionRequest) -> Wish:
         album=_album_from_pb(wanted.album),
         source=_SOURCES.get(wanted.source),
         request_id=request.request_id.lower() or None,
+        actor=actor,
     )
 
 

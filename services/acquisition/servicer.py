@@ -23,7 +23,8 @@ class AcquisitionServicer(rpc.AcquisitionServiceServicer):
         self._feed = feed
 
     async def CreateAcquisition(self, request: pb.CreateAcquisitionRequest, context: Context) -> pb.Acquisition:
-        return convert.acquisition_to_pb(await self._acquisitions.create(convert.wish_from_pb(request)))
+        wish = convert.wish_from_pb(request, actor=call.principal.get().name)
+        return convert.acquisition_to_pb(await self._acquisitions.create(wish))
 
     async def GetAcquisition(self, request: pb.GetAcquisitionRequest, context: Context) -> pb.Acquisition:
         return convert.acquisition_to_pb(await self._acquisitions.get(convert.id_from_name(request.name)))

@@ -1,7 +1,7 @@
 """The library of the moment: wherever the settings say that the music is, now."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path, PurePosixPath
 
 from services.acquisition.domain.files import LibraryFile
@@ -33,6 +33,11 @@ class LiveShelf:
         staged = [StagedFile(path=file.path, name=file.name, size=file.size, sha256=file.sha256) for file in files]
         published = await self._library().publish(staged, folder, token=token)
         return tuple(LibraryFile(path=str(file.path), size=file.size, sha256=file.sha256) for file in published)
+
+    async def sweep(self, active: Collection[str]) -> None:
+        """Remove what publishers that are no longer active left behind."""
+        if (music := self._music()) is not None:
+            await Library(music).sweep(active)
 
     def _library(self) -> Library:
         music = self._music()

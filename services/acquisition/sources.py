@@ -1,5 +1,6 @@
 """The sources of albums, each put together from its parts."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from services.acquisition.steps.lidarr import LidarrSteps
 from services.acquisition.steps.soulseek import SoulseekSteps
 from services.acquisition.steps.staging import Staging
 
-SESSION_TTL = timedelta(seconds=30)
+SESSION_TTL = timedelta(seconds=15)  # for which a crash keeps the next process from logging in
 
 # Without an account anybody may say so; with one, the work is for the process that holds the account's lease.
 _OURS = frozenset({KeeperState.OFF, KeeperState.CONNECTED, KeeperState.AWAY, KeeperState.STOPPED})
@@ -46,14 +47,20 @@ class Soulseek:
             metrics=metrics,
             clock=clock,
         )
-        self.staging = Staging(wishes.downloads)
+        self._shelf = LiveShelf(wishes.music)
+        self._staging = Staging(wishes.downloads)
         self.steps = SoulseekSteps(
             SoulseekNetwork(self.keeper, limits=wishes.limits),
             inspector=AudioInspector(),
-            shelf=LiveShelf(wishes.music),
-            staging=self.staging,
+            shelf=self._shelf,
+            staging=self._staging,
             clock=clock,
         )
+
+    async def sweep(self, active: Collection[str]) -> None:
+        """Remove what acquisitions that are no longer active left on the disks."""
+        await self._staging.sweep(active)
+        await self._shelf.sweep(active)
 
     def is_ours(self) -> bool:
         """Whether acquisitions through Soulseek are for this process, at the moment."""

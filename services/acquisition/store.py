@@ -200,7 +200,8 @@ class SqlAcquisitionStore:
 
     async def _create(self, connection: AsyncConnection, wanted: Acquisition, wish: Wish) -> Acquisition:
         queue = wanted.source.lower()
-        job = NewJob(id=wanted.id, queue=queue, kind=queue, state=wanted.state, dedup_key=wanted.album.key())
+        key = wanted.album.key()
+        job = NewJob(id=wanted.id, queue=queue, kind=queue, state=wanted.state, dedup_key=key, actor=wish.actor)
         winner = await self._jobs.create(connection, job)
         if winner == wanted.id:
             await connection.execute(insert(acquisition).values(acquisition_row(wanted)))

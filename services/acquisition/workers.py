@@ -18,6 +18,7 @@ from services.acquisition.tables import engine
 from services.acquisition.worker import AcquisitionWork
 
 TTL = timedelta(seconds=15)
+GRACE = timedelta(seconds=3)  # for steps to finish when the process stops; a download goes on after the restart
 MOST_AT_ONCE = 10  # of one source; the setting `acquisition.concurrency` says how many of them
 
 
@@ -91,6 +92,7 @@ class Workers:
             clock=clock,
             concurrency=MOST_AT_ONCE,
             ttl=TTL,
+            grace=GRACE,
             finish=finish,
         )
 

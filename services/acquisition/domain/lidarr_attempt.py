@@ -97,13 +97,14 @@ def judge(look: Look, plan: LidarrPlan, *, now: datetime, idle_timeout: timedelt
     return _ended_download(look) or _ended_search(look, plan) or _idle(plan, now, idle_timeout) or WAIT
 
 
-def progress_of(look: Look) -> Progress:
-    """How far the downloads are."""
+def progress_of(look: Look, before: Progress) -> Progress:
+    """How far the downloads are, never less than before; what is imported counts by the size of its files."""
+    imported = sum(file.size for file in look.tracks.files)
     size = sum(row.size for row in look.queue)
     left = sum(row.size_left for row in look.queue)
     return Progress(
-        received_bytes=max(0, size - left),
-        total_bytes=size,
+        received_bytes=max(size - left, imported, before.received_bytes),
+        total_bytes=max(size, imported, before.total_bytes),
         finished_count=look.tracks.present,
         total_count=look.tracks.total,
     )

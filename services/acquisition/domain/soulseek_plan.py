@@ -11,6 +11,7 @@ from services.acquisition.domain.ranking import RankedCandidate
 from services.acquisition.domain.verification import VerifiedAlbum
 
 CANDIDATES = 10  # the best of one search
+FIRST_OUTAGE, LONGEST_OUTAGE = timedelta(seconds=5), timedelta(minutes=1)  # between looks whether the network is back
 SEARCH_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 
 
@@ -19,7 +20,8 @@ class SoulseekPlan:
     """The ranked offers, the first of them being the one that is tried; what is known of its files; what came before.
 
     `announced` are the sizes that the peer announced, `verified` and `digests` what was found in the files. `rejected`
-    offers (peer, folder) held something else: they are not asked again. `resume` is where a WAITING one goes on.
+    offers (peer, folder) held something else: they are not asked again. `resume` is where a WAITING one goes on;
+    `outages` counts those in a row.
     """
 
     offers: tuple[RankedCandidate, ...] = ()
@@ -28,6 +30,7 @@ class SoulseekPlan:
     digests: tuple[str, ...] = ()
     rejected: tuple[tuple[str, str], ...] = ()
     searches: int = 0
+    outages: int = 0
     resume: State = State.SEARCHING
 
     @property
@@ -45,12 +48,17 @@ class SoulseekPlan:
         gone = ((self.offer.candidate.peer, self.offer.candidate.folder),) if rejected else ()
         return replace(self._bare(), offers=self.offers[1:], rejected=(*self.rejected, *gone))
 
+    def outage(self) -> tuple["SoulseekPlan", timedelta]:
+        """After one more outage, and when to look whether it is over."""
+        delay = min(LONGEST_OUTAGE, FIRST_OUTAGE * 2 ** min(self.outages, 6))
+        return replace(self, outages=self.outages + 1), delay
+
     def next_search(self) -> timedelta | None:
         """When to search again after this many searches, or None to give up."""
         return SEARCH_DELAYS[self.searches - 1] if self.searches <= len(SEARCH_DELAYS) else None
 
     def _bare(self) -> "SoulseekPlan":
-        return replace(self, announced=(), verified=None, digests=(), resume=State.SEARCHING)
+        return replace(self, announced=(), verified=None, digests=(), outages=0, resume=State.SEARCHING)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values."""
@@ -61,6 +69,7 @@ class SoulseekPlan:
             "digests": list(self.digests),
             "rejected": [list(offer) for offer in self.rejected],
             "searches": self.searches,
+            "outages": self.outages,
             "resume": self.resume,
         }
 
@@ -75,6 +84,7 @@ class SoulseekPlan:
             digests=tuple(data.get("digests", ())),
             rejected=tuple((peer, folder) for peer, folder in data.get("rejected", ())),
             searches=data.get("searches", 0),
+            outages=data.get("outages", 0),
             resume=State(data.get("resume", State.SEARCHING)),
         )
 

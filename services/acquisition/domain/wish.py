@@ -23,11 +23,15 @@ class MusicPathNotSet(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """An album, from a source or (None) from the one in the settings; `request_id` makes a repeated call the same."""
+    """An album, from a source or (None) from the one in the settings.
+
+    `request_id` makes a repeated call the same call; `actor` is who asks, for the audit.
+    """
 
     album: Album
     source: Source | None = None
     request_id: str | None = None
+    actor: str = ""
 
     def fingerprint(self) -> str:
         """Equal for equal wishes: SHA-256 over what was asked, the request id aside."""

@@ -92,7 +92,7 @@ class LidarrSteps:
         look = await self._shown(attempt, plan)
         now = self._clock.now()
         plan = plan.seen(look, now)
-        attempt = attempt.with_peer(client_of(look) or attempt.peer).reached(progress_of(look))
+        attempt = attempt.with_peer(client_of(look) or attempt.peer).reached(progress_of(look, attempt.progress))
         acquisition = acquisition.with_attempt(attempt, now)
         verdict = judge(look, plan, now=now, idle_timeout=self._times().idle_timeout)
         if verdict.complete:

@@ -23,7 +23,6 @@ from services.acquisition.domain.verification import Delivery, VerificationFaile
 from services.acquisition.steps.fetch import fetch
 from services.acquisition.steps.staging import Staging
 
-OUTAGE = timedelta(seconds=15)  # between looks whether the session is back
 TOLD_ATTEMPTS = 5  # in the message of a failure
 
 
@@ -49,7 +48,7 @@ class SoulseekSteps:
             failure = Failure(reason=reason, message=error.message)
             return await self._next_offer(acquisition, plan, failure, rejected=isinstance(error, VerificationFailed))
         except NetworkAway:
-            return self._wait(acquisition, plan, OUTAGE)
+            return self._wait(acquisition, *plan.outage())
         except NetworkUnusable as error:
             return await self._give_up(acquisition, Failure(reason=error.reason, message=error.message))
         except OSError as error:
@@ -94,7 +93,7 @@ class SoulseekSteps:
         total, count = attempt.progress.total_bytes, len(announced)
         done = Progress(received_bytes=sum(announced), total_bytes=total, finished_count=count, total_count=count)
         acquisition = acquisition.with_attempt(attempt.reached(done), self._clock.now())
-        return self._move(acquisition, State.VERIFYING, replace(plan, announced=tuple(announced)))
+        return self._move(acquisition, State.VERIFYING, replace(plan, announced=tuple(announced), outages=0))
 
     async def _verify(self, acquisition: Acquisition, attempt: Attempt, plan: SoulseekPlan) -> Move:
         facts = await self._inspector.inspect(self._staging.paths(acquisition, attempt, plan.offer))
@@ -133,7 +132,7 @@ class SoulseekSteps:
         self, acquisition: Acquisition, plan: SoulseekPlan, failure: Failure, *, rejected: bool
     ) -> Move:
         if acquisition.attempt is None:  # a peer cannot fail without an attempt: it was a search
-            return self._wait(acquisition, plan, OUTAGE)
+            return self._wait(acquisition, *plan.outage())
         await self._staging.remove(acquisition)
         acquisition = acquisition.attempt_failed(failure, self._clock.now())
         return self._try_offer(acquisition, plan.without_offer(rejected=rejected))

@@ -6,7 +6,8 @@ from services.acquisition.domain.acquisition import Acquisition
 from services.acquisition.domain.attempt import Failure, Source
 from services.acquisition.domain.fact import FactKind, LidarrFact
 from services.acquisition.domain.step import Binding, Move
-from tests.conformance.acquisition.conftest import CLOCK, TTL, Service
+from services.acquisition.workers import TTL
+from tests.conformance.acquisition.conftest import CLOCK, Service
 
 MBID = "5b11f4ce-a62d-471e-81fc-a69a8278c7da"
 

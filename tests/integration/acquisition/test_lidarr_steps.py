@@ -77,17 +77,17 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with LidarrWorld(tmp_path / "lidarr", albums) as lidarr, httpx.AsyncClient() as http:
         client = LidarrClient(
             http,
-            address=lambda: world.address,
+            address=lambda: served.address,
             clock=CLOCK,
             metrics=AcquisitionMetrics(metrics, CLOCK),
             pace=Pace(CLOCK, per_second=1000),
         )
         source = LidarrSource(client, choices=LidarrChoices)
-        times = lambda: LidarrTimes(poll_interval=POLL, idle_timeout=world.idle)  # noqa: E731
+        times = lambda: LidarrTimes(poll_interval=POLL, idle_timeout=served.idle)  # noqa: E731
         steps = LidarrSteps(source, times=times, clock=CLOCK)
-        world = World(lidarr=lidarr, steps=steps, invented=albums[0], metrics=metrics)
-        world.address = LidarrAddress(url=lidarr.url, api_key=lidarr.api_key)
-        yield world
+        served = World(lidarr=lidarr, steps=steps, invented=albums[0], metrics=metrics)
+        served.address = LidarrAddress(url=lidarr.url, api_key=lidarr.api_key)
+        yield served
 
 
 def reason(acquisition: Acquisition) -> str:

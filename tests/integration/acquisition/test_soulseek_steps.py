@@ -19,10 +19,10 @@ from services.acquisition.domain.attempt import AttemptState, Progress, Source
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerFailed
 from services.acquisition.domain.publishing import VerifiedFile
-from services.acquisition.domain.soulseek_plan import SEARCH_DELAYS, SoulseekPlan
+from services.acquisition.domain.soulseek_plan import FIRST_OUTAGE, SEARCH_DELAYS, SoulseekPlan
 from services.acquisition.domain.step import Job, Move
 from services.acquisition.shelf import LiveShelf
-from services.acquisition.steps.soulseek import OUTAGE, SoulseekSteps
+from services.acquisition.steps.soulseek import SoulseekSteps
 from services.acquisition.steps.staging import Staging
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import MemoryNetwork, Peer
@@ -201,7 +201,7 @@ async def test_an_outage_of_the_network_waits_and_spends_no_attempt(world: World
 
     waiting, moves = await world.run(Job(acquisition=trying, plan=moves[-1].plan))
 
-    assert (waiting.state, moves[-1].delay, len(waiting.attempts)) == (State.WAITING, OUTAGE, 1)
+    assert (waiting.state, moves[-1].delay, len(waiting.attempts)) == (State.WAITING, FIRST_OUTAGE, 1)
     world.network.fault = None
     done, moves = await world.run(Job(acquisition=waiting, plan=moves[-1].plan))
     assert states(moves)[0] is State.DOWNLOADING

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from services.acquisition.domain.attempt import Progress
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.lidarr import (
     CommandState,
@@ -144,7 +145,15 @@ def test_a_plan_survives_storage() -> None:
 def test_progress_and_client_come_from_the_queue() -> None:
     look = replace(NOTHING, queue=(queued("downloading", left=40),))
 
-    progress = progress_of(look)
+    progress = progress_of(look, Progress())
 
     assert (progress.received_bytes, progress.total_bytes, progress.total_count) == (60, 100, 2)
     assert client_of(look) == "sab"
+
+
+def test_progress_stays_when_the_download_leaves_the_queue() -> None:
+    before = Progress(received_bytes=60, total_bytes=100)
+
+    progress = progress_of(NOTHING, before)
+
+    assert (progress.received_bytes, progress.total_bytes) == (60, 100)
