@@ -66,7 +66,7 @@ def acquisition_to_pb(acquisition: Acquisition) -> pb.Acquisition:
     attempt = acquisition.attempt
     return pb.Acquisition(
         name=acquisition.name,
-        album=_album_to_pb(acquisition.album),
+        album=album_to_pb(acquisition.album),
         source=pb.Source.Value(acquisition.source),
         state=pb.Acquisition.State.Value(acquisition.state),
         failure=_failure_to_pb(acquisition.failure),
@@ -117,7 +117,8 @@ def _name(text: str, field: str) -> str:
     return name
 
 
-def _album_to_pb(album: Album) -> pb.Album:
+def album_to_pb(album: Album) -> pb.Album:
+    """The album as the API shows it."""
     return pb.Album(
         artist=album.artist,
         title=album.title,

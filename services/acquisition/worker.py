@@ -88,7 +88,7 @@ class AcquisitionWork:
         after = move.acquisition
         detail: dict[str, Any] = {} if after.failure is None else {"reason": after.failure.reason}
         save = self._store.saving(before, after, move.binding)
-        log.info("acquisition.moved", acquisition=after.id, before=before.state, after=after.state, **detail)
+        log.info("acquisition.moved", before=before.state, after=after.state, **detail)
         plan = dict(move.plan)
         if after.active:
             return Next(
@@ -123,6 +123,6 @@ class _Report:
         try:
             await self._store.progress(self._claim, self._attempt.number, self._newest)
         except (DatabaseUnavailable, StorageFull, LeaseLost) as error:
-            log.warning("acquisition.progress_not_stored", acquisition=self._claim.id, reason=error.code_reason)
+            log.warning("acquisition.progress_not_stored", reason=error.code_reason)
         else:
             self._stored = self._newest

@@ -1,0 +1,390 @@
+"""The service as callers meet it: gRPC, the database, the workers and the disk; only the network is in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from lockgroove.acquisition.v1 import acquisition_pb2 as pb
+from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
+
+from deploy.demo.albums import Album as InventedAlbum
+from deploy.demo.albums import invent_albums
+from libs import ids
+from libs.clock import SystemClock
+from libs.errors import AppError, Conflict, FailedPrecondition, InvalidArgument, NotFound
+from libs.rpc.auth import KeyAuthenticator
+from libs.rpc.client import open_channel
+from libs.rpc.server import Server
+from libs.sql.engine import Database, open_database
+from libs.sql.migrations import migrate
+from libs.sql.paging import PageTokens
+from libs.telemetry.metrics import Metrics
+from libs.work.job import Claim, Done, Retry
+from libs.work.store import SqlWorkStore
+from services.acquisition import convert, migrations, tables
+from services.acquisition.app import SERVICE
+from services.acquisition.audio.inspector import AudioInspector
+from services.acquisition.domain.acquisitions import Acquisitions, Rules
+from services.acquisition.domain.album import Album
+from services.acquisition.domain.attempt import Source
+from services.acquisition.domain.bell import Bell
+from services.acquisition.domain.feed import Feed
+from services.acquisition.domain.step import Steps
+from services.acquisition.metrics import AcquisitionMetrics
+from services.acquisition.servicer import AcquisitionServicer
+from services.acquisition.shelf import LiveShelf
+from services.acquisition.steps.soulseek import SoulseekSteps
+from services.acquisition.steps.staging import Staging
+from services.acquisition.store import SqlAcquisitionStore
+from services.acquisition.worker import MOST_FAILURES, AcquisitionWork
+from services.acquisition.workers import MOST_AT_ONCE, TTL, GatedJobs, Workers
+from tests.integration.acquisition.conftest import peer
+from tests.integration.acquisition.network import MemoryNetwork, Peer
+from tests.support.waiting import eventually
+
+CLOCK = SystemClock()
+
+
+@dataclass
+class Service:
+    """One replica, and the world around it."""
+
+    stub: rpc.AcquisitionServiceStub
+    network: MemoryNetwork
+    work: AcquisitionWork
+    workers: Workers
+    store: SqlAcquisitionStore
+    metrics: Metrics
+    music: Path
+    downloads: Path
+    rules: Rules
+    album: Album
+    concurrency: int = 4
+    is_ours: bool = True
+
+    async def ask(self, album: Album | None = None, **fields: str) -> pb.Acquisition:
+        wanted = pb.Acquisition(album=convert.album_to_pb(album or self.album), source=pb.SOULSEEK)
+        return await self.stub.CreateAcquisition(pb.CreateAcquisitionRequest(acquisition=wanted, **fields))
+
+    async def get(self, name: str) -> pb.Acquisition:
+        return await self.stub.GetAcquisition(pb.GetAcquisitionRequest(name=name))
+
+    async def in_state(self, name: str, state: "pb.Acquisition.State.ValueType") -> pb.Acquisition:
+        async def there() -> pb.Acquisition | None:
+            found = await self.get(name)
+            return found if found.state == state else None
+
+        return await eventually(there)
+
+    async def fetching(self, count: int = 1) -> None:
+        async def there() -> bool:
+            return len(self.network.fetched) >= count
+
+        await eventually(there)
+
+    def published(self) -> list[Path]:
+        return [path for path in self.music.rglob("*") if path.is_file()]
+
+    def staged(self) -> list[Path]:
+        return [path for path in self.downloads.rglob("*") if path.is_file()]
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """The workers, until the exit."""
+        running = asyncio.create_task(self.workers.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+
+@asynccontextmanager
+async def replica(database: Database, folder: Path, album: Album, network: MemoryNetwork) -> AsyncIterator[Service]:
+    """A replica of the service on a database."""
+    (folder / "music").mkdir(exist_ok=True)
+    served: Service
+    metrics, bell = Metrics(), Bell()
+    store = SqlAcquisitionStore(database, SqlWorkStore(database, tables.engine), tokens=PageTokens(b"key"))
+    steps = SoulseekSteps(
+        network,
+        inspector=AudioInspector(),
+        shelf=LiveShelf(lambda: folder / "music"),
+        staging=Staging(lambda: folder / "downloads"),
+        clock=CLOCK,
+    )
+    counted = AcquisitionMetrics(metrics, CLOCK)
+    by_source: dict[Source, Steps] = {Source.SOULSEEK: steps}
+    work = AcquisitionWork(store, by_source, metrics=counted, clock=CLOCK)
+    workers = Workers(
+        work,
+        database,
+        gates={Source.SOULSEEK: lambda: served.is_ours},
+        concurrency=lambda: served.concurrency,
+        metrics=counted,
+        bell=bell,
+        clock=CLOCK,
+    )
+    acquisitions = Acquisitions(
+        store, rules=lambda: served.rules, bell=bell, hurry=workers.hurry, clock=CLOCK, new_id=ids.new
+    )
+    servicer = AcquisitionServicer(acquisitions, feed=Feed(store, bell=bell))
+    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator("token", lambda: []))
+    server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
+    async with server, open_channel(server.address, credential="token") as channel:
+        served = Service(
+            stub=rpc.AcquisitionServiceStub(channel),
+            network=network,
+            work=work,
+            workers=workers,
+            store=store,
+            metrics=metrics,
+            music=folder / "music",
+            downloads=folder / "downloads",
+            rules=Rules(source=Source.SOULSEEK, music_path=str(folder / "music")),
+            album=album,
+        )
+        yield served
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/test.db", schema="test") as database:
+        await migrate(database, package=migrations.__name__, head=migrations.HEAD)
+        yield database
+
+
+@pytest.fixture
+async def service(database: Database, tmp_path: Path, album: Album) -> AsyncIterator[Service]:
+    async with replica(database, tmp_path, album, MemoryNetwork()) as served:
+        yield served
+
+
+async def test_an_album_that_is_asked_for_arrives(service: Service, honest: Peer) -> None:
+    service.network.peers = [honest]
+
+    async with service.working():
+        done = await service.in_state((await service.ask()).name, pb.Acquisition.COMPLETED)
+
+    assert len(done.files) == len(service.published()) == 2
+    assert all(Path(file.path).stat().st_size == file.size_bytes for file in done.files)
+    assert [(attempt.peer, attempt.state) for attempt in done.attempts] == [("ada", pb.Attempt.SUCCEEDED)]
+    assert done.end_time.ToDatetime() >= done.create_time.ToDatetime()
+
+
+async def test_a_watcher_sees_every_state_on_the_way(service: Service, honest: Peer) -> None:
+    service.network.peers = [honest]
+    asked = await service.ask()
+    seen: list[str] = []
+
+    async with service.working(), asyncio.timeout(20):
+        async for message in service.stub.WatchAcquisitions(pb.WatchAcquisitionsRequest()):
+            seen.append(pb.Acquisition.State.Name(message.acquisition.state))
+            if message.acquisition.state == pb.Acquisition.COMPLETED:
+                break
+
+    assert message.acquisition.name == asked.name
+    assert seen[0] == "QUEUED"
+    assert seen[-1] == "COMPLETED"
+
+
+async def test_cancelling_stops_the_transfer_and_leaves_nothing_behind(service: Service, honest: Peer) -> None:
+    honest.hangs = True
+    service.network.peers = [honest]
+    async with service.working():
+        asked = await service.ask()
+        await service.fetching()
+
+        cancelled = await service.stub.CancelAcquisition(pb.CancelAcquisitionRequest(name=asked.name))
+
+    assert cancelled.state == pb.Acquisition.CANCELLED
+    assert [attempt.state for attempt in cancelled.attempts] == [pb.Attempt.STOPPED]
+    assert service.network.aborted == len(service.network.fetched)
+    assert service.staged() == service.published() == []
+
+
+async def test_a_queued_acquisition_can_be_cancelled(service: Service) -> None:
+    asked = await service.ask()
+    async with service.working():
+        cancelled = await service.stub.CancelAcquisition(pb.CancelAcquisitionRequest(name=asked.name))
+
+    assert cancelled.state == pb.Acquisition.CANCELLED
+
+
+async def test_a_cancelled_acquisition_that_is_retried_arrives(service: Service, honest: Peer) -> None:
+    asked = await service.ask()
+    async with service.working():
+        await service.stub.CancelAcquisition(pb.CancelAcquisitionRequest(name=asked.name))
+        service.network.peers = [honest]
+
+        again = await service.stub.RetryAcquisition(pb.RetryAcquisitionRequest(name=asked.name))
+
+        assert (again.name, again.state) == (asked.name, pb.Acquisition.QUEUED)
+        await service.in_state(asked.name, pb.Acquisition.COMPLETED)
+
+
+async def test_a_stop_in_the_middle_of_a_download_goes_on_after_the_restart(
+    database: Database, tmp_path: Path, album: Album, honest: Peer
+) -> None:
+    honest.hangs = True
+    network = MemoryNetwork(peers=[honest])
+    async with replica(database, tmp_path, album, network) as first:
+        async with first.working():
+            asked = await first.ask()
+            await first.fetching()
+        assert (await first.get(asked.name)).state == pb.Acquisition.DOWNLOADING
+    honest.hangs = False
+
+    async with replica(database, tmp_path, album, network) as second, second.working():
+        done = await second.in_state(asked.name, pb.Acquisition.COMPLETED)
+
+    assert len(done.attempts) == 1
+
+
+async def test_two_replicas_fetch_each_album_once(
+    database: Database, tmp_path: Path, album: Album, honest: Peer, invented: InventedAlbum
+) -> None:
+    others = invent_albums(4, seed=21, tracks=1)
+    network = MemoryNetwork(peers=[peer(f"peer{number}", other) for number, other in enumerate(others)])
+    wanted = [Album(artist=other.artist, title=other.title, year=other.year) for other in others]
+    async with (
+        replica(database, tmp_path, album, network) as one,
+        replica(database, tmp_path, album, network) as two,
+        one.working(),
+        two.working(),
+    ):
+        asked = await asyncio.gather(*[one.ask(each) for each in wanted], *[two.ask(each) for each in wanted])
+        for name in {acquisition.name for acquisition in asked}:
+            await two.in_state(name, pb.Acquisition.COMPLETED)
+
+    assert len({acquisition.name for acquisition in asked}) == 4
+    assert len(network.fetched) == len(one.published()) == 4
+
+
+async def test_no_more_run_at_once_than_the_setting_says(service: Service, database: Database) -> None:
+    jobs = GatedJobs(database, is_open=lambda: True, concurrency=lambda: 2)
+    for title in ("A", "B", "C"):
+        await service.ask(replace(service.album, title=title))
+
+    first = await jobs.claim("soulseek", "me", MOST_AT_ONCE, TTL)
+    second = await jobs.claim("soulseek", "me", MOST_AT_ONCE - len(first), TTL)
+
+    assert (len(first), len(second)) == (2, 0)
+
+
+async def test_work_of_another_process_is_left_to_it(service: Service, honest: Peer) -> None:
+    service.network.peers = [honest]
+    service.is_ours = False
+    asked = await service.ask()
+
+    assert await service.workers.run_once() == 0
+
+    assert (await service.get(asked.name)).state == pb.Acquisition.QUEUED
+
+
+async def test_ended_acquisitions_are_counted(service: Service, honest: Peer) -> None:
+    service.network.peers = [honest]
+    async with service.working():
+        await service.in_state((await service.ask()).name, pb.Acquisition.COMPLETED)
+
+    text = service.metrics.render().decode()
+    assert 'lockgroove_download_jobs_total{source="SOULSEEK",status="COMPLETED"} 1.0' in text
+    assert 'lockgroove_download_job_duration_seconds_count{source="SOULSEEK",status="COMPLETED"} 1.0' in text
+    assert 'lockgroove_active_downloads{source="SOULSEEK"} 0.0' in text
+
+
+async def test_an_error_that_nobody_foresaw_is_tried_again_and_then_given_up(service: Service) -> None:
+    asked = await service.ask()
+    claim = Claim(
+        id=convert.id_from_name(asked.name),
+        queue="soulseek",
+        kind="soulseek",
+        state="QUEUED",
+        version=1,
+        data={},
+        data_schema=1,
+        owner="me",
+        fence=1,
+        attempt=0,
+        crashes=0,
+        error="",
+        cancel_requested=False,
+        signal_seq=0,
+    )
+
+    first = service.work.failed(claim, RuntimeError("secret"))
+    last = service.work.failed(replace(claim, attempt=MOST_FAILURES - 1), RuntimeError("secret"))
+
+    assert isinstance(first, Retry)
+    assert isinstance(last, Done)
+    assert last.state == "FAILED"
+    assert "secret" not in last.error
+
+
+async def refused(call: object, kind: type[AppError]) -> AppError:
+    with pytest.raises(kind) as error:
+        await call  # type: ignore[misc]  # an awaitable of the stub
+    return error.value
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"artist": ""}, "acquisition.album.artist"),
+        ({"artist": "   "}, "acquisition.album.artist"),
+        ({"title": "a\x00b"}, "acquisition.album.title"),
+        ({"title": "x" * 301}, "acquisition.album.title"),
+        ({"release_group_mbid": "not-a-uuid"}, "acquisition.album.release_group_mbid"),
+        ({"year": 12}, "acquisition.album.year"),
+        ({"tracks": [pb.Track(number=1, title="A")] * 2}, "acquisition.album.tracks[1].number"),
+        ({"tracks": [pb.Track(number=0, title="A")]}, "acquisition.album.tracks[0].number"),
+        ({"tracks": [pb.Track(number=1, title="\t")]}, "acquisition.album.tracks[0].title"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_field_is_named(service: Service, change: dict[str, object], field: str) -> None:
+    album = pb.Album(**({"artist": "A", "title": "B"} | change))  # type: ignore[arg-type]  # wrong on purpose
+    request = pb.CreateAcquisitionRequest(acquisition=pb.Acquisition(album=album))
+
+    error = await refused(service.stub.CreateAcquisition(request), InvalidArgument)
+
+    assert field in [violation.field for violation in error.violations]
+
+
+async def test_slskd_is_not_supported_yet_and_says_so(service: Service) -> None:
+    wanted = pb.Acquisition(album=pb.Album(artist="A", title="B"), source=pb.SLSKD)
+
+    error = await refused(
+        service.stub.CreateAcquisition(pb.CreateAcquisitionRequest(acquisition=wanted)), InvalidArgument
+    )
+
+    assert error.code_reason == "SOURCE_NOT_SUPPORTED"
+
+
+async def test_without_a_music_folder_a_caller_is_told_what_to_set(service: Service) -> None:
+    service.rules = Rules(source=Source.SOULSEEK, music_path=None)
+
+    error = await refused(service.ask(), FailedPrecondition)
+
+    assert error.code_reason == "MUSIC_PATH_NOT_SET"
+    assert "storage.musicPath" in error.message
+
+
+async def test_what_is_not_there_is_not_found(service: Service) -> None:
+    for call in (
+        service.stub.GetAcquisition(pb.GetAcquisitionRequest(name="acquisitions/acq-none")),
+        service.stub.CancelAcquisition(pb.CancelAcquisitionRequest(name="acquisitions/acq-none")),
+        service.stub.RetryAcquisition(pb.RetryAcquisitionRequest(name="acquisitions/acq-none")),
+    ):
+        assert (await refused(call, NotFound)).code_reason == "ACQUISITION_NOT_FOUND"
+
+
+async def test_an_old_etag_is_a_conflict(service: Service) -> None:
+    asked = await service.ask()
+
+    call = service.stub.CancelAcquisition(pb.CancelAcquisitionRequest(name=asked.name, etag='"0"'))
+
+    assert (await refused(call, Conflict)).code_reason == "ETAG_MISMATCH"
