@@ -54,14 +54,23 @@ async def serve(open_app: OpenApp[S], settings: S, stop: asyncio.Event) -> None:
 
 
 def run(open_app: OpenApp[S], settings: S | Callable[[], S]) -> int:
-    """Runs one app as this process until SIGTERM or SIGINT, and returns the exit status.
+    """Runs one app as this process, as `run_until_signal` does; `settings` are the app's, or what reads them."""
 
-    `settings` are the app's, or what reads them. An AppError is told in one line without a traceback, since it names
-    what is wrong and what to do; anything else is a defect and keeps its traceback.
+    async def work(stop: asyncio.Event) -> None:
+        ready: S = settings() if callable(settings) else settings
+        await serve(open_app, ready, stop)
+
+    return run_until_signal(work)
+
+
+def run_until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> int:
+    """Runs this process until SIGTERM or SIGINT sets the event, and returns the exit status.
+
+    An AppError is told in one line without a traceback, since it names what is wrong and what to do; anything else is a
+    defect and keeps its traceback.
     """
     try:
-        ready: S = settings() if callable(settings) else settings
-        uvloop.run(_until_signal(open_app, ready))
+        uvloop.run(_until_signal(work))
     except AppError as error:
         return _fail(error)
     except BaseExceptionGroup as group:
@@ -72,12 +81,12 @@ def run(open_app: OpenApp[S], settings: S | Callable[[], S]) -> int:
     return 0
 
 
-async def _until_signal(open_app: OpenApp[S], settings: S) -> None:
+async def _until_signal(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await serve(open_app, settings, stop)
+    await work(stop)
 
 
 async def _forever(loop: Callable[[], Awaitable[None]]) -> None:

@@ -32,7 +32,7 @@ def up(
     """Start every service as its own process; restart one that dies; stop cleanly on Ctrl-C."""
     from deploy.cli.up import up as run_suite
 
-    asyncio.run(run_suite(single_process=single_process))
+    raise typer.Exit(run_suite(single_process=single_process))
 
 
 @app.command()

@@ -2,10 +2,9 @@
 
 import asyncio
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from deploy.cli.processes import SUITE
@@ -13,6 +12,9 @@ from deploy.cli.readiness import wait_ready
 from deploy.cli.supervisor import Supervisor
 from libs.clock import SystemClock
 from libs.errors import InvalidArgument
+from libs.service import run_until_signal
+
+RunSuite = Callable[[asyncio.Event], Awaitable[None]]
 
 _COLOURS = {"config": 36, "webhooks": 35, "acquisition": 32, "gateway": 33, "lockgroove": 34}
 _NAME_WIDTH = max(map(len, _COLOURS))
@@ -48,25 +50,29 @@ def write_prefixed(name: str, line: str) -> None:
     sys.stdout.flush()
 
 
-async def up(*, single_process: bool) -> None:
-    """Run the suite until SIGINT or SIGTERM."""
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    announcer = asyncio.create_task(_announce(Address.of(os.environ), time.monotonic()))
-    try:
-        await _runner(single_process)(stop)
-    finally:
-        announcer.cancel()
+def up(*, single_process: bool) -> int:
+    """Run the suite until SIGINT or SIGTERM; the exit status."""
+    address = Address.of(os.environ)
+    run_suite = _one_process() if single_process else _many_processes()
+
+    async def work(stop: asyncio.Event) -> None:
+        announcer = asyncio.create_task(_announce(address, time.monotonic()))
+        try:
+            await run_suite(stop)
+        finally:
+            announcer.cancel()
+
+    return run_until_signal(work)
 
 
-def _runner(single_process: bool) -> Callable[[asyncio.Event], "asyncio.Future[None]"]:
-    if single_process:
-        from deploy.cli.single_process import run_all
+def _one_process() -> RunSuite:
+    from deploy.cli.single_process import run_all
 
-        return lambda stop: asyncio.ensure_future(run_all(stop))
-    supervisor = Supervisor(SUITE, environment=os.environ, write=write_prefixed, clock=SystemClock())
-    return lambda stop: asyncio.ensure_future(supervisor.run(stop))
+    return run_all
+
+
+def _many_processes() -> RunSuite:
+    return Supervisor(SUITE, environment=os.environ, write=write_prefixed, clock=SystemClock()).run
 
 
 async def _announce(address: Address, begun: float) -> None:

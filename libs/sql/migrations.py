@@ -4,8 +4,10 @@ A service's migrations are a package with `HEAD` and a folder `versions` of Alem
 else is shared. Alembic is imported only when there is something to do: it costs start-up time.
 """
 
+import asyncio
 from importlib.util import find_spec
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,6 +18,9 @@ from libs.sql.errors import MigrationFailed
 
 _ENVIRONMENT = Path(__file__).parent / "environment"
 _TABLE = "alembic_version"
+
+# Alembic keeps the migration that runs in globals of the process: services that share one take turns.
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 async def migrate(database: Database, *, package: str, head: str) -> None:
@@ -28,7 +33,7 @@ async def migrate(database: Database, *, package: str, head: str) -> None:
         if await _revision(connection) >= head:
             return
     try:
-        async with database.writing() as connection:
+        async with _turn(), database.writing() as connection:
             await _lock(connection)
             if await _revision(connection) < head:
                 await connection.run_sync(_upgrade, package, head)
@@ -37,6 +42,10 @@ async def migrate(database: Database, *, package: str, head: str) -> None:
     except Exception as error:
         why = str(error).partition("\n")[0]
         raise MigrationFailed(f"the schema of {database.place} cannot be brought to revision {head}: {why}") from error
+
+
+def _turn() -> asyncio.Lock:
+    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 async def _revision(connection: AsyncConnection) -> str:

@@ -69,11 +69,13 @@ class HttpServer:
         address = self.address
         serving = asyncio.create_task(self._server.serve([self._socket]))
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        self._drain.set()
-        self._server.should_exit = True
-        await serving
+        try:
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:  # also when it is cancelled, because another service of the same process failed
+            stopping.cancel()
+            self._drain.set()
+            self._server.should_exit = True
+            await serving
         log.info("server.stopped", address=address)
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support.commands import run
 from tests.support.suite import Suite
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 _README = Path(__file__).parents[2] / "README.md"
 _EXAMPLE = re.compile(r"<!-- example: run by tests/e2e/test_readme\.py -->\n```sh\n(.*?)```", re.DOTALL)
@@ -26,6 +26,7 @@ def test_the_readme_has_examples() -> None:
     assert len(_EXAMPLES) == 3
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("script", _EXAMPLES)
 async def test_an_example_does_what_it_says(suite: Suite, script: str) -> None:
     ran = await run("bash", "-euc", _here(script, suite), environment={"KEY": suite.key, "PATH": "/usr/bin:/bin"})

@@ -124,13 +124,23 @@ async def test_an_environment_that_does_not_parse_is_refused_by_name(tmp_path: P
     assert "SOULSEEK_LISTEN_PORT" in refused.output
 
 
+async def test_in_one_process_a_service_that_cannot_start_ends_all_with_its_reason(tmp_path: Path) -> None:
+    environment = suite_environment(tmp_path / "home", {"SOULSEEK_LISTEN_PORT": "many"})
+
+    refused = await run("lockgroove", "up", "--single-process", environment=environment)
+
+    assert refused.status == 1
+    assert refused.output.splitlines()[-1].startswith("error: SOULSEEK_LISTEN_PORT")
+
+
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     environment = suite_environment(tmp_path / "home", {})
     async with running_suite(environment):
         refused = await run("python", "-m", "services.config", environment=environment)
 
     assert refused.status == 1
-    assert environment["LOCKGROOVE_CONFIG_LISTEN"] in refused.output
+    assert "another program listens there" in refused.output
+    assert "127.0.0.1:" in refused.output
 
 
 async def test_a_port_that_is_no_port_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from libs.errors import FailedPrecondition
 
 _MARK = ".lockgroove-demo"  # in the demo's folder: that it may be emptied
 _LIMIT = 120.0  # seconds for all albums to arrive
+_PLAIN_WIDTH = 160  # columns where nobody says how wide the output is
 
 
 class NotADemoFolder(FailedPrecondition):
@@ -31,7 +32,7 @@ class NotADemoFolder(FailedPrecondition):
 
 async def run_demo(*, folder: Path, keep: bool) -> int:
     """Run the demo below `folder`; the exit status: 0 when every promise was kept."""
-    console = Console()
+    console = _console()
     _empty(folder)
     async with AsyncExitStack() as stack:
         console.print("Starting a Soulseek network and a Lidarr on loopback ...")
@@ -55,6 +56,11 @@ async def run_demo(*, folder: Path, keep: bool) -> int:
         if keep:
             await _stay(console, url, key)
     return status
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
 
 
 def _empty(folder: Path) -> None:

@@ -60,7 +60,8 @@ class SoulseekOff(NetworkUnusable):
 
     def __init__(self) -> None:
         super().__init__(
-            "SOULSEEK_OFF", "Soulseek has no account. Set soulseek.username and soulseek.password, then retry."
+            "SOULSEEK_NOT_CONFIGURED",
+            "Soulseek has no account. Set soulseek.username and soulseek.password, then retry.",
         )
 
 
