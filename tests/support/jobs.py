@@ -44,3 +44,8 @@ class Jobs:
         work = self._tables.work
         async with self._database.reading() as connection:
             return (await connection.execute(select(work).where(work.c.id == job_id))).mappings().one()
+
+    async def rows(self) -> dict[str, RowMapping]:
+        work = self._tables.work
+        async with self._database.reading() as connection:
+            return {row["id"]: row for row in (await connection.execute(select(work))).mappings()}

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import delete
 
 from libs.sql.engine import Database
@@ -24,7 +31,8 @@ TICK = timedelta(milliseconds=1)
 WAIT = timedelta(minutes=10)
 JOBS = st.sampled_from(["a", "b", "c"])
 OWNERS = st.sampled_from(["one", "two"])
-OUTCOMES = st.sampled_from(["next", "wait", "retry", "done"])
+EVENTS = st.sampled_from(["v", "w", "x", "y", "z"])
+WHICH = st.integers(0, 30)
 
 
 @dataclass
@@ -60,26 +68,55 @@ class Work(RuleBasedStateMachine):
         self.rows: dict[str, Model] = {}
         self.claims: list[Claim] = []
         self.paused = False
+        self.refused = False
 
     def holds(self, claim: Claim) -> bool:
         row = self.rows[claim.id]
         return (row.owner, row.fence) == (claim.owner, claim.fence)
 
+    def some_due(self) -> bool:
+        return any(self.claimable(row) for row in self.rows.values())
+
+    def open(self) -> list[str]:
+        return [job for job, row in self.rows.items() if not row.done]
+
     def claimable(self, row: Model) -> bool:
         free = row.until is None or row.until < self.clock.time
         return not row.done and row.due <= self.clock.time and free and (row.cancel or not self.paused)
 
-    @rule(job=JOBS)
-    def create(self, job: str) -> None:
+    @initialize()
+    def begin(self) -> None:
+        self.make("a")
+        self.make("c")
+
+    @precondition(lambda self: "b" not in self.rows and (self.rows["a"].done or not self.refused))
+    @rule()
+    def create(self) -> None:
+        self.refused = not self.rows["a"].done
+        self.make("b")
+
+    def make(self, job: str) -> None:
         key = "c" if job == "c" else "ab"
-        if job in self.rows:
-            return
         active = [other for other, row in self.rows.items() if row.key == key and not row.done]
         assert self.run(self.jobs.create(job, dedup_key=key)) == (active or [job])[0]
         if not active:
             self.rows[job] = Model(due=self.clock.time, key=key)
 
-    @rule(owner=OWNERS, limit=st.integers(1, 3))
+    @precondition(lambda self: self.some_due())
+    @rule(owner=OWNERS)
+    def claim_one(self, owner: str) -> None:
+        self.claim(owner, 1)
+
+    @rule(owner=OWNERS)
+    def claim_many(self, owner: str) -> None:
+        self.claim(owner, 3)
+
+    @precondition(lambda self: self.claims)
+    @rule(owner=OWNERS)
+    def take_over(self, owner: str) -> None:
+        self.clock.advance(TTL + TICK)
+        self.claim(owner, 3)
+
     def claim(self, owner: str, limit: int) -> None:
         due = {job for job, row in self.rows.items() if self.claimable(row)}
         claims = self.run(self.jobs.claim(owner, limit=limit))
@@ -93,6 +130,7 @@ class Work(RuleBasedStateMachine):
             assert (claim.signal_seq, claim.cancel_requested) == (row.signals, row.cancel)
         self.claims += claims
 
+    @precondition(lambda self: self.claims)
     @rule(owner=OWNERS)
     def beat(self, owner: str) -> None:
         held = self.run(self.store.heartbeat(owner, TTL))
@@ -101,10 +139,22 @@ class Work(RuleBasedStateMachine):
         for row in mine.values():
             row.until = self.clock.time + TTL
 
-    @rule(which=st.integers(0, 30), how=OUTCOMES)
+    @precondition(lambda self: self.claims)
+    @rule(which=WHICH)
+    def end_waiting(self, which: int) -> None:
+        self.end(which, "wait")
+
+    @precondition(lambda self: self.claims)
+    @rule(which=WHICH, how=st.sampled_from(["next", "retry"]))
+    def end_going_on(self, which: int, how: str) -> None:
+        self.end(which, how)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=WHICH)
+    def end_done(self, which: int) -> None:
+        self.end(which, "done")
+
     def end(self, which: int, how: str) -> None:
-        if not self.claims:
-            return
         claim = self.claims.pop(which % len(self.claims))
         outcome: dict[str, Outcome] = {
             "next": Next(state="NEXT"),
@@ -127,10 +177,9 @@ class Work(RuleBasedStateMachine):
         row.attempt = {"retry": claim.attempt + 1, "done": claim.attempt}.get(how, 0)
         row.crashes = claim.crashes if how in ("retry", "done") else 0
 
-    @rule(which=st.integers(0, 30))
+    @precondition(lambda self: self.claims)
+    @rule(which=WHICH)
     def release(self, which: int) -> None:
-        if not self.claims:
-            return
         claim = self.claims.pop(which % len(self.claims))
         held = self.holds(claim)
         assert self.run(self.store.release(claim)) is held
@@ -139,8 +188,18 @@ class Work(RuleBasedStateMachine):
             row.owner = row.until = None
             row.due = self.clock.time
 
-    @rule(job=JOBS, event=st.sampled_from(["x", "y", "z"]))
+    @precondition(lambda self: self.claims)
+    @rule(event=EVENTS)
+    def signal_while_it_runs(self, event: str) -> None:
+        self.tell(self.claims[0].id, event)
+        self.end(0, "wait")
+
+    @precondition(lambda self: self.open())
+    @rule(job=JOBS, event=EVENTS)
     def signal(self, job: str, event: str) -> None:
+        self.tell(job, event)
+
+    def tell(self, job: str, event: str) -> None:
         row = self.rows.get(job)
         new = row is not None and not row.done and event not in row.events
         assert self.run(self.jobs.signal(event, job)) is new
@@ -149,6 +208,7 @@ class Work(RuleBasedStateMachine):
             row.signals += 1
             row.due = self.clock.time
 
+    @precondition(lambda self: not all(self.rows[job].cancel for job in self.open()))
     @rule(job=JOBS)
     def cancel(self, job: str) -> None:
         row = self.rows.get(job)
@@ -159,10 +219,10 @@ class Work(RuleBasedStateMachine):
         if new:
             row.cancel, row.due, row.version = True, self.clock.time, row.version + 1
 
-    @rule(on=st.booleans())
-    def pause(self, on: bool) -> None:
-        self.run(self.store.pause("albums", on))
-        self.paused = on
+    @rule()
+    def pause(self) -> None:
+        self.paused = not self.paused
+        self.run(self.store.pause("albums", self.paused))
 
     @rule(seconds=st.sampled_from([1, 15, 30, 31, 600]))
     def tick(self, seconds: int) -> None:
@@ -170,8 +230,9 @@ class Work(RuleBasedStateMachine):
 
     @invariant()
     def every_row_is_as_the_model_says(self) -> None:
+        rows = self.run(self.jobs.rows())
         for job, model in self.rows.items():
-            row = self.run(self.jobs.row(job))
+            row = rows[job]
             assert (row["done"], row["due"], row["version"]) == (model.done, model.due, model.version)
             assert (row["fence"], row["lease_owner"], row["lease_until"]) == (model.fence, model.owner, model.until)
             assert (row["attempt"], row["crashes"], row["signal_seq"]) == (model.attempt, model.crashes, model.signals)
@@ -206,7 +267,7 @@ async def test_any_history_agrees_with_the_model(
         Machine,
         settings=settings(
             max_examples=25,
-            stateful_step_count=30,
+            stateful_step_count=40,
             deadline=None,
             database=None,
             derandomize=True,
