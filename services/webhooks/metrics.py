@@ -7,7 +7,7 @@ import structlog
 from libs.errors import AppError
 from libs.telemetry.metrics import Metrics
 from services.webhooks.domain.delivery import Delivery
-from services.webhooks.domain.event import NewEvent, Receipt
+from services.webhooks.domain.event import Event, NewEvent, Receipt
 from services.webhooks.domain.processing import Settled
 from services.webhooks.domain.source import SOURCES, Source
 from services.webhooks.domain.verification import CredentialRefused
@@ -52,7 +52,7 @@ class WebhookMetrics:
     def settled(self, settled: Settled) -> None:
         """A try was settled."""
         event, settlement = settled.claimed.event, settled.settlement
-        labels = event.source, _label(event.source, event.type)
+        labels = _labels(event)
         self._events.labels(*labels, settlement.state.lower()).inc()
         self._durations.labels(*labels).observe(settled.seconds)
         log.info(
@@ -75,6 +75,6 @@ class WebhookMetrics:
         self._age.set(age.total_seconds())
 
 
-def _label(source: str, event_type: str) -> str:
-    known = SOURCES.get(source)
-    return known.label(event_type) if known else _OTHER
+def _labels(event: Event) -> tuple[str, str]:
+    source = SOURCES.get(event.source)
+    return (source.name, source.label(event.type)) if source else (_OTHER, _OTHER)

@@ -1,5 +1,8 @@
 """The webhooks service as a whole: its app, opened in this process, between peers that do what a test says."""
 
+import tests.support.grpc_without_fork  # noqa: F401 - before grpc
+
+# isort: split
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -96,10 +99,11 @@ async def serving(settings: Settings, peers: Peers) -> AsyncIterator[Webhooks]:
 
 async def ready(stub: rpc.WebhooksServiceStub) -> None:
     """Return once the service takes deliveries in."""
-    async with asyncio.timeout(READY_SECONDS):
-        response = await stub.VerifySource(pb.VerifySourceRequest(source="lidarr"), wait_for_ready=True)
-        while not response.ready:
-            response = await stub.VerifySource(pb.VerifySourceRequest(source="lidarr"), wait_for_ready=True)
+
+    async def is_ready() -> bool:
+        return (await stub.VerifySource(pb.VerifySourceRequest(source="lidarr"), wait_for_ready=True)).ready
+
+    await eventually(is_ready, within=READY_SECONDS, every=0.01)
 
 
 def settings_in(home: Path, peers: Peers, *, database: str | None = None) -> Settings:

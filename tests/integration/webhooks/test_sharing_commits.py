@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from libs import ids
 from libs.sql.engine import Database
 from services.webhooks.admission import open_admission
 from services.webhooks.domain.delivery import Delivery
-from services.webhooks.domain.event import Receipt
+from services.webhooks.domain.event import NewEvent, Receipt, State
 from services.webhooks.domain.inbox import Inbox
 from services.webhooks.store import SqlEventStore
 from tests.support.event_store import QuietLog, always, open_event_store
-from tests.support.lidarr_webhooks import album, delivery, download
+from tests.support.lidarr_webhooks import NOON, album, delivery, download
 
 
 class NoSecrets:
@@ -62,3 +63,39 @@ async def test_what_was_answered_is_there(database: Database) -> None:
     for outcome in outcomes:
         assert isinstance(outcome, Receipt)
         assert (await store.get(outcome.event_id)).id == outcome.event_id
+
+
+async def test_an_event_that_the_database_refuses_fails_alone(database: Database) -> None:
+    store = await open_event_store(database)
+    events = [new_event(f"key-{number}") for number in range(20)]
+    events[7] = replace(events[7], type="\ud800")
+
+    async with open_admission(store, committed=lambda size: None) as admission:
+        results = await asyncio.gather(*map(admission.submit, events), return_exceptions=True)
+
+    assert [number for number, result in enumerate(results) if not isinstance(result, Receipt)] == [7]
+
+
+async def test_closing_stores_what_was_taken_in(database: Database) -> None:
+    store = await open_event_store(database)
+    async with open_admission(store, committed=lambda size: None) as admission:
+        waiting = [asyncio.create_task(admission.submit(new_event(f"key-{number}"))) for number in range(20)]
+        await asyncio.sleep(0)
+
+    assert {(await store.get((await each).event_id)).state for each in waiting} == {State.RECEIVED}
+
+
+async def test_a_caller_that_hangs_up_does_not_undo_its_event(database: Database) -> None:
+    store = await open_event_store(database)
+    event = new_event("key")
+    async with open_admission(store, committed=lambda size: None) as admission:
+        caller = asyncio.create_task(admission.submit(event))
+        await asyncio.sleep(0)
+        caller.cancel()
+
+    assert (await store.get(event.id)).id == event.id
+
+
+def new_event(key: str) -> NewEvent:
+    event_id = ids.new("evt")
+    return NewEvent(id=event_id, source="lidarr", type="Grab", key=key, headers={}, body=b"{}", received_at=NOON)
