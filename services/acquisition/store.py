@@ -47,7 +47,7 @@ from services.acquisition.tables import (
 work = engine.work
 
 
-class _RequestTaken(Exception):  # noqa: N818 - never leaves this file
+class _RequestTaken(Exception):
     """Somebody else's transaction with the same request id came first: undo ours, and read theirs."""
 
 

@@ -19,7 +19,7 @@ from services.acquisition.domain.album import Album
 from services.acquisition.domain.files import LibraryFile
 
 
-class LidarrFault(Exception):  # noqa: N818 - the facts below are named for what happened
+class LidarrFault(Exception):
     """Something between us and Lidarr; `reason` is for programs, the text for people."""
 
     reason: ClassVar[str] = "LIDARR_FAULT"

@@ -13,7 +13,7 @@ from typing import Protocol
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 
 
-class PeerNetworkFault(Exception):  # noqa: N818 - the facts below are named for what happened
+class PeerNetworkFault(Exception):
     """Something went wrong on the network of peers; `reason` is for programs, the text for people."""
 
     def __init__(self, reason: str, message: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -31,7 +31,7 @@ class LidarrAddress:
     """Where Lidarr is (URL base included), and the key it asks for."""
 
     url: str
-    api_key: str
+    api_key: str = field(repr=False)
 
 
 class LidarrRuleBroken(LidarrRefused):
