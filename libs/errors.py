@@ -14,7 +14,7 @@ AppError
 ├── Unimplemented
 └── Internal             ours; the caller learns nothing more
 
-Only `libs.rpc.errors` and the gateway know status codes. A service names its own errors as subclasses and sets `reason`.
+Only `libs.rpc.errors` and the gateway know status codes. A service names its errors as subclasses and sets `reason`.
 """
 
 from collections.abc import Mapping, Sequence
