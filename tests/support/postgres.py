@@ -32,6 +32,7 @@ class Postgres:
     """A running server; `url` leads to one of its databases, `kill` and `start` are for tests of faults."""
 
     def __init__(self, home: Path, *, durable: bool) -> None:
+        self.home = home
         self._data = home / "data"
         self._binaries = _reachable_binaries(home)
         self._settings = ["max_connections=200", *([] if durable else _FAST)]
@@ -42,6 +43,12 @@ class Postgres:
     def url(self, database: str = "postgres") -> str:
         """The URL of a database, as an operator would write it."""
         return f"postgresql://postgres:secret@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        assert self._server is not None
+        return self._server.pid
 
     def start(self) -> None:
         """Starts the server and waits until it takes connections."""

@@ -1,0 +1,104 @@
+"""What the planners make of the engine's statements, with many waiting rows (numbers: the pitfalls)."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Update, insert, text
+
+from libs.sql.engine import Database, open_database
+from libs.sql.types import now_ms
+from libs.work import statements
+from libs.work.job import NewJob
+from libs.work.store import SqlWorkStore
+from libs.work.tables import WorkTables
+from tests.support.jobs import TTL
+from tests.support.postgres import Postgres
+
+MANY = 10_000
+
+
+@pytest.fixture
+async def full_database(work_database: Database, tables: WorkTables) -> Database:
+    """Many jobs wait for later, and as many have ended."""
+    later = datetime(2100, 1, 1, tzinfo=UTC)
+    counts = ("version", "data_schema", "fence", "attempt", "crashes", "signal_seq")
+    same: dict[str, object] = {"queue": "albums", "kind": "soulseek", "state": "WAITING", "data": {}, "error": ""}
+    same |= {"due": later, "created": later, "updated": later, "cancel_requested": False} | dict.fromkeys(counts, 1)
+    rows = [same | {"id": f"job-{number}", "done": number % 2 == 0} for number in range(2 * MANY)]
+    async with work_database.writing() as connection:
+        await connection.execute(insert(tables.work), rows)
+        await connection.execute(text("ANALYZE"))
+    return work_database
+
+
+async def plan(database: Database, statement: Update, parameters: dict[str, object]) -> str:
+    explain = "EXPLAIN QUERY PLAN" if database.dialect == "sqlite" else "EXPLAIN"
+    async with database.writing() as connection:
+        compiled = statement.compile(dialect=connection.dialect)
+        values = compiled.construct_params(parameters)
+        ordered = tuple(values[name] for name in compiled.positiontup or ())
+        rows = await connection.exec_driver_sql(f"{explain} {compiled}", ordered)
+        return "\n".join(str(tuple(row)) for row in rows)
+
+
+async def test_a_claim_uses_its_partial_index(full_database: Database, tables: WorkTables) -> None:  # 6, 7
+    parameters: dict[str, object] = {"p_queue": "albums", "p_owner": "me", "p_ttl": 1000, "p_limit": 5}
+
+    shown = await plan(full_database, statements.claim(tables, now_ms()), parameters)
+
+    assert "work_claim" in shown
+    assert "Seq Scan on work " not in shown
+    assert "SCAN w" not in shown
+
+
+async def test_a_heartbeat_finds_its_rows_by_index(full_database: Database, tables: WorkTables) -> None:
+    parameters: dict[str, object] = {"p_owner": "me", "p_ttl": 1000}
+
+    shown = await plan(full_database, statements.heartbeat(tables, now_ms()), parameters)
+
+    assert "work_lease" in shown
+
+
+async def test_a_claim_takes_its_limit_whatever_the_planner_prefers(
+    postgres: Postgres, postgres_url: str, tables: WorkTables
+) -> None:  # 5
+    async with open_database(postgres_url.replace("postgresql", "postgresql+asyncpg"), schema="test") as database:
+        store = SqlWorkStore(database, tables)
+        async with database.writing() as connection:
+            await connection.run_sync(tables.work.metadata.create_all)
+            jobs = [NewJob(id=f"job-{i:02}", queue="albums", kind="x", state="QUEUED") for i in range(50)]
+            await store.create_many(connection, jobs)
+            for setting in ("hashjoin", "mergejoin", "hashagg", "sort", "material"):
+                await connection.execute(text(f"ALTER ROLE postgres SET enable_{setting} = off"))
+    try:
+        async with open_database(postgres_url.replace("postgresql", "postgresql+asyncpg"), schema="test") as database:
+            store = SqlWorkStore(database, tables)
+            taken = await asyncio.gather(*[store.claim("albums", f"owner-{i}", 5, TTL) for i in range(4)])
+    finally:
+        postgres.execute("ALTER ROLE postgres RESET ALL")
+
+    assert [len(claims) for claims in taken] == [5, 5, 5, 5]
+
+
+async def test_heartbeats_stay_in_their_page(postgres_url: str, tables: WorkTables) -> None:  # 11
+    async with open_database(postgres_url.replace("postgresql", "postgresql+asyncpg"), schema="test") as database:
+        store = SqlWorkStore(database, tables)
+        async with database.writing() as connection:
+            await connection.run_sync(tables.work.metadata.create_all)
+            jobs = [NewJob(id=f"job-{i:03}", queue="albums", kind="x", state="QUEUED") for i in range(100)]
+            await store.create_many(connection, jobs)
+        await store.claim("albums", "me", 100, TTL)
+        async with database.writing() as connection:
+            await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+            await connection.execute(text("SELECT pg_stat_reset()"))
+        for _ in range(10):
+            await store.heartbeat("me", TTL)
+        async with database.writing(reserved=True) as connection:
+            await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        async with database.reading() as connection:
+            counted = text("SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'work'")
+            updates, in_page = (await connection.execute(counted)).one()
+
+    assert updates >= 900
+    assert in_page >= 0.8 * updates
