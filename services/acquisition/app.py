@@ -54,7 +54,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         database = await stack.enter_async_context(_migrated_database(settings))
         config = open_channel(settings.config, credential=token, tracer=telemetry.tracer)
         live = LiveSettings(await stack.enter_async_context(config))
-        http = await stack.enter_async_context(httpx.AsyncClient())
+        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
 
         wishes = Wishes(lambda: live.current, home=settings.home)
         metrics = AcquisitionMetrics(telemetry.metrics, CLOCK)

@@ -1,9 +1,11 @@
 """Runs the steps of acquisitions on the work engine."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.clock import Clock
 from libs.errors import AppError
@@ -11,12 +13,11 @@ from libs.sql.errors import DatabaseUnavailable, StorageFull
 from libs.work.context import Context
 from libs.work.endings import Endings, backed_off, explained
 from libs.work.errors import LeaseLost, NotUnderstood
-from libs.work.job import Claim, Done, Next, Outcome
+from libs.work.job import Claim, Done, Next, Outcome, Write
 from services.acquisition.domain.acquisition import Acquisition
 from services.acquisition.domain.attempt import Failure, Progress, Source
-from services.acquisition.domain.step import Job, Move, Steps
+from services.acquisition.domain.step import Binding, Job, Move, Steps
 from services.acquisition.metrics import AcquisitionMetrics
-from services.acquisition.store import SqlAcquisitionStore
 
 log = structlog.get_logger()
 
@@ -25,12 +26,36 @@ PLAN_SCHEMA = 1
 PROGRESS_SECONDS = 1.0
 
 
+class ProgressStore(Protocol):
+    """Where progress is kept."""
+
+    async def progress(self, claim: Claim, number: int, progress: Progress) -> None:
+        """How far a running attempt is; raises LeaseLost when the step has lost its job."""
+        ...
+
+
+class StepStore(ProgressStore, Protocol):
+    """What the worker needs of the store of acquisitions."""
+
+    async def get(self, acquisition_id: str) -> Acquisition:
+        """The acquisition; raises AcquisitionNotFound."""
+        ...
+
+    def saving(self, before: Acquisition, after: Acquisition, binding: Binding | None = None) -> Write:
+        """What writes that a step changed, in the transaction that ends the step."""
+        ...
+
+    async def give_up(self, connection: AsyncConnection, acquisition_id: str, failure: Failure, at: datetime) -> None:
+        """Fail an acquisition, whatever its step was about to do."""
+        ...
+
+
 class AcquisitionWork:
     """Makes steps of the engine out of the steps of the sources."""
 
     def __init__(
         self,
-        store: SqlAcquisitionStore,
+        store: StepStore,
         steps: Mapping[Source, Steps],
         *,
         metrics: AcquisitionMetrics,
@@ -49,7 +74,7 @@ class AcquisitionWork:
         await context.ensure_running()
         signals = tuple(signal.body for signal in await context.signals())
         job = Job(acquisition=acquisition, plan=claim.data, signals=signals)
-        report = _Report(self._store, claim, acquisition, self._clock)
+        report = ProgressKeeper(self._store, claim, acquisition, self._clock)
         with self._metrics.working(acquisition.source):
             move = await self._steps[acquisition.source].advance(job, report)
         await report.flush()
@@ -98,10 +123,10 @@ class AcquisitionWork:
         return Done(state=after.state, data=plan, data_schema=PLAN_SCHEMA, write=save, detail=detail | took)
 
 
-class _Report:
+class ProgressKeeper:
     """Stores the progress of a running step, at most once a second; a fault of the database costs only that."""
 
-    def __init__(self, store: SqlAcquisitionStore, claim: Claim, acquisition: Acquisition, clock: Clock) -> None:
+    def __init__(self, store: ProgressStore, claim: Claim, acquisition: Acquisition, clock: Clock) -> None:
         self._store = store
         self._claim = claim
         self._attempt = acquisition.attempt

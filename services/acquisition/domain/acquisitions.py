@@ -114,8 +114,10 @@ class Acquisitions:
         self._cancel_wait = cancel_wait
 
     async def create(self, wish: Wish) -> Acquisition:
-        """The acquisition of the album: the active one, else a new one. An ended one is not brought back.
+        """The acquisition of the album: the active one, else a new one.
 
+        An ended one is not brought back, not even a completed one: the new one finds out by itself whether the library
+        holds the album (the same files complete it without a second copy, others fail it with ALBUM_FOLDER_EXISTS).
         Raises RequestIdReused, and MusicPathNotSet where Soulseek would have no library to import into.
         """
         if wish.request_id:

@@ -13,6 +13,7 @@ from services.acquisition.domain.attempt import Failure, Progress
 from services.acquisition.domain.lidarr import CommandState, HistoryEvent, Look, QueueRow
 
 _STUCK_IMPORTS = frozenset({"importFailed", "importBlocked"})
+_PENDING_PATIENCE = timedelta(minutes=5)  # with an import that Lidarr warns about: usually it finds nothing to import
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +92,7 @@ def judge(look: Look, plan: LidarrPlan, *, now: datetime, idle_timeout: timedelt
     """What the look means. `plan` has seen it."""
     if look.tracks.complete:
         return Verdict(complete=True)
-    stuck = [row for row in look.queue if row.download_id in plan.download_ids and row.state in _STUCK_IMPORTS]
+    stuck = [row for row in look.queue if _is_stuck(row, plan, now)]
     if stuck:
         return _import_failed([text for row in stuck for text in row.messages])
     return _ended_download(look) or _ended_search(look, plan) or _idle(plan, now, idle_timeout) or WAIT
@@ -114,6 +115,12 @@ def client_of(look: Look) -> str:
     """The download client that Lidarr uses; empty while unknown."""
     names = [row.download_client for row in look.queue] + [row.download_client for row in look.history]
     return next(filter(None, names), "")
+
+
+def _is_stuck(row: QueueRow, plan: LidarrPlan, now: datetime) -> bool:
+    """Whether only a person can go on with this import."""
+    quiet = plan.sign_time is not None and now - plan.sign_time >= _PENDING_PATIENCE
+    return row.state in _STUCK_IMPORTS or (row.state == "importPending" and row.status == "warning" and quiet)
 
 
 def _ended_download(look: Look) -> Verdict | None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import structlog
+
 from libs.clock import Clock
 from services.acquisition.domain.acquisition import Acquisition, State
 from services.acquisition.domain.attempt import Attempt, Failure, Source
@@ -20,6 +22,8 @@ from services.acquisition.domain.lidarr import (
 )
 from services.acquisition.domain.lidarr_attempt import LidarrPlan, Verdict, client_of, judge, progress_of
 from services.acquisition.domain.step import NOW, Binding, Document, Job, Move, ProgressReport
+
+log = structlog.get_logger()
 
 ATTEMPTS = 3
 SEARCH_LOOK = timedelta(seconds=5)  # Lidarr forgets a command's outcome: look while it runs
@@ -49,6 +53,7 @@ class LidarrSteps:
         try:
             return await self._advance(acquisition, LidarrPlan.from_json(job.plan), job.signals)
         except LidarrUnavailable as error:
+            log.warning("acquisition.lidarr_unavailable", why=str(error))
             waiting = acquisition.moved(State.WAITING, self._clock.now())
             return Move(acquisition=waiting, plan=job.plan, delay=error.retry_after or self._times().poll_interval)
         except LidarrFault as error:

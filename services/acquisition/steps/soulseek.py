@@ -4,9 +4,12 @@ QUEUED ─► SEARCHING: ask, rank ─► DOWNLOADING: the best offer ─► VER
 fails makes room for the next; without offers, another search later. Faults of our own disk or session blame no peer.
 """
 
+import asyncio
 import errno
 from dataclasses import replace
 from datetime import timedelta
+
+import structlog
 
 from libs.clock import Clock
 from libs.errors import AlreadyExists, FailedPrecondition, ResourceExhausted
@@ -22,6 +25,8 @@ from services.acquisition.domain.step import NOW, Job, Move, ProgressReport
 from services.acquisition.domain.verification import Delivery, VerificationFailed, verify
 from services.acquisition.steps.fetch import fetch
 from services.acquisition.steps.staging import Staging
+
+log = structlog.get_logger()
 
 TOLD_ATTEMPTS = 5  # in the message of a failure
 
@@ -47,7 +52,8 @@ class SoulseekSteps:
             reason = error.reason if isinstance(error, PeerFailed) else error.code_reason
             failure = Failure(reason=reason, message=error.message)
             return await self._next_offer(acquisition, plan, failure, rejected=isinstance(error, VerificationFailed))
-        except NetworkAway:
+        except NetworkAway as error:
+            log.warning("acquisition.soulseek_unavailable", why=error.message)
             return self._wait(acquisition, *plan.outage())
         except NetworkUnusable as error:
             return await self._give_up(acquisition, Failure(reason=error.reason, message=error.message))
@@ -79,7 +85,8 @@ class SoulseekSteps:
         await self._shelf.check(self._staging.downloads, 0)
         found: list[RankedCandidate] = []
         for query in queries(acquisition.album):
-            found = rank(acquisition.album, await self._network.search(query))
+            offered = await self._network.search(query)
+            found = await asyncio.to_thread(rank, acquisition.album, offered)  # hundreds of folders take a while
             if found:
                 break
         return self._try_offer(acquisition, plan.searched(found))

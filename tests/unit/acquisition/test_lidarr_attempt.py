@@ -93,6 +93,25 @@ def test_a_blocked_import_fails_with_the_messages_of_the_queue() -> None:
     assert "Has missing tracks" in verdict.failure.message
 
 
+def test_an_import_that_stays_pending_with_a_warning_has_failed() -> None:
+    pending = replace(queued("importPending", "No files found are eligible for import"), status="warning")
+    look = replace(NOTHING, queue=(pending,))
+    plan = PLAN.seen(look, NOW)
+
+    early = judge(look, plan, now=NOW + timedelta(minutes=1), idle_timeout=IDLE)
+    late = judge(look, plan, now=NOW + timedelta(minutes=6), idle_timeout=IDLE)
+
+    assert early == WAIT
+    assert late.failure is not None
+    assert (late.failure.reason, "eligible" in late.failure.message) == ("IMPORT_FAILED", True)
+
+
+def test_a_download_without_an_id_can_be_blocked_too() -> None:
+    blocked = replace(queued("importBlocked", "Which album is this?"), download_id="")
+
+    assert judged(replace(NOTHING, queue=(blocked,))).failure is not None
+
+
 def test_an_incomplete_import_fails_with_the_words_of_the_history() -> None:
     history = (row(HistoryEvent.GRABBED), row(HistoryEvent.IMPORT_INCOMPLETE, 2, message="Album match is not close"))
 
