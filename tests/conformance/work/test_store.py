@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.errors import InvalidArgument
-from libs.sql.engine import Database
+from libs.sql.engine import Database, before_commit
 from libs.work.errors import JobActive, JobChanged, JobNotDone, JobNotFound, LeaseLost
-from libs.work.job import Claim, Done, Finish, Next, Outcome, Retry
+from libs.work.job import Claim, Done, Finish, NewJob, Next, Outcome, Retry
 from libs.work.store import SqlWorkStore
 from libs.work.tables import WorkTables
 from tests.support.database_clock import DatabaseClock
@@ -554,6 +554,32 @@ async def test_a_reader_of_events_never_misses_a_slow_commit(
         await asyncio.gather(follow(), *[create(number) for number in range(60)])
 
     assert len(set(seen)) == 60
+
+
+async def test_an_event_waits_for_the_commit_of_the_one_numbered_before_it(
+    work_database: Database, jobs: Jobs, store: SqlWorkStore
+) -> None:
+    numbered, go = asyncio.Event(), asyncio.Event()
+
+    async def commit_slowly(connection: AsyncConnection) -> None:
+        numbered.set()
+        await go.wait()
+
+    async def slow() -> None:
+        async with work_database.writing() as connection:
+            await store.create(connection, NewJob(id="slow", queue="albums", kind="soulseek", state="QUEUED"))
+            before_commit(connection, commit_slowly)
+
+    first = asyncio.create_task(slow())
+    await numbered.wait()
+    second = asyncio.create_task(jobs.create("quick"))
+    await asyncio.wait([second], timeout=0.2)
+    seen = await store.events_after(0, 10)
+    go.set()
+    await asyncio.gather(first, second)
+
+    assert seen == []
+    assert [event.job_id for event in await store.events_after(0, 10)] == ["slow", "quick"]
 
 
 async def test_an_undone_transaction_leaves_no_event(jobs: Jobs, store: SqlWorkStore) -> None:
