@@ -1,5 +1,7 @@
 """The acquisition service, as handlers of events need it."""
 
+from collections.abc import AsyncIterator
+
 import grpc
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
@@ -12,6 +14,7 @@ _KINDS = {
     FactKind.DOWNLOAD_FAILED: pb.ReportLidarrFactRequest.DOWNLOAD_FAILED,
     FactKind.IMPORT_FAILED: pb.ReportLidarrFactRequest.IMPORT_FAILED,
 }
+_WAITING_FOR_LIDARR = 'source = "LIDARR" AND state != "COMPLETED" AND state != "FAILED" AND state != "CANCELLED"'
 
 
 class GrpcAcquisitions:
@@ -32,3 +35,8 @@ class GrpcAcquisitions:
         )
         response = await self._stub.ReportLidarrFact(request)
         return tuple(response.acquisitions)
+
+    async def news(self) -> AsyncIterator[str]:
+        """Something of each active acquisition through Lidarr that is new whenever it is made or changes its state."""
+        async for change in self._stub.WatchAcquisitions(pb.WatchAcquisitionsRequest(filter=_WAITING_FOR_LIDARR)):
+            yield f"{change.acquisition.name} {change.acquisition.state}"

@@ -1,9 +1,10 @@
 """The webhooks service, put together."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import grpc
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
 
@@ -34,7 +35,7 @@ from services.webhooks.secrets import LiveSecrets
 from services.webhooks.servicer import WebhooksServicer
 from services.webhooks.settings import Settings
 from services.webhooks.store import SqlEventStore
-from services.webhooks.worker import BacklogGauge, Worker
+from services.webhooks.worker import BacklogGauge, Rematcher, Worker
 
 SERVICE = pb.DESCRIPTOR.services_by_name["WebhooksService"].full_name
 
@@ -52,32 +53,29 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         database = await stack.enter_async_context(_migrated_database(settings))
         store = SqlEventStore(database, PageTokens(derive(root, "webhooks page tokens")))
 
-        config = open_channel(settings.config, credential=token, tracer=telemetry.tracer)
-        live = LiveSettings(await stack.enter_async_context(config))
-        channel = open_channel(settings.acquisition, credential=token, tracer=telemetry.tracer)
-        acquisitions = GrpcAcquisitions(await stack.enter_async_context(channel))
+        def channel(target: str) -> grpc.aio.Channel:
+            return open_channel(target, credential=token, tracer=telemetry.tracer)
 
-        async def ready() -> None:
-            await live.ready()
-            await store.ping()
+        live = LiveSettings(await stack.enter_async_context(channel(settings.config)))
+        acquisitions = GrpcAcquisitions(await stack.enter_async_context(channel(settings.acquisition)))
 
+        ready = _both(live.ready, store.ping)
         feed = Feed(store)
         handling = Handling({LIDARR.name: LidarrHandler(acquisitions)})
         processing = Processing(store, handling, log=metrics, clock=SystemClock(), chance=random.random)
         worker = Worker(processing, handled=feed.wake)
 
-        def committed(size: int) -> None:
-            metrics.committed(size)
-            worker.wake()
-            feed.wake()
-
-        admission = await stack.enter_async_context(open_admission(store, committed=committed))
+        news = _committed(metrics, worker, feed)
+        admission = await stack.enter_async_context(open_admission(store, committed=news))
         inbox = Inbox(admission, LiveSecrets(live), ready=ready, log=metrics, new_id=lambda: ids.new("evt"))
         authenticator = KeyAuthenticator(token, live.api_keys)
         server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
         server.add(WebhooksServicer(inbox, store, feed), rpc.add_WebhooksServiceServicer_to_server, SERVICE)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
-        yield Service(server, loops=[live.run, worker.run, BacklogGauge(store.backlog, metrics.backlog).run])
+        rematcher = Rematcher(acquisitions.news, store.rematch, rematched=worker.wake)
+        yield Service(
+            server, loops=[live.run, worker.run, rematcher.run, BacklogGauge(store.backlog, metrics.backlog).run]
+        )
 
 
 @asynccontextmanager
@@ -86,3 +84,20 @@ async def _migrated_database(settings: Settings) -> AsyncIterator[Database]:
     async with open_database(url, schema="webhooks") as database:
         await migrate(database, package=migrations.__name__, head=migrations.HEAD)
         yield database
+
+
+def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    async def both() -> None:
+        await first()
+        await second()
+
+    return both
+
+
+def _committed(metrics: WebhookMetrics, worker: Worker, feed: Feed) -> Callable[[int], None]:
+    def committed(size: int) -> None:
+        metrics.committed(size)
+        worker.wake()
+        feed.wake()
+
+    return committed

@@ -112,6 +112,16 @@ class SqlEventStore:
             await self._reset(connection, before)
             return (await self._find(connection, [event_id]))[event_id]
 
+    async def rematch(self) -> int:
+        """Make every unmatched event due; returns how many were not."""
+        job = work.work
+        later = job.c.due > now_ms()
+        unmatched = update(job).where(
+            work.unfinished, job.c.state == State.UNMATCHED, job.c.lease_owner.is_(None), later
+        )
+        async with self._database.writing() as connection:
+            return (await connection.execute(unmatched.values(due=now_ms()))).rowcount
+
     async def page(self, query: Query) -> Page:
         """A page of events without their bodies; raises InvalidArgument for what cannot be read in the query."""
         order = Order.parse(query.order_by, fields=rows.ORDERS, default=_NEWEST_FIRST, unique=event.c.id)

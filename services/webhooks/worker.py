@@ -1,8 +1,8 @@
-"""The loops of the service: one handles due events, one measures what waits."""
+"""The loops of the service: one handles due events, one finds those that somebody waits for now, one measures."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -13,6 +13,7 @@ from services.webhooks.domain.processing import BATCH, Processing
 log = structlog.get_logger()
 
 POLL = timedelta(seconds=1)
+RECONNECT = timedelta(seconds=2)
 MEASURE = timedelta(seconds=15)
 _JITTER = 0.2  # so that replicas do not ask in step
 _random = random.SystemRandom()
@@ -55,6 +56,43 @@ class Worker:
                 await self._woken.wait()
         except TimeoutError:
             return
+
+
+class Rematcher:
+    """Has unmatched events handled at once when an acquisition is made or goes on that may be theirs.
+
+    It is a hint: an event that it misses is looked at again by its own timer.
+    """
+
+    def __init__(
+        self,
+        news: Callable[[], AsyncIterator[str]],
+        rematch: Callable[[], Awaitable[int]],
+        *,
+        rematched: Callable[[], None],
+        pause: timedelta = RECONNECT,
+    ) -> None:
+        self._news = news
+        self._rematch = rematch
+        self._rematched = rematched
+        self._pause = pause
+
+    async def run(self) -> None:
+        """Follows acquisitions, and again when their service was away."""
+        while True:
+            await self.run_once()
+            await asyncio.sleep(self._pause.total_seconds())
+
+    async def run_once(self) -> None:
+        """Follows them until the stream ends."""
+        seen: set[str] = set()
+        try:
+            async for news in self._news():
+                if news not in seen and await self._rematch():
+                    self._rematched()
+                seen.add(news)
+        except AppError as error:
+            log.debug("acquisitions.not_followed", reason=error.code_reason)
 
 
 class BacklogGauge:

@@ -59,6 +59,17 @@ class FakeAcquisitions(acquisition_rpc.AcquisitionServiceServicer):
     answer: Sequence[str] | AppError = (ACQUISITION,)
     facts: dict[str, acquisition_pb.ReportLidarrFactRequest] = field(default_factory=dict)
     calls: int = 0
+    made: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+
+    async def WatchAcquisitions(
+        self, request: Any, context: Any
+    ) -> AsyncIterator[acquisition_pb.WatchAcquisitionsResponse]:
+        """Tell of each acquisition that a test puts into `made`."""
+        while True:
+            acquisition = acquisition_pb.Acquisition(
+                name=await self.made.get(), state=acquisition_pb.Acquisition.WAITING
+            )
+            yield acquisition_pb.WatchAcquisitionsResponse(acquisition=acquisition)
 
     async def ReportLidarrFact(self, request: Any, context: Any) -> acquisition_pb.ReportLidarrFactResponse:
         """Take note."""

@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 
 from libs import ids
+from libs.errors import InvalidArgument
 from libs.sql.engine import Database
+from services.webhooks.domain.catalogue import Query
 from services.webhooks.domain.event import Event, EventNotEnded, EventNotFound, NewEvent, Progress, Receipt, State
 from services.webhooks.domain.lifecycle import Settlement
 from services.webhooks.domain.processing import Claimed, Settled
@@ -206,6 +208,19 @@ async def test_an_event_that_is_due_again_is_claimed_with_its_progress(store: Sq
     assert (claim.event.id, claim.event.progress) == (event.id, progress)
 
 
+async def test_a_rematch_makes_only_unmatched_events_due(store: SqlEventStore) -> None:
+    for state in (State.RETRY, State.UNMATCHED):
+        await stored(store, state)
+        [claim] = await claimed(store)
+        await settle(store, claim, Settlement(state=state, progress=Progress(tries=1), delay=HOUR))
+
+    assert await store.rematch() == 1
+
+    [claim] = await claimed(store)
+    assert claim.event.progress.tries == 1
+    assert await store.rematch() == 0
+
+
 async def test_every_change_changes_the_etag(store: SqlEventStore) -> None:
     event_id = await stored(store)
     etags = [(await store.get(event_id)).etag]
@@ -275,3 +290,52 @@ async def test_the_backlog_counts_what_has_not_ended(store: SqlEventStore) -> No
 
     assert waiting == 1
     assert timedelta() <= age < timedelta(minutes=1)
+
+
+async def test_pages_follow_each_other_to_the_end(store: SqlEventStore) -> None:
+    ids_stored = [await stored(store, str(number)) for number in range(7)]
+    found, token, pages = [], "", 0
+
+    while pages == 0 or token:
+        page = await store.page(Query(order_by="name", page_size=3, page_token=token))
+        found += [event.id for event in page.events]
+        token, pages = page.next_token, pages + 1
+
+    assert (found, pages) == (sorted(ids_stored), 3)
+
+
+@pytest.mark.parametrize(
+    "order", ["", "receive_time", "receive_time desc", "update_time", "update_time desc", "name desc"]
+)
+async def test_every_order_shows_every_event_once(store: SqlEventStore, order: str) -> None:
+    ids_stored = [await stored(store, str(number)) for number in range(5)]
+    first = await store.page(Query(order_by=order, page_size=2))
+
+    rest = await store.page(Query(order_by=order, page_size=9, page_token=first.next_token))
+
+    assert sorted(event.id for event in [*first.events, *rest.events]) == sorted(ids_stored)
+
+
+@pytest.mark.parametrize(
+    ("query", "wrong"),
+    [
+        (Query(filter="body = 1"), "filter"),
+        (Query(filter='state = "NO_SUCH"'), "filter"),
+        (Query(filter="state ="), "filter"),
+        (Query(order_by="body"), "order_by"),
+        (Query(page_token="made-up"), "page_token"),
+    ],
+)
+async def test_a_page_that_cannot_be_made_names_the_field(store: SqlEventStore, query: Query, wrong: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        await store.page(query)
+
+    assert [violation.field for violation in caught.value.violations] == [wrong]
+
+
+async def test_a_filter_sees_who_is_processing(store: SqlEventStore) -> None:
+    event_id = await stored(store)
+    await claimed(store)
+
+    assert [event.id for event in (await store.page(Query(filter="state = PROCESSING"))).events] == [event_id]
+    assert (await store.page(Query(filter="state = RECEIVED"))).events == []

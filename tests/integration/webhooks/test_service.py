@@ -83,7 +83,7 @@ async def test_a_body_that_is_no_json_is_kept_and_dead(webhooks: Webhooks) -> No
     assert event.error.startswith("the body is not JSON")
 
 
-async def test_an_event_that_nobody_waits_for_is_unmatched_until_somebody_does(webhooks: Webhooks) -> None:
+async def test_an_event_that_nobody_waits_for_is_unmatched_and_looked_at_again(webhooks: Webhooks) -> None:
     webhooks.peers.acquisitions.answer = ()
     event_id = await webhooks.deliver(grab())
     event = await webhooks.reaches(event_id, pb.Event.UNMATCHED)
@@ -93,6 +93,18 @@ async def test_an_event_that_nobody_waits_for_is_unmatched_until_somebody_does(w
 
     event = await webhooks.reaches(event_id, pb.Event.DONE)
     assert (list(event.acquisitions), event.attempt_count) == ([ACQUISITION], 2)
+
+
+async def test_an_unmatched_event_is_matched_again_when_an_acquisition_is_made(webhooks: Webhooks) -> None:
+    webhooks.peers.acquisitions.answer = ()
+    event_id = await webhooks.deliver(grab())
+    waiting = await webhooks.reaches(event_id, pb.Event.UNMATCHED)
+
+    webhooks.peers.acquisitions.answer = [ACQUISITION]
+    webhooks.peers.acquisitions.made.put_nowait(ACQUISITION)
+
+    event = await webhooks.reaches(event_id, pb.Event.DONE)
+    assert event.update_time.ToDatetime(UTC) < waiting.next_attempt_time.ToDatetime(UTC)
 
 
 async def test_an_outage_of_acquisitions_costs_no_event(webhooks: Webhooks) -> None:
@@ -158,19 +170,6 @@ async def test_events_are_listed_newest_first_without_their_bodies(webhooks: Web
     assert all(event.body_size_bytes > 0 for event in response.events)
 
 
-async def test_pages_follow_each_other_to_the_end(webhooks: Webhooks) -> None:
-    ids = [await webhooks.deliver(download(album=album(number))) for number in range(1, 8)]
-    names, token, pages = [], "", 0
-
-    while pages == 0 or token:
-        request = pb.ListEventsRequest(page_size=3, page_token=token, order_by="name")
-        response = await webhooks.people.ListEvents(request)
-        names += [event.name for event in response.events]
-        token, pages = response.next_page_token, pages + 1
-
-    assert (names, pages) == (sorted(f"events/{event_id}" for event_id in ids), 3)
-
-
 async def test_a_filter_picks_events_by_what_they_are(webhooks: Webhooks) -> None:
     grabbed, dead = await webhooks.deliver(grab()), await webhooks.deliver(b"<xml/>")
     await webhooks.reaches(grabbed, pb.Event.DONE)
@@ -186,20 +185,8 @@ async def test_a_filter_picks_events_by_what_they_are(webhooks: Webhooks) -> Non
     assert await found('receive_time < "2020-01-01T00:00:00Z"') == []
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
-        pb.ListEventsRequest(filter="body = 1"),
-        pb.ListEventsRequest(filter='state = "NO_SUCH"'),
-        pb.ListEventsRequest(filter="state ="),
-        pb.ListEventsRequest(order_by="body"),
-        pb.ListEventsRequest(page_token="made-up"),
-    ],
-)
-async def test_a_list_that_cannot_be_made_names_the_field(webhooks: Webhooks, request_: pb.ListEventsRequest) -> None:
-    [(wrong, _)] = request_.ListFields()
-
+async def test_a_list_that_cannot_be_made_names_the_field(webhooks: Webhooks) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        await webhooks.people.ListEvents(request_)
+        await webhooks.people.ListEvents(pb.ListEventsRequest(filter="body = 1"))
 
-    assert [violation.field for violation in caught.value.violations] == [wrong.name]
+    assert [violation.field for violation in caught.value.violations] == ["filter"]
