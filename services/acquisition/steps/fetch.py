@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from services.acquisition.domain.attempt import Progress
@@ -37,6 +38,7 @@ class _Fetch:
         self._received = [0] * len(paths)
         self._announced: list[int | None] = [None] * len(paths)
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._door = asyncio.Lock()
 
     async def run(self) -> list[int]:
         transfers = [asyncio.create_task(self._one(index)) for index in range(len(self._files))]
@@ -67,10 +69,20 @@ class _Fetch:
         return there if there == file.size else 0
 
     async def _download(self, index: int, file: RemoteFile, path: Path) -> int:
-        def arrived(received: int) -> None:
-            self._received[index] = received
+        """Fetch one file; the next one is asked for when this one's first byte is here.
 
-        return await self._network.download(self._peer, file, path, on_bytes=arrived)
+        Several that look for the same peer at once may get in each other's way, and would only wait in its queue.
+        """
+        await self._door.acquire()
+        with ExitStack() as opening:
+            opening.callback(self._door.release)
+
+            def arrived(received: int) -> None:
+                self._received[index] = received
+                if received:
+                    opening.close()
+
+            return await self._network.download(self._peer, file, path, on_bytes=arrived)
 
     def _progress(self) -> Progress:
         return Progress(

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-import structlog
-
 from libs.clock import Clock
+from libs.telemetry.logger import get_logger
 from services.acquisition.domain.acquisition import Acquisition, State
 from services.acquisition.domain.attempt import Attempt, Failure, Source
 from services.acquisition.domain.lidarr import (
@@ -23,7 +22,7 @@ from services.acquisition.domain.lidarr import (
 from services.acquisition.domain.lidarr_attempt import LidarrPlan, Verdict, client_of, judge, progress_of
 from services.acquisition.domain.step import NOW, Binding, Document, Job, Move, ProgressReport
 
-log = structlog.get_logger()
+log = get_logger()
 
 ATTEMPTS = 3
 SEARCH_LOOK = timedelta(seconds=5)  # Lidarr forgets a command's outcome: look while it runs

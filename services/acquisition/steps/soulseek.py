@@ -9,10 +9,9 @@ import errno
 from dataclasses import replace
 from datetime import timedelta
 
-import structlog
-
 from libs.clock import Clock
 from libs.errors import AlreadyExists, FailedPrecondition, ResourceExhausted
+from libs.telemetry.logger import get_logger
 from services.acquisition.domain.acquisition import Acquisition, State
 from services.acquisition.domain.attempt import Attempt, AttemptState, Failure, Progress, Source
 from services.acquisition.domain.naming import album_folder, has_several_discs, track_name
@@ -26,7 +25,7 @@ from services.acquisition.domain.verification import Delivery, VerificationFaile
 from services.acquisition.steps.fetch import fetch
 from services.acquisition.steps.staging import Staging
 
-log = structlog.get_logger()
+log = get_logger()
 
 TOLD_ATTEMPTS = 5  # in the message of a failure
 

@@ -17,6 +17,7 @@ class Peer:
     files: dict[str, bytes]
     fault: BaseException | None = None
     hangs: bool = False
+    hangs_after: int = 0  # bytes
 
     @property
     def offer(self) -> Candidate:
@@ -48,8 +49,8 @@ class MemoryNetwork:
         if sender is None:
             raise PeerFailed("PEER_OFFLINE", f"{peer} is offline.")
         self.fetched.append((peer, file.path))
-        if sender.hangs:
-            await self._hang()
+        if sender.hangs or sender.hangs_after:
+            await self._hang(sender.hangs_after, on_bytes)
         if sender.fault is not None:
             raise sender.fault
         content = sender.files[file.path]
@@ -57,8 +58,10 @@ class MemoryNetwork:
         on_bytes(len(content))
         return len(content)
 
-    async def _hang(self) -> None:
+    async def _hang(self, after: int, on_bytes: Callable[[int], None]) -> None:
         try:
+            if after:
+                on_bytes(after)
             await asyncio.Event().wait()
         finally:
             self.aborted += 1
