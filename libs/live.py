@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import timedelta
 
 import grpc
-import structlog
 from lockgroove.config.v1 import config_pb2 as pb
 from lockgroove.config.v1 import config_pb2_grpc as rpc
 
 from libs.errors import AppError, Unavailable
+from libs.telemetry.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 SHORTEST_WAIT = timedelta(milliseconds=100)
 LONGEST_WAIT = timedelta(seconds=5)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+import tests.support.grpc_without_fork  # noqa: F401 (before anything that imports grpc)
 from libs import ids
 from libs.sql.engine import Database, open_database
 from tests.support.postgres import Postgres, run_postgres

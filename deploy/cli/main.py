@@ -1,6 +1,7 @@
 """The `lockgroove` command."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -30,9 +31,9 @@ def up(
     ] = False,
 ) -> None:
     """Start every service as its own process; restart one that dies; stop cleanly on Ctrl-C."""
-    from deploy.cli.up import up as run_suite
-
-    raise typer.Exit(run_suite(single_process=single_process))
+    # Another program takes this process over: what reads command lines need not stay in memory for months.
+    arguments = ["--single-process"] if single_process else []
+    os.execv(sys.executable, [sys.executable, "-m", "deploy.cli.up", *arguments])  # noqa: S606 (no shell is wanted)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from deploy.cli.processes import SUITE
 from deploy.cli.readiness import wait_ready
 from deploy.cli.supervisor import Supervisor
 from libs.clock import SystemClock
-from libs.errors import InvalidArgument
+from libs.errors import AppError, InvalidArgument
 from libs.service import run_until_signal
 
 RunSuite = Callable[[asyncio.Event], Awaitable[None]]
@@ -62,7 +62,8 @@ def up(*, single_process: bool) -> int:
         finally:
             announcer.cancel()
 
-    return run_until_signal(work)
+    # The supervisor needs no fast loop, but it is there all the time.
+    return run_until_signal(work, run_loop=None if single_process else asyncio.run)
 
 
 def _one_process() -> RunSuite:
@@ -79,3 +80,16 @@ async def _announce(address: Address, begun: float) -> None:
     await wait_ready(address.host, address.port)
     seconds = time.monotonic() - begun
     write_prefixed("lockgroove", f"ready at {address.url} after {seconds:.1f} s; API: {address.url}/api/docs")
+
+
+def main() -> int:
+    """Where `lockgroove up` goes on; an AppError is told in one line, for it says what to do."""
+    try:
+        return up(single_process="--single-process" in sys.argv[1:])
+    except AppError as error:
+        sys.stderr.write(f"error: {error.message}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

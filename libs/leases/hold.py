@@ -10,14 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Protocol
 
-import structlog
-
 from libs.clock import Clock
 from libs.errors import AppError
 from libs.leases.errors import LeaseHeld, LeaseLost
 from libs.leases.lease import Lease, new_holder
+from libs.telemetry.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 DEADLINE = 0.9  # of the TTL
 

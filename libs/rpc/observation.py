@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 
 import grpc
-import structlog
 
 from libs.errors import AppError
 from libs.rpc.methods import Method
 from libs.telemetry import Telemetry, correlation
 from libs.telemetry.correlation import Trace
+from libs.telemetry.logger import get_logger
 from libs.telemetry.tracing import Span
 
-log = structlog.get_logger()
+log = get_logger()
 
 _SERVER_FAULTS = {
     grpc.StatusCode.UNKNOWN,

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 import grpc
-import structlog
 from google.protobuf.message import DecodeError, Message
 
 from libs.errors import AppError, DeadlineExceeded, Internal, InvalidArgument
@@ -18,8 +17,9 @@ from libs.rpc.errors import DETAILS, code_of, to_status
 from libs.rpc.methods import Method
 from libs.rpc.observation import Observer, Outcome
 from libs.rpc.validation import RequestValidator
+from libs.telemetry.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in its stubs alone

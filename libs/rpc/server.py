@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any, Self
 
 import grpc
-import structlog
 
 from libs.errors import AppError, FailedPrecondition
 from libs.rpc.auth import Authenticator
@@ -18,8 +17,9 @@ from libs.rpc.options import SERVER
 from libs.rpc.pipeline import Pipeline
 from libs.rpc.validation import RequestValidator
 from libs.telemetry import Telemetry
+from libs.telemetry.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 GRACE = timedelta(seconds=10)
 

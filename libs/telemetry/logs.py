@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TextIO
 
-import structlog
-
 from libs.errors import InvalidArgument
 from libs.telemetry import correlation
+from libs.telemetry.logger import structlog
 
 _SECRET = re.compile(
     r"(^|[^a-z])(api[_-]?key|password|passwd|secret|secret[_-]key|token|authorization|cookie|credential)s?$"

@@ -3,15 +3,14 @@
 import asyncio
 from datetime import timedelta
 
-import structlog
-
 from libs.clock import Clock
 from libs.errors import AppError
+from libs.telemetry.logger import get_logger
 from libs.work.job import Held
 from libs.work.run import Run, Stop
 from libs.work.store import SqlWorkStore
 
-log = structlog.get_logger()
+log = get_logger()
 
 Runs = dict[tuple[str, int], Run]
 

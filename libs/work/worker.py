@@ -16,13 +16,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-import structlog
-from structlog.contextvars import bound_contextvars
-
 from libs.batching import Batcher, TooManyWaiting
 from libs.clock import Clock
 from libs.errors import AppError
 from libs.sql.errors import DatabaseUnavailable, StorageFull
+from libs.telemetry.logger import bound_contextvars, get_logger
 from libs.work.context import Context
 from libs.work.endings import Endings, Step, explained
 from libs.work.errors import LeaseLost, NotUnderstood, QueuePaused
@@ -31,7 +29,7 @@ from libs.work.job import NOW, Claim, Finish, Outcome, new_owner
 from libs.work.run import Run, Stop
 from libs.work.store import SqlWorkStore
 
-log = structlog.get_logger()
+log = get_logger()
 
 FinishMany = Callable[[Sequence[Finish]], Awaitable[Sequence[int | AppError]]]
 

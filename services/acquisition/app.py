@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-import httpx
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
 
@@ -13,6 +12,7 @@ from libs import ids
 from libs.clock import SystemClock
 from libs.crypto import derive, load_root_key, service_token
 from libs.live import LiveSettings
+from libs.outbound.http import httpx
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.client import open_channel
 from libs.rpc.server import Server

@@ -4,11 +4,10 @@ from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
-
 from libs.clock import Clock
 from libs.leases.hold import hold
 from libs.leases.store import SqlLeaseStore
+from libs.outbound.http import httpx
 from libs.sql.engine import Database
 from libs.telemetry import Telemetry
 from services.acquisition import tables

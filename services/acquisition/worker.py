@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.clock import Clock
 from libs.errors import AppError
 from libs.sql.errors import DatabaseUnavailable, StorageFull
+from libs.telemetry.logger import get_logger
 from libs.work.context import Context
 from libs.work.endings import Endings, backed_off, explained
 from libs.work.errors import LeaseLost, NotUnderstood
@@ -19,7 +19,7 @@ from services.acquisition.domain.attempt import Failure, Progress, Source
 from services.acquisition.domain.step import Binding, Job, Move, Steps
 from services.acquisition.metrics import AcquisitionMetrics
 
-log = structlog.get_logger()
+log = get_logger()
 
 MOST_FAILURES = 8  # of one step, by errors that nobody foresaw
 PLAN_SCHEMA = 1

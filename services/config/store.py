@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import structlog
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +12,7 @@ from libs.crypto import Tampered, WrongKey
 from libs.errors import FailedPrecondition
 from libs.sql.engine import Database
 from libs.sql.types import now_ms
+from libs.telemetry.logger import get_logger
 from services.config.domain.catalogue import Catalogue, WrongValueError
 from services.config.domain.configuration import VersionMovedError
 from services.config.domain.keys import ApiKey
@@ -22,7 +22,7 @@ from services.config.vault import Vault
 
 _CANARY = "canary"
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class WrongRootKey(FailedPrecondition):

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import structlog
-
 from libs.errors import Unavailable
+from libs.telemetry.logger import get_logger
 from services.config.domain.snapshot import Snapshot, Snapshots
 
 _PAUSE = timedelta(seconds=1)  # how late a change of another replica may be noticed
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class SnapshotPoller:

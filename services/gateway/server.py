@@ -6,17 +6,17 @@ from asyncio import TimerHandle, Transport
 from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from libs.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
 from libs.telemetry import correlation
+from libs.telemetry.logger import get_logger
 from services.gateway.edge import MAX_HEADERS
 from services.gateway.problems import HeadersTooLarge, respond
 
-log = structlog.get_logger()
+log = get_logger()
 
 GRACE = 10  # seconds that requests in flight have at the end
 HEAD_TIMEOUT = 15.0  # seconds for a request's head to arrive

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import structlog
 from google.protobuf.message import Message
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -10,6 +9,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from libs.errors import Internal, InvalidArgument
+from libs.telemetry.logger import get_logger
 from libs.transcoding import jsontext, routes
 from libs.transcoding.decoder import Decoder
 from libs.transcoding.descriptors import DescriptorSet
@@ -24,7 +24,7 @@ from services.gateway.edge import ROUTE
 from services.gateway.problems import MethodNotAllowed, UnsupportedMediaType
 from services.gateway.streams import Streams, resume
 
-log = structlog.get_logger()
+log = get_logger()
 
 _JSON = "application/json"
 _MATCH = "lockgroove.match"

@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 
-import structlog
-
 from libs.errors import AppError
+from libs.telemetry.logger import get_logger
 from libs.telemetry.metrics import Metrics
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import Event, NewEvent, Receipt
@@ -12,7 +11,7 @@ from services.webhooks.domain.processing import Settled
 from services.webhooks.domain.source import SOURCES, Source
 from services.webhooks.domain.verification import CredentialRefused
 
-log = structlog.get_logger()
+log = get_logger()
 
 _OTHER = "other"
 

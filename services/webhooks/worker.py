@@ -5,12 +5,11 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
-import structlog
-
 from libs.errors import AppError
+from libs.telemetry.logger import get_logger
 from services.webhooks.domain.processing import BATCH, Processing
 
-log = structlog.get_logger()
+log = get_logger()
 
 POLL = timedelta(seconds=1)
 RECONNECT = timedelta(seconds=2)

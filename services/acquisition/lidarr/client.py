@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import httpx
-
 from libs.clock import Clock
+from libs.outbound.http import httpx
 from services.acquisition.domain.lidarr import (
     LidarrFault,
     LidarrNotConfigured,

@@ -17,10 +17,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from libs.clock import Clock
 from libs.errors import AppError
+from libs.telemetry.logger import get_logger
 from services.acquisition.domain.peers import NetworkUnusable, PeerNetworkFault
 from services.acquisition.soulseek.account import Account
 from services.acquisition.soulseek.errors import SoulseekAway, SoulseekOff
@@ -29,7 +28,7 @@ from services.acquisition.soulseek.metrics import SoulseekMetrics
 if TYPE_CHECKING:
     from services.acquisition.soulseek.session import SoulseekSession
 
-log = structlog.get_logger()
+log = get_logger()
 
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)

@@ -8,13 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import structlog
 from aioslsk.events import KickedEvent, SessionDestroyedEvent
 from aioslsk.exceptions import AioSlskException, AuthenticationError, ListeningConnectionFailedError
 from aioslsk.protocol.primitives import AttributeKey, FileData
 from aioslsk.search.model import SearchRequest, SearchResult
 
 from libs.clock import Clock
+from libs.telemetry.logger import get_logger
 from services.acquisition.domain import listings
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.soulseek.account import Account
@@ -30,7 +30,7 @@ from services.acquisition.soulseek.errors import (
 from services.acquisition.soulseek.metrics import SoulseekMetrics
 from services.acquisition.soulseek.search_gate import SearchGate
 
-log = structlog.get_logger()
+log = get_logger()
 
 LOGIN_SECONDS = 30
 CLOSE_SECONDS = 2
