@@ -1,8 +1,8 @@
-"""httpx as services use it: without the command line that loads rich."""
+"""httpx as services use it: without its command line, which loads pygments and rich."""
 
 from libs.lean import without
 
-with without("rich"):
+with without("pygments"):
     import httpx
 
 __all__ = ["httpx"]
