@@ -1,6 +1,7 @@
 """How a service's process runs: `__main__` calls `run`, which opens the app and serves until a signal says stop."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -11,6 +12,9 @@ from libs.errors import AppError
 
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
+
+# The programs that a service starts do not use gRPC, so it need not look after forks; read when gRPC is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 RunLoop = Callable[[Coroutine[Any, Any, None]], None]
 

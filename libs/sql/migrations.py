@@ -1,13 +1,12 @@
-"""Brings a service's schema up to date at its start: at once when it is, under a lock when it is not.
+"""Brings a service's schema up to date: at once when it is, under a lock when it is not.
 
 A service's migrations are a package with `HEAD` and a folder `versions` of Alembic revisions (`0001_*.py`); everything
-else is shared. Alembic is imported only when there is something to do: it costs start-up time.
+else is shared. Alembic is imported only when there is something to do. One migration at a time in a process: Alembic
+keeps the running one in globals.
 """
 
-import asyncio
 from importlib.util import find_spec
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,8 +18,11 @@ from libs.sql.errors import MigrationFailed
 _ENVIRONMENT = Path(__file__).parent / "environment"
 _TABLE = "alembic_version"
 
-# Alembic keeps the migration that runs in globals of the process: services that share one take turns.
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+
+async def is_current(database: Database, head: str) -> bool:
+    """Whether the schema is at `head`, or beyond it."""
+    async with database.reading() as connection:
+        return await _revision(connection) >= head
 
 
 async def migrate(database: Database, *, package: str, head: str) -> None:
@@ -29,11 +31,10 @@ async def migrate(database: Database, *, package: str, head: str) -> None:
     A revision beyond `head` is left alone: each migration works with the code before and after it, so an old replica
     may still run beside new ones.
     """
-    async with database.reading() as connection:
-        if await _revision(connection) >= head:
-            return
+    if await is_current(database, head):
+        return
     try:
-        async with _turn(), database.writing() as connection:
+        async with database.writing() as connection:
             await _lock(connection)
             if await _revision(connection) < head:
                 await connection.run_sync(_upgrade, package, head)
@@ -42,10 +43,6 @@ async def migrate(database: Database, *, package: str, head: str) -> None:
     except Exception as error:
         why = str(error).partition("\n")[0]
         raise MigrationFailed(f"the schema of {database.place} cannot be brought to revision {head}: {why}") from error
-
-
-def _turn() -> asyncio.Lock:
-    return _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 async def _revision(connection: AsyncConnection) -> str:

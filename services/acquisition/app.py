@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
@@ -17,10 +17,9 @@ from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.client import open_channel
 from libs.rpc.server import Server
 from libs.service import Service
-from libs.sql.engine import Database, open_database
-from libs.sql.migrations import migrate
+from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
-from libs.sql.url import database_url
+from libs.sql.upgrade import open_service_database
 from libs.telemetry import open_telemetry
 from libs.telemetry.exposition import open_exposition
 from libs.work.store import SqlWorkStore
@@ -51,7 +50,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         )
         root = load_root_key(settings.home, settings.secret_key)
         token = service_token(root)
-        database = await stack.enter_async_context(_migrated_database(settings))
+        database = await stack.enter_async_context(_open_database(settings))
         config = open_channel(settings.config, credential=token, tracer=telemetry.tracer)
         live = LiveSettings(await stack.enter_async_context(config))
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
@@ -64,12 +63,12 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         soulseek = Soulseek(database, wishes, telemetry=telemetry, home=settings.home, clock=CLOCK)
         lidarr = lidarr_steps(http, wishes, metrics=metrics, clock=CLOCK)
         live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
+        steps = {Source.SOULSEEK: soulseek.steps, Source.LIDARR: lidarr}
+        gates = {Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: lambda: True}
         workers = Workers(
-            AcquisitionWork(
-                store, {Source.SOULSEEK: soulseek.steps, Source.LIDARR: lidarr}, metrics=metrics, clock=CLOCK
-            ),
+            AcquisitionWork(store, steps, metrics=metrics, clock=CLOCK),
             database,
-            gates={Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: lambda: True},
+            gates=gates,
             concurrency=wishes.concurrency,
             metrics=metrics,
             bell=bell,
@@ -106,9 +105,11 @@ async def _work(live: LiveSettings, soulseek: Soulseek, store: SqlAcquisitionSto
             keeping.cancel()
 
 
-@asynccontextmanager
-async def _migrated_database(settings: Settings) -> AsyncIterator[Database]:
-    url = database_url(home=settings.home, service="acquisition", configured=settings.database)
-    async with open_database(url, schema="acquisition") as database:
-        await migrate(database, package=migrations.__name__, head=migrations.HEAD)
-        yield database
+def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    return open_service_database(
+        "acquisition",
+        home=settings.home,
+        configured=settings.database,
+        package=migrations.__name__,
+        head=migrations.HEAD,
+    )

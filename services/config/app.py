@@ -4,7 +4,7 @@ import os
 import sys
 from asyncio import Event
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from lockgroove.config.v1 import config_pb2 as pb
 from lockgroove.config.v1 import config_pb2_grpc as rpc
@@ -13,9 +13,8 @@ from libs.crypto import Keyring, derive, load_root_key, service_token
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.server import Server
 from libs.service import Service
-from libs.sql.engine import Database, open_database
-from libs.sql.migrations import migrate
-from libs.sql.url import database_url
+from libs.sql.engine import Database
+from libs.sql.upgrade import open_service_database
 from libs.telemetry import open_telemetry
 from libs.telemetry.exposition import open_exposition
 from services.config import convert, migrations
@@ -47,7 +46,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             open_telemetry("config", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
         )
         root = load_root_key(settings.home, settings.secret_key)
-        database = await stack.enter_async_context(_migrated_database(settings))
+        database = await stack.enter_async_context(_open_database(settings))
         store = SqlSettingStore(database, catalogue=catalogue, vault=_vault(root))
         keys = SqlKeyStore(database)
         await store.check_root_key()
@@ -67,14 +66,6 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         yield Service(server, loops=[poller.run])
 
 
-@asynccontextmanager
-async def _migrated_database(settings: Settings) -> AsyncIterator[Database]:
-    url = database_url(home=settings.home, service="config", configured=settings.database)
-    async with open_database(url, schema="config") as database:
-        await migrate(database, package=migrations.__name__, head=migrations.HEAD)
-        yield database
-
-
 def _vault(root: bytes) -> Vault:
     return Vault(Keyring.from_secret(root), fingerprint_key=derive(root, "config fingerprints"))
 
@@ -85,3 +76,13 @@ def announced_admin_key() -> ApiKey:
     sys.stdout.write(f"Admin API key (shown once): {key}\n")
     sys.stdout.flush()
     return admin_key(key, title="admin")
+
+
+def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    return open_service_database(
+        "config",
+        home=settings.home,
+        configured=settings.database,
+        package=migrations.__name__,
+        head=migrations.HEAD,
+    )

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import grpc
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
@@ -16,10 +16,9 @@ from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.client import open_channel
 from libs.rpc.server import Server
 from libs.service import Service
-from libs.sql.engine import Database, open_database
-from libs.sql.migrations import migrate
+from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
-from libs.sql.url import database_url
+from libs.sql.upgrade import open_service_database
 from libs.telemetry import open_telemetry
 from libs.telemetry.exposition import open_exposition
 from services.webhooks import migrations
@@ -50,7 +49,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         metrics = WebhookMetrics(telemetry.metrics)
         root = load_root_key(settings.home, settings.secret_key)
         token = service_token(root)
-        database = await stack.enter_async_context(_migrated_database(settings))
+        database = await stack.enter_async_context(_open_database(settings))
         store = SqlEventStore(database, PageTokens(derive(root, "webhooks page tokens")))
 
         def channel(target: str) -> grpc.aio.Channel:
@@ -78,14 +77,6 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         )
 
 
-@asynccontextmanager
-async def _migrated_database(settings: Settings) -> AsyncIterator[Database]:
-    url = database_url(home=settings.home, service="webhooks", configured=settings.database)
-    async with open_database(url, schema="webhooks") as database:
-        await migrate(database, package=migrations.__name__, head=migrations.HEAD)
-        yield database
-
-
 def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
     async def both() -> None:
         await first()
@@ -101,3 +92,13 @@ def _committed(metrics: WebhookMetrics, worker: Worker, feed: Feed) -> Callable[
         feed.wake()
 
     return committed
+
+
+def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    return open_service_database(
+        "webhooks",
+        home=settings.home,
+        configured=settings.database,
+        package=migrations.__name__,
+        head=migrations.HEAD,
+    )

@@ -1,0 +1,63 @@
+"""A service's database, opened and brought up to date by a process of its own.
+
+Alembic costs 10 MB that the service would carry from its first start on, and keeps the running migration in globals
+that services in one process would share. `python -m libs.sql.upgrade SCHEMA PACKAGE HEAD` gets the URL, which may hold
+a password, on its standard input.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from libs.errors import AppError
+from libs.sql.engine import Database, open_database
+from libs.sql.errors import MigrationFailed
+from libs.sql.migrations import is_current, migrate
+from libs.sql.url import database_url
+
+
+@asynccontextmanager
+async def open_service_database(
+    service: str, *, home: Path, configured: str | None, package: str, head: str
+) -> AsyncIterator[Database]:
+    """The database of a service at revision `head` of the migrations in `package`; see `database_url`.
+
+    Raises DatabaseUnavailable, MigrationFailed or, for a wrong URL, InvalidArgument.
+    """
+    url, schema = database_url(home=home, service=service, configured=configured), f"lockgroove_{service}"
+    async with open_database(url, schema=schema) as database:
+        if not await is_current(database, head):
+            await _upgrade_apart(url, schema, package, head)
+        yield database
+
+
+async def _upgrade_apart(url: str, *arguments: str) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "libs.sql.upgrade",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await child.communicate(url.encode())
+    if child.returncode:
+        raise MigrationFailed(said.decode(errors="replace").strip() or "the migration was ended from outside")
+
+
+async def _upgrade(url: str, schema: str, package: str, head: str) -> None:
+    async with open_database(url, schema=schema) as database:
+        await migrate(database, package=package, head=head)
+
+
+def _main() -> None:
+    try:
+        asyncio.run(_upgrade(sys.stdin.read(), *sys.argv[1:]))
+    except AppError as error:
+        sys.exit(error.message)
+
+
+if __name__ == "__main__":
+    _main()
