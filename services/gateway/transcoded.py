@@ -120,9 +120,9 @@ def _response(endpoint: Endpoint, answer: Any) -> Response:
 
 
 def _etag(answer: Any) -> str:
+    """The answer's etag, which has its quotes already (AIP-154)."""
     field = answer.DESCRIPTOR.fields_by_name.get("etag")
-    value = answer.etag if field is not None and field.type == field.TYPE_STRING else ""
-    return value if not value or value.endswith('"') else f'"{value}"'
+    return answer.etag if field is not None and field.type == field.TYPE_STRING else ""
 
 
 def _check_media_type(headers: Headers) -> None:

@@ -7,7 +7,7 @@ from libs.telemetry.logger import get_logger
 from libs.telemetry.metrics import Metrics
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import Event, NewEvent, Receipt
-from services.webhooks.domain.processing import Settled
+from services.webhooks.domain.processing import Claimed, Settled
 from services.webhooks.domain.source import SOURCES, Source
 from services.webhooks.domain.verification import CredentialRefused
 
@@ -67,6 +67,10 @@ class WebhookMetrics:
     def lost(self, settled: Settled) -> None:
         """A try took longer than its lease: somebody else has the event now."""
         log.warning("event.lease_lost", event_id=settled.claimed.event.id, seconds=round(settled.seconds, 3))
+
+    def broken(self, claimed: Claimed, error: BaseException) -> None:
+        """A try ended with a defect of ours."""
+        log.error("event.broken", event_id=claimed.event.id, exc_info=error)
 
     def backlog(self, waiting: int, age: timedelta) -> None:
         """So many events have not ended; the most overdue one has been due for so long."""

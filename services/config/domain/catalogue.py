@@ -126,8 +126,9 @@ class Catalogue:
         subjects = {spec.path.partition(".")[0] for spec in self}
         nearest = get_close_matches(path, [*self._specs, *sorted(subjects)], n=1, cutoff=0.0)
         hint = f"; did you mean {nearest[0]}?" if nearest and path != "*" else "; name each setting or its subject"
-        violation = Violation(field="update_mask", description=f"there is no setting {path}{hint}")
-        return UnknownSetting(f"update_mask: {violation.description}", violations=[violation])
+        description = f"there is no setting {path}{hint}"
+        violation = Violation(field="update_mask", description=description, reason=UnknownSetting.reason)
+        return UnknownSetting(f"update_mask: {description}", violations=[violation])
 
 
 def _folded(text: str, kind: Kind) -> str:

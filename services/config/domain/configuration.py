@@ -112,7 +112,7 @@ class Configuration:
         try:
             return None if text is None else self._catalogue.get(path).parse(text)
         except WrongValueError as error:
-            raise _invalid([Violation(field=path, description=str(error))]) from error
+            raise _invalid([Violation(field=path, description=str(error), reason=InvalidSetting.reason)]) from error
 
     def _check(self, texts: Mapping[str, str]) -> None:
         if violations := self._rules.check(texts):

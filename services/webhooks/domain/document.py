@@ -1,11 +1,14 @@
 """A JSON body, read without trust: whatever a stranger sends is either an object or a named error."""
 
 import json
+import re
 from typing import NoReturn
 
 from libs.errors import InvalidArgument
 
 Document = dict[str, object]
+
+_UNSPEAKABLE = re.compile(r"[\x00\ud800-\udfff]")  # in no protobuf string (lone surrogates) or PostgreSQL text (NUL)
 
 
 class UnreadableBody(InvalidArgument):
@@ -28,12 +31,17 @@ def read_document(body: bytes) -> Document:
 
 
 def text(document: Document, field: str) -> str:
-    """A text field, empty where absent (senders leave nulls out); raises UnreadableBody for another type."""
+    """A text field, empty where absent (senders leave nulls out).
+
+    Raises UnreadableBody for another type, and for a text that could be neither passed on nor stored.
+    """
     value = document.get(field)
     if value is None:
         return ""
     if not isinstance(value, str):
         raise UnreadableBody(f"{field} is not a text")
+    if _UNSPEAKABLE.search(value):
+        raise UnreadableBody(f"{field} holds a NUL character or half a character")
     return value
 
 

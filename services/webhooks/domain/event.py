@@ -116,5 +116,5 @@ class Event:
 
     @property
     def etag(self) -> str:
-        """Changes with every change of the event."""
-        return str(self.version)
+        """Changes with every change of the event; the quotes belong to it (AIP-154)."""
+        return f'"{self.version}"'

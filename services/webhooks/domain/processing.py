@@ -11,7 +11,7 @@ from libs.clock import Clock
 from services.webhooks.domain.event import Event
 from services.webhooks.domain.handling import Handling
 from services.webhooks.domain.lifecycle import Chance, Settlement, settle
-from services.webhooks.domain.verdict import Hopeless, Outage, Verdict
+from services.webhooks.domain.verdict import Failed, Hopeless, Outage, Verdict
 
 BATCH = 64
 CONCURRENCY = 16  # calls to other services at once
@@ -68,6 +68,10 @@ class ProcessingLog(Protocol):
         """A try took longer than its lease: somebody else has the event now."""
         ...
 
+    def broken(self, claimed: Claimed, error: BaseException) -> None:
+        """A try ended with a defect of ours."""
+        ...
+
 
 class Processing:
     """Handles due events, up to 64 a pass."""
@@ -91,10 +95,20 @@ class Processing:
     async def _try_all(self, claims: Sequence[Claimed]) -> Sequence[Settled]:
         slots = asyncio.Semaphore(CONCURRENCY)
         try:
-            return await asyncio.gather(*(self._try(claimed, slots) for claimed in claims))
+            results = await asyncio.gather(*(self._try(claimed, slots) for claimed in claims), return_exceptions=True)
         except asyncio.CancelledError:  # shutting down: whoever comes next need not wait for the leases to end
             await self._events.release(claims)
             raise
+        return [self._settled(claimed, result) for claimed, result in zip(claims, results, strict=True)]
+
+    def _settled(self, claimed: Claimed, result: Settled | BaseException) -> Settled:
+        """A defect in handling one event spends a try of that event, and stops no other."""
+        if isinstance(result, Settled):
+            return result
+        self._log.broken(claimed, result)
+        verdict = Failed(error="internal error")
+        settlement = settle(claimed.event.progress, verdict, now=self._clock.now(), chance=self._chance)
+        return Settled(claimed=claimed, settlement=settlement, seconds=0.0)
 
     async def _try(self, claimed: Claimed, slots: asyncio.Semaphore) -> Settled:
         start = self._clock.monotonic()

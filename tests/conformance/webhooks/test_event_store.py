@@ -233,6 +233,7 @@ async def test_every_change_changes_the_etag(store: SqlEventStore) -> None:
     etags.append((await store.get(event_id)).etag)
 
     assert len(set(etags)) == 4
+    assert all(etag[0] == etag[-1] == '"' for etag in etags)
 
 
 async def test_a_duplicate_of_an_ended_event_is_not_processed_again(store: SqlEventStore) -> None:

@@ -151,3 +151,13 @@ def test_any_shape_is_a_fact_or_unreadable(fields: dict[str, object], data: st.D
     except UnreadableBody:
         return
     assert fact is None or len(fact.download_id) <= 500
+
+
+@pytest.mark.parametrize("field", ["eventType", "downloadId", "downloadClient"])
+@pytest.mark.parametrize("escape", ["\\u0000", "\\ud800", "\\udfff"])
+def test_a_text_that_nobody_could_store_or_pass_on_is_unreadable(field: str, escape: str) -> None:
+    known = f'"{grab()[field]}"'.encode()
+    body = encode(grab()).replace(known, f'"x{escape}"'.encode())
+
+    with pytest.raises(UnreadableBody, match=field):
+        read_fact(body)

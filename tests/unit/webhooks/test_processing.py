@@ -42,12 +42,16 @@ class Log:
     def __init__(self) -> None:
         self.kept: list[str] = []
         self.gone: list[str] = []
+        self.defects: list[str] = []
 
     def settled(self, settled: Settled) -> None:
         self.kept.append(settled.claimed.event.id)
 
     def lost(self, settled: Settled) -> None:
         self.gone.append(settled.claimed.event.id)
+
+    def broken(self, claimed: Claimed, error: BaseException) -> None:
+        self.defects.append(claimed.event.id)
 
 
 class Handler:
@@ -70,6 +74,8 @@ class Handler:
         self.running -= 1
         if event.type == "Away":
             raise Unavailable("away")
+        if event.type == "Defect":
+            raise UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed")
         return TookEffect(acquisitions=("acquisitions/acq-1",))
 
 
@@ -100,6 +106,17 @@ async def test_a_pass_settles_what_it_claims_each_by_its_own_verdict() -> None:
     assert await processing(events).run_once() == 2
     states = {event_id: settled.settlement.state for event_id, settled in events.settled.items()}
     assert states == {"evt-1": State.DONE, "evt-2": State.RETRY}
+
+
+async def test_a_defect_in_handling_one_event_spends_its_try_and_stops_no_other() -> None:
+    events, log = FakeEvents(claim("evt-1", event_type="Defect"), claim("evt-2")), Log()
+
+    await processing(events, log=log).run_once()
+
+    first, second = (events.settled[name].settlement for name in ("evt-1", "evt-2"))
+    assert (first.state, first.progress.failures, first.progress.error) == (State.RETRY, 1, "internal error")
+    assert second.state == State.DONE
+    assert log.defects == ["evt-1"]
 
 
 async def test_a_pass_without_events_settles_nothing() -> None:
