@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import grpc
 
-from libs.errors import AppError, FailedPrecondition
+from libs.addresses import AddressTaken
+from libs.errors import AppError
 from libs.rpc.auth import Authenticator
 from libs.rpc.drain import Drain
 from libs.rpc.introspection import Health, add_introspection
@@ -26,12 +27,6 @@ GRACE = timedelta(seconds=10)
 _CHECK_TIMEOUT = 5.0  # seconds
 _CHECK_AGAIN_WHEN_READY = 5.0
 _CHECK_AGAIN_WHEN_NOT = 0.2
-
-
-class AddressTaken(FailedPrecondition):
-    """Nothing can listen on the address: somebody else does, or it is not an address of this machine."""
-
-    reason = "ADDRESS_TAKEN"
 
 
 async def always_ready() -> None:
@@ -116,10 +111,7 @@ class Server:
         try:
             return self._server.add_insecure_port(self._listen)
         except RuntimeError as error:
-            raise AddressTaken(
-                f"cannot listen on {self._listen}: another program does, or it is not an address of this machine",
-                metadata={"address": self._listen},
-            ) from error
+            raise AddressTaken(self._listen) from error
 
     async def _follow_readiness(self) -> None:
         was: str | None = "not asked yet"

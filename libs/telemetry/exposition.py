@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from libs.errors import FailedPrecondition
+from libs.addresses import AddressTaken
 from libs.telemetry.metrics import CONTENT_TYPE, Metrics
 
 OFFSET = 1000  # from the port for gRPC to the port for metrics
@@ -14,7 +14,7 @@ _LONGEST_HEAD = 16 * 1024  # bytes
 _HIGHEST_PORT = 65535
 
 
-class MetricsPortTaken(FailedPrecondition):
+class MetricsPortTaken(AddressTaken):
     """Nothing can listen on the port for metrics."""
 
     reason = "METRICS_PORT_TAKEN"
@@ -51,11 +51,7 @@ async def _start(metrics: Metrics, host: str, port: int) -> asyncio.Server:
     try:
         return await asyncio.start_server(answer, host, port, limit=_LONGEST_HEAD)
     except OSError as error:
-        raise MetricsPortTaken(
-            f"cannot serve metrics on {host}:{port}: another program listens there, or it is not an address of this"
-            " machine",
-            metadata={"address": f"{host}:{port}"},
-        ) from error
+        raise MetricsPortTaken(f"{host}:{port}", advice="it is for metrics, 1000 above the port for gRPC") from error
 
 
 def _response(head: bytes, metrics: Metrics) -> bytes:

@@ -20,7 +20,7 @@ from libs.service import Service
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.sql.upgrade import open_service_database
-from libs.telemetry import open_telemetry
+from libs.telemetry import Telemetry, open_telemetry
 from libs.telemetry.exposition import open_exposition
 from libs.work.store import SqlWorkStore
 from services.acquisition import migrations, tables
@@ -28,6 +28,7 @@ from services.acquisition.domain.acquisitions import Acquisitions
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
 from services.acquisition.domain.feed import Feed
+from services.acquisition.domain.step import Steps
 from services.acquisition.live import Wishes
 from services.acquisition.metrics import AcquisitionMetrics
 from services.acquisition.servicer import AcquisitionServicer
@@ -49,26 +50,22 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             open_telemetry("acquisition", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
         )
         root = load_root_key(settings.home, settings.secret_key)
-        token = service_token(root)
+        token, tokens = service_token(root), PageTokens(derive(root, "acquisition page tokens"))
         database = await stack.enter_async_context(_open_database(settings))
-        config = open_channel(settings.config, credential=token, tracer=telemetry.tracer)
-        live = LiveSettings(await stack.enter_async_context(config))
+        live = await stack.enter_async_context(_followed_settings(settings, token, telemetry))
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
 
         wishes = Wishes(lambda: live.current, home=settings.home)
-        metrics = AcquisitionMetrics(telemetry.metrics, CLOCK)
-        bell = Bell()
-        tokens = PageTokens(derive(root, "acquisition page tokens"))
+        metrics, bell = AcquisitionMetrics(telemetry.metrics, CLOCK), Bell()
         store = SqlAcquisitionStore(database, SqlWorkStore(database, tables.engine), tokens=tokens)
         soulseek = Soulseek(database, wishes, telemetry=telemetry, home=settings.home, clock=CLOCK)
         lidarr = lidarr_steps(http, wishes, metrics=metrics, clock=CLOCK)
         live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
-        steps = {Source.SOULSEEK: soulseek.steps, Source.LIDARR: lidarr}
-        gates = {Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: lambda: True}
+        steps: dict[Source, Steps] = {Source.SOULSEEK: soulseek.steps, Source.LIDARR: lidarr}
         workers = Workers(
             AcquisitionWork(store, steps, metrics=metrics, clock=CLOCK),
             database,
-            gates=gates,
+            gates={Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: lambda: True},
             concurrency=wishes.concurrency,
             metrics=metrics,
             bell=bell,
@@ -78,14 +75,13 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         acquisitions = Acquisitions(
             store, rules=wishes.rules, bell=bell, hurry=workers.hurry, clock=CLOCK, new_id=ids.new
         )
-        servicer = AcquisitionServicer(acquisitions, feed=Feed(store, bell=bell))
         authenticator = KeyAuthenticator(token, live.api_keys)
         ready = partial(_ready, live, database)
         server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
+        servicer = AcquisitionServicer(acquisitions, feed=Feed(store, bell=bell))
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
-        work = partial(_work, live, soulseek, store, workers)
-        yield Service(server, loops=[live.run, work])
+        yield Service(server, loops=[live.run, partial(_work, live, soulseek, store, workers)])
 
 
 async def _ready(live: LiveSettings, database: Database) -> None:
@@ -103,6 +99,12 @@ async def _work(live: LiveSettings, soulseek: Soulseek, store: SqlAcquisitionSto
             await workers.run()
         finally:
             keeping.cancel()
+
+
+@asynccontextmanager
+async def _followed_settings(settings: Settings, token: str, telemetry: Telemetry) -> AsyncIterator[LiveSettings]:
+    async with open_channel(settings.config, credential=token, tracer=telemetry.tracer) as config:
+        yield LiveSettings(config)
 
 
 def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:

@@ -30,7 +30,7 @@ from services.acquisition.steps.staging import Staging
 SESSION_TTL = timedelta(seconds=15)  # for which a crash keeps the next process from logging in
 
 # Without an account anybody may say so; with one, the work is for the process that holds the account's lease.
-_OURS = frozenset({KeeperState.OFF, KeeperState.CONNECTED, KeeperState.AWAY, KeeperState.STOPPED})
+_OURS = frozenset(KeeperState) - {KeeperState.WAITING}
 
 
 class Soulseek:
@@ -39,7 +39,7 @@ class Soulseek:
     def __init__(self, database: Database, wishes: Wishes, *, telemetry: Telemetry, home: Path, clock: Clock) -> None:
         leases = SqlLeaseStore(database, tables.lease)
         metrics = SoulseekMetrics(telemetry.metrics, clock)
-        gate = SearchGate(SqlSearchLog(database, tables.search), clock=clock)
+        gate = SearchGate(SqlSearchLog(database, tables.soulseek_search), clock=clock)
         self.keeper = SessionKeeper(
             hold=lambda name: hold(leases, name, ttl=SESSION_TTL, clock=clock),
             open_session=SessionOpener(folder=home / "soulseek", gate=gate, metrics=metrics, clock=clock),

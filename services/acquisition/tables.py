@@ -7,15 +7,13 @@ source, failure, times). Attempts, files and what binds it to Lidarr are child r
 from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Table, Text
 
 from libs.leases.tables import lease_table
-from libs.sql.types import Json, OrderedText, UtcMillis
+from libs.sql.types import Json, OrderedText, Serial, UtcMillis
 from libs.work.tables import work_tables
-from services.acquisition.soulseek.search_log import search_table
 
 metadata = MetaData()
 
 engine = work_tables(metadata)
 lease = lease_table(metadata)
-search = search_table(metadata)
 
 
 def _owner() -> Column[str]:
@@ -96,4 +94,12 @@ lidarr_download = Table(
     _owner(),
     Column("download_id", Text, primary_key=True),
     Index("lidarr_download_by_download", "download_id"),
+)
+
+# When searches were sent on Soulseek, which bears only so many in a time.
+soulseek_search = Table(
+    "soulseek_search",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("sent", UtcMillis, nullable=False, index=True),
 )

@@ -10,7 +10,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from libs.errors import FailedPrecondition, InvalidArgument, ResourceExhausted
+from libs.addresses import AddressTaken
+from libs.errors import InvalidArgument, ResourceExhausted
 from libs.telemetry import correlation
 from libs.telemetry.logger import get_logger
 from services.gateway.edge import MAX_HEADERS
@@ -23,12 +24,6 @@ HEAD_TIMEOUT = 15.0  # seconds for a request's head to arrive
 
 _MAX_HEAD = 2 * MAX_HEADERS  # bytes of a head that is not complete
 _BACKLOG = 1024
-
-
-class AddressTaken(FailedPrecondition):
-    """Nothing can listen on the address: somebody else does, or it is not an address of this machine."""
-
-    reason = "ADDRESS_TAKEN"
 
 
 class MalformedRequest(InvalidArgument):
@@ -151,10 +146,6 @@ def _bind(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise AddressTaken(
-            f"cannot listen on {host}:{port} ({error.strerror}): another program does, or it is not an address of this"
-            " machine; set LOCKGROOVE_HOST and LOCKGROOVE_PORT",
-            metadata={"address": f"{host}:{port}"},
-        ) from error
+        raise AddressTaken(f"{host}:{port}", advice="set LOCKGROOVE_HOST and LOCKGROOVE_PORT") from error
     listener.setblocking(False)
     return listener

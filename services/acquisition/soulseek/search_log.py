@@ -5,20 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, MetaData, Table, delete, insert, select
+from sqlalchemy import Column, Table, delete, insert, select
 
 from libs.sql.engine import Database
-from libs.sql.types import Serial, UtcMillis
-
-
-def search_table(metadata: MetaData) -> Table:
-    """The table of `SqlSearchLog`, for the service's tables and its migrations."""
-    return Table(
-        "soulseek_search",
-        metadata,
-        Column("id", Serial, primary_key=True),
-        Column("sent", UtcMillis, nullable=False, index=True),
-    )
 
 
 class SqlSearchLog:

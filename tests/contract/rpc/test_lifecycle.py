@@ -11,8 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from lockgroove.config.v1 import config_pb2 as pb
 from lockgroove.config.v1 import config_pb2_grpc as rpc
 
+from libs.addresses import AddressTaken
 from libs.errors import Unavailable
-from libs.rpc.server import AddressTaken, Server
+from libs.rpc.server import Server
 from tests.contract.rpc.conftest import CONFIG, SERVICE_TOKEN, Config, Net, config_server
 
 REQUEST = pb.GetSettingsRequest()

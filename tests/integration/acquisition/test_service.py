@@ -103,6 +103,17 @@ class Service:
                 await running
 
 
+def steps(network: MemoryNetwork, folder: Path) -> dict[Source, Steps]:
+    soulseek = SoulseekSteps(
+        network,
+        inspector=AudioInspector(),
+        shelf=LiveShelf(lambda: folder / "music"),
+        staging=Staging(lambda: folder / "downloads"),
+        clock=CLOCK,
+    )
+    return {Source.SOULSEEK: soulseek}
+
+
 @asynccontextmanager
 async def replica(database: Database, folder: Path, album: Album, network: MemoryNetwork) -> AsyncIterator[Service]:
     """A replica of the service on a database."""
@@ -110,16 +121,8 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
     served: Service
     metrics, bell = Metrics(), Bell()
     store = SqlAcquisitionStore(database, SqlWorkStore(database, tables.engine), tokens=PageTokens(b"key"))
-    steps = SoulseekSteps(
-        network,
-        inspector=AudioInspector(),
-        shelf=LiveShelf(lambda: folder / "music"),
-        staging=Staging(lambda: folder / "downloads"),
-        clock=CLOCK,
-    )
     counted = AcquisitionMetrics(metrics, CLOCK)
-    by_source: dict[Source, Steps] = {Source.SOULSEEK: steps}
-    work = AcquisitionWork(store, by_source, metrics=counted, clock=CLOCK)
+    work = AcquisitionWork(store, steps(network, folder), metrics=counted, clock=CLOCK)
     workers = Workers(
         work,
         database,

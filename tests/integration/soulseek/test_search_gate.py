@@ -3,13 +3,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from sqlalchemy import MetaData
 
 from libs.clock import ManualClock, SystemClock
 from libs.sql.engine import Database
 from services.acquisition.soulseek.errors import SearchLimitReached
 from services.acquisition.soulseek.search_gate import GAP, LIMIT, WINDOW, SearchGate, SearchLog
-from services.acquisition.soulseek.search_log import MemorySearchLog, SqlSearchLog, search_table
+from services.acquisition.soulseek.search_log import MemorySearchLog, SqlSearchLog
+from services.acquisition.tables import soulseek_search
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -17,11 +17,9 @@ SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 async def sql_log(database: Database) -> SqlSearchLog:
-    metadata = MetaData()
-    table = search_table(metadata)
     async with database.writing() as connection:
-        await connection.run_sync(metadata.create_all)
-    return SqlSearchLog(database, table)
+        await connection.run_sync(soulseek_search.create)
+    return SqlSearchLog(database, soulseek_search)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ async def test_junk_is_not_answered_and_does_no_harm(junk: bytes) -> None:
 async def test_a_taken_port_is_named() -> None:
     (port,) = free_ports(1)
     async with open_exposition(Metrics(), f"127.0.0.1:{port}"):
-        with pytest.raises(MetricsPortTaken, match=f"cannot serve metrics on 127.0.0.1:{port + 1000}"):
+        with pytest.raises(MetricsPortTaken, match=f"cannot listen on 127.0.0.1:{port + 1000}"):
             async with open_exposition(Metrics(), f"127.0.0.1:{port}"):
                 pass
 
