@@ -138,12 +138,16 @@ class LidarrTracks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What Lidarr shows about one album, read in this order: command, history, queue, tracks."""
+    """What Lidarr shows about one album, read in this order: command, history, queue, tracks.
+
+    Not `whole`: its history or its queue could not be read, so that an empty one means nothing.
+    """
 
     command: CommandState
     history: tuple[HistoryRow, ...]
     queue: tuple[QueueRow, ...]
     tracks: LidarrTracks
+    whole: bool = True
 
 
 class Lidarr(Protocol):

@@ -13,6 +13,7 @@ from services.acquisition.domain.attempt import Failure, Progress
 from services.acquisition.domain.lidarr import CommandState, HistoryEvent, Look, QueueRow
 
 _STUCK_IMPORTS = frozenset({"importFailed", "importBlocked"})
+SEARCH_GRACE = timedelta(seconds=10)  # from the end of a search until nothing to see means that nothing was found
 _PENDING_PATIENCE = timedelta(minutes=5)  # with an import that Lidarr warns about: usually it finds nothing to import
 
 
@@ -63,7 +64,9 @@ class LidarrPlan:
         )
 
     def seen(self, look: Look, at: datetime) -> "LidarrPlan":
-        """With the downloads that the look shows, and its time if it shows anything new."""
+        """With the downloads that a whole look shows, and its time if it shows anything new."""
+        if not look.whole:
+            return self
         shown = [row.download_id for row in look.history] + [row.download_id for row in look.queue]
         ids = tuple(dict.fromkeys([*self.download_ids, *filter(None, shown)]))
         newest = look.history[-1].id if look.history else self.newest
@@ -88,14 +91,16 @@ class Verdict:
 WAIT = Verdict()
 
 
-def judge(look: Look, plan: LidarrPlan, *, now: datetime, idle_timeout: timedelta) -> Verdict:
-    """What the look means. `plan` has seen it."""
+def judge(look: Look, plan: LidarrPlan, *, now: datetime, poll: timedelta, idle_timeout: timedelta) -> Verdict:
+    """What the look means. `plan` has seen it; `poll` is how often Lidarr is looked at."""
     if look.tracks.complete:
         return Verdict(complete=True)
+    if not look.whole:
+        return _idle(plan, now, idle_timeout) or WAIT
     stuck = [row for row in look.queue if _is_stuck(row, plan, now)]
     if stuck:
         return _import_failed([text for row in stuck for text in row.messages])
-    return _ended_download(look) or _ended_search(look, plan) or _idle(plan, now, idle_timeout) or WAIT
+    return _ended_download(look) or _ended_search(look, plan, now, poll) or _idle(plan, now, idle_timeout) or WAIT
 
 
 def progress_of(look: Look, before: Progress) -> Progress:
@@ -142,11 +147,13 @@ def _is_open(row: QueueRow) -> bool:
     return row.state not in ("imported", "ignored", "downloadFailed")
 
 
-def _ended_search(look: Look, plan: LidarrPlan) -> Verdict | None:
-    if not plan.command_id or look.command is CommandState.RUNNING or look.history or look.queue:
+def _ended_search(look: Look, plan: LidarrPlan, now: datetime, poll: timedelta) -> Verdict | None:
+    if not plan.command_id or look.command is CommandState.RUNNING or look.history or look.queue or plan.download_ids:
         return None
     if look.command is CommandState.BROKEN:
         return Verdict(failure=Failure(reason="SEARCH_FAILED", message="Lidarr broke its search off."), again=True)
+    if plan.sign_time is None or now - plan.sign_time < min(SEARCH_GRACE, poll):
+        return None  # a grab may take a moment to show
     return Verdict(failure=Failure(reason="NO_RELEASE_FOUND", message="Lidarr's search found no release to download."))
 
 

@@ -1,10 +1,11 @@
 """A Lidarr server as a source of albums: the order of calls that works, and its answers in our words."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from libs.telemetry.logger import get_logger
 from services.acquisition.domain.album import Album, folded
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.lidarr import (
@@ -16,10 +17,13 @@ from services.acquisition.domain.lidarr import (
     LidarrAlbum,
     LidarrNotReady,
     LidarrTracks,
+    LidarrUnavailable,
     Look,
     QueueRow,
 )
 from services.acquisition.lidarr.client import LidarrClient, LidarrGone, LidarrRuleBroken
+
+log = get_logger()
 
 CLOCK_SKEW = timedelta(days=1)  # Lidarr's clock may differ: ids, not dates, tell what is new
 
@@ -82,13 +86,15 @@ class LidarrSource:
     async def look(self, *, album_id: int, command_id: int | None, since: datetime, after: int) -> Look:
         """What Lidarr shows about the album."""
         command = await self._command(command_id)
-        history = [row for row in await self._history(album_id, since) if row["id"] > after]
-        queue = await self._client.get("/queue/details", {"includeAlbum": "false"})
+        history = await _unless_unreadable(self._history(album_id, since))
+        queue = await _unless_unreadable(self._client.get("/queue/details", {"includeAlbum": "false"}))
+        new = [row for row in history or () if row["id"] > after and row.get("eventType") in _EVENTS]
         return Look(
             command=command,
-            history=tuple(_history_row(row) for row in history if row.get("eventType") in _EVENTS),
-            queue=tuple(_queue_row(row) for row in queue if row.get("albumId") == album_id),
+            history=tuple(_history_row(row) for row in new),
+            queue=tuple(_queue_row(row) for row in queue or () if row.get("albumId") == album_id),
             tracks=await self.tracks(album_id),
+            whole=history is not None and queue is not None,
         )
 
     async def _lookup(self, term: str) -> list[Row]:
@@ -169,6 +175,15 @@ class LidarrSource:
         date = (since - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
         rows = await self._client.get("/history/since", {"date": date, "includeAlbum": "false"})
         return sorted((row for row in rows if row.get("albumId") == album_id), key=_id)
+
+
+async def _unless_unreadable(reading: Awaitable[list[Row]]) -> list[Row] | None:
+    """The rows, or None: one album with two monitored releases makes the whole queue unreadable (500)."""
+    try:
+        return await reading
+    except (LidarrUnavailable, LidarrGone) as error:
+        log.warning("lidarr.unreadable", why=str(error))
+        return None
 
 
 def _id(row: Row) -> int:

@@ -48,23 +48,25 @@ class LidarrSteps:
 
     async def advance(self, job: Job, report: ProgressReport) -> Move:
         """Do the one thing that the acquisition's state asks for; an outage of Lidarr spends no attempt."""
-        acquisition = job.acquisition
+        acquisition, plan = job.acquisition, _bound(LidarrPlan.from_json(job.plan), job.signals)
         try:
-            return await self._advance(acquisition, LidarrPlan.from_json(job.plan), job.signals)
+            return await self._advance(acquisition, plan)
         except LidarrUnavailable as error:
             log.warning("acquisition.lidarr_unavailable", why=str(error))
             waiting = acquisition.moved(State.WAITING, self._clock.now())
-            return Move(acquisition=waiting, plan=job.plan, delay=error.retry_after or self._times().poll_interval)
+            return Move(
+                acquisition=waiting, plan=plan.to_json(), delay=error.retry_after or self._times().poll_interval
+            )
         except LidarrFault as error:
-            return self._given_up(acquisition, Failure(reason=error.reason, message=str(error)), job.plan)
+            return self._given_up(acquisition, Failure(reason=error.reason, message=str(error)), plan.to_json())
 
     async def clean_up(self, acquisition: Acquisition) -> None:
         """Nothing: what Lidarr downloads is Lidarr's, and never deleted by us."""
 
-    async def _advance(self, acquisition: Acquisition, plan: LidarrPlan, signals: tuple[Document, ...]) -> Move:
+    async def _advance(self, acquisition: Acquisition, plan: LidarrPlan) -> Move:
         attempt = acquisition.attempt
         if acquisition.state is State.WAITING and attempt is not None and plan.command_id is not None:
-            return await self._look(acquisition, attempt, _bound(plan, signals))
+            return await self._look(acquisition, attempt, plan)
         if acquisition.state is not State.SEARCHING:
             return self._move(acquisition.moved(State.SEARCHING, self._clock.now()), plan)
         if attempt is None:
@@ -98,7 +100,8 @@ class LidarrSteps:
         plan = plan.seen(look, now)
         attempt = attempt.with_peer(client_of(look) or attempt.peer).reached(progress_of(look, attempt.progress))
         acquisition = acquisition.with_attempt(attempt, now)
-        verdict = judge(look, plan, now=now, idle_timeout=self._times().idle_timeout)
+        times = self._times()
+        verdict = judge(look, plan, now=now, poll=times.poll_interval, idle_timeout=times.idle_timeout)
         if verdict.complete:
             return self._move(acquisition.completed(look.tracks.files, now), plan)
         if verdict.failure is not None:
@@ -113,7 +116,8 @@ class LidarrSteps:
 
     def _next_look(self, look: Look) -> timedelta:
         interval = self._times().poll_interval
-        return min(SEARCH_LOOK, interval) if look.command is CommandState.RUNNING else interval
+        undecided = look.command is CommandState.RUNNING or not (look.history or look.queue)
+        return min(SEARCH_LOOK, interval) if undecided else interval
 
     def _failed(
         self, acquisition: Acquisition, attempt: Attempt, verdict: Verdict, failure: Failure, plan: LidarrPlan

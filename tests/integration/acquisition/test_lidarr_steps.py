@@ -281,3 +281,9 @@ async def test_calls_are_counted_by_endpoint_and_status(world: World) -> None:
     text = world.metrics.render().decode()
     assert 'lockgroove_lidarr_api_calls_total{endpoint="album",status="201"} 1.0' in text
     assert 'lockgroove_lidarr_api_duration_seconds_count{endpoint="queue/details"}' in text
+
+
+async def test_a_queue_that_cannot_be_read_does_not_hide_that_the_album_is_complete(world: World) -> None:
+    world.lidarr.fail("GET", "/api/v1/queue", 500, times=1000)
+
+    assert (await world.outcome()).state is State.COMPLETED

@@ -15,6 +15,7 @@ from services.acquisition.domain.lidarr_attempt import WAIT, LidarrPlan, Verdict
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 IDLE = timedelta(hours=24)
+POLL = timedelta(seconds=60)
 NOTHING = Look(command=CommandState.FINISHED, history=(), queue=(), tracks=LidarrTracks(total=2, present=0, files=()))
 PLAN = LidarrPlan(album_id=7, command_id=5, sign_time=NOW)
 
@@ -30,7 +31,7 @@ def queued(state: str, *messages: str, left: int = 40) -> QueueRow:
 
 
 def judged(look: Look, plan: LidarrPlan = PLAN, *, after: timedelta = timedelta()) -> Verdict:
-    return judge(look, plan.seen(look, NOW) if not after else plan, now=NOW + after, idle_timeout=IDLE)
+    return judge(look, plan.seen(look, NOW) if not after else plan, now=NOW + after, poll=POLL, idle_timeout=IDLE)
 
 
 def test_only_tracks_with_files_make_it_complete() -> None:
@@ -44,10 +45,30 @@ def test_an_album_without_known_tracks_is_not_complete() -> None:
 
 
 def test_a_search_that_found_nothing_is_told_as_such_and_not_repeated() -> None:
-    verdict = judged(NOTHING)
+    verdict = judged(NOTHING, after=timedelta(seconds=10))
 
     assert verdict.failure is not None
     assert (verdict.failure.reason, verdict.again) == ("NO_RELEASE_FOUND", False)
+
+
+def test_a_search_that_has_just_ended_may_show_its_grab_a_moment_later() -> None:
+    assert judged(NOTHING, after=timedelta(seconds=9)) == WAIT
+
+
+def test_a_webhook_that_told_of_a_grab_outweighs_a_history_that_does_not() -> None:
+    assert judged(NOTHING, PLAN.bound("D1"), after=timedelta(hours=1)) == WAIT
+
+
+def test_a_look_without_the_queue_decides_nothing_but_that_the_album_is_complete() -> None:
+    partial = replace(NOTHING, whole=False)
+    files = (LibraryFile(path="/music/1.flac", size=1), LibraryFile(path="/music/2.flac", size=1))
+
+    assert judged(partial, after=timedelta(hours=1)) == WAIT
+    assert judged(replace(partial, tracks=LidarrTracks(total=2, present=2, files=files))).complete
+
+
+def test_a_look_without_the_queue_is_no_sign_of_life() -> None:
+    assert PLAN.seen(replace(NOTHING, whole=False), NOW + timedelta(hours=1)) == PLAN
 
 
 def test_a_search_that_still_runs_is_waited_for() -> None:
@@ -98,8 +119,8 @@ def test_an_import_that_stays_pending_with_a_warning_has_failed() -> None:
     look = replace(NOTHING, queue=(pending,))
     plan = PLAN.seen(look, NOW)
 
-    early = judge(look, plan, now=NOW + timedelta(minutes=1), idle_timeout=IDLE)
-    late = judge(look, plan, now=NOW + timedelta(minutes=6), idle_timeout=IDLE)
+    early = judge(look, plan, now=NOW + timedelta(minutes=1), poll=POLL, idle_timeout=IDLE)
+    late = judge(look, plan, now=NOW + timedelta(minutes=6), poll=POLL, idle_timeout=IDLE)
 
     assert early == WAIT
     assert late.failure is not None
