@@ -157,6 +157,23 @@ async def test_headers_without_end_are_cut_off(suite: Suite) -> None:
     assert (await suite.client.get("/api/live")).status_code == 200
 
 
+async def test_a_body_that_does_not_arrive_is_408_and_the_connection_closes(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.gateway.bodies.TIMEOUT", 0.05)
+
+    answer = await exchanged(suite, b"POST /api/webhooks/lidarr HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"reason":"BODY_TOO_SLOW"' in answer
+
+
+async def test_a_head_that_does_not_arrive_is_hung_up_on(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.gateway.server.HEAD_TIMEOUT", 0.05)
+
+    assert await exchanged(suite, b"GET /api/live HTTP/1.1\r\nhost:") == b""
+
+
 @pytest.mark.parametrize("line", [b"NONSENSE", b"GET http://[ HTTP/1.1", b"BREW / HTTP/1.1", b"GET /\xff\xfe HTTP/1.1"])
 async def test_what_is_not_http_is_a_problem_too(suite: Suite, line: bytes) -> None:
     answer = await exchanged(suite, line + b"\r\n\r\n")
