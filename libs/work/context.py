@@ -33,5 +33,5 @@ class Context:
                 raise QueuePaused(f"{switch.name} is paused: {switch.reason}")
 
     async def guard(self, connection: AsyncConnection) -> None:
-        """Goes before rows that the step writes while it runs, such as progress; raises LeaseLost."""
+        """Goes before rows that the step writes while it runs, such as progress; raises ClaimLost."""
         await self._store.guard(connection, self._claim)

@@ -51,6 +51,8 @@ def _create_work(op: Ddl) -> None:
         sa.Column("cancel_requested", sa.Boolean, nullable=False),
         sa.Column("signal_seq", sa.BigInteger, nullable=False),
         sa.Column("dedup_key", sa.Text),
+        sa.Column("request_id", sa.Text, nullable=False),
+        sa.Column("traceparent", sa.Text, nullable=False),
         sa.Column("created", UtcMillis, nullable=False),
         sa.Column("updated", UtcMillis, nullable=False),
         postgresql_with={"fillfactor": 70},

@@ -3,10 +3,10 @@
 from libs.errors import AlreadyExists, Conflict, FailedPrecondition, NotFound
 
 
-class LeaseLost(FailedPrecondition):
+class ClaimLost(FailedPrecondition):
     """The claim is over: another one has taken its place, or its lease was given back. Drop the result."""
 
-    reason = "LEASE_LOST"
+    reason = "CLAIM_LOST"
 
 
 class JobNotFound(NotFound):

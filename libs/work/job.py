@@ -50,7 +50,8 @@ class NewJob:
 class Claim:
     """The right to run one step of one job, until its lease ends. The fence only grows: it tells claims apart.
 
-    `attempt` counts failures of this step so far, `crashes` the claims that ended without a word.
+    `attempt` counts failures of this step so far, `crashes` the claims that ended without a word. `request_id` and
+    `traceparent` are of the call that made the job: its steps are further parts of that request.
     """
 
     id: str
@@ -67,6 +68,8 @@ class Claim:
     error: str
     cancel_requested: bool
     signal_seq: int
+    request_id: str = ""
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,8 @@ CLAIM_COLUMNS = (
     "error",
     "cancel_requested",
     "signal_seq",
+    "request_id",
+    "traceparent",
 )
 
 _ENDED = (

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.errors import AppError
 from libs.sql.engine import Database
 from libs.sql.types import duration_ms, now_ms
+from libs.telemetry import correlation
 from libs.work import statements
-from libs.work.errors import JobActive, JobChanged, JobNotDone, JobNotFound, LeaseLost
+from libs.work.errors import ClaimLost, JobActive, JobChanged, JobNotDone, JobNotFound
 from libs.work.job import (
     KEEP,
     NOW,
@@ -70,7 +71,8 @@ class SqlWorkStore:
     async def create_many(self, connection: AsyncConnection, jobs: Sequence[NewJob]) -> list[str]:
         """As `create`, for many at once; of several with one dedup key the first wins."""
         firsts = {job.dedup_key or job.id: job for job in reversed(jobs)}
-        rows = [_new_row(firsts[key]) for key in sorted(firsts)]  # one order for all: no two creators wait in a circle
+        in_one_order = sorted(firsts)  # so that no two creators wait for each other
+        rows = [_new_row(firsts[key]) | _origin() for key in in_one_order]
         found = (await connection.execute(self._create, rows)).all()
         winners = {dedup_key or job_id: job_id for job_id, dedup_key in found}
         for key, job in firsts.items():
@@ -125,7 +127,7 @@ class SqlWorkStore:
         if not before.done:
             raise JobNotDone(f"{job_id} has not ended")
         changes: dict[str, Any] = {} if data is KEEP else {"data": data}
-        changes |= {} if kind is None else {"kind": kind}
+        changes |= _origin() if kind is None else _origin() | {"kind": kind}
         statement = statements.reopen(self._tables, self._now).values(state=state, **changes)
         try:
             after = (await connection.execute(statement, {"p_id": job_id})).scalar_one()
@@ -171,7 +173,7 @@ class SqlWorkStore:
         return await self._give_back({"p_id": held.id, "p_owner": owner, "p_fence": held.fence} | seen)
 
     async def guard(self, connection: AsyncConnection, claim: Claim) -> None:
-        """Goes before what a running step writes by itself, such as progress; raises LeaseLost."""
+        """Goes before what a running step writes by itself, such as progress; raises ClaimLost."""
         if (await connection.execute(self._guard, _claim_parameters(claim))).first() is None:
             raise _lost(claim)
 
@@ -190,14 +192,14 @@ class SqlWorkStore:
     async def commit(
         self, claim: Claim, outcome: Outcome, *, read_through: int = 0, actor: str = ""
     ) -> AsyncIterator[AsyncConnection]:
-        """Ends a step: the guarded update comes first, the caller's rows in the same transaction. Raises LeaseLost."""
+        """Ends a step: the guarded update comes first, the caller's rows in the same transaction. Raises ClaimLost."""
         finish = Finish(claim=claim, outcome=outcome, read_through=read_through, actor=actor)
         async with self._database.writing() as connection:
             self._tell(connection, finish, await self._end_one(connection, finish))
             yield connection
 
     async def finish_many(self, finishes: Sequence[Finish], *, also: Also | None = None) -> list[int | AppError]:
-        """Ends many steps in one transaction: each has its new version or its own error, LeaseLost among them.
+        """Ends many steps in one transaction: each has its new version or its own error, ClaimLost among them.
 
         `also` writes domain rows for all that held; one that raises anything but AppError fails the transaction.
         """
@@ -338,6 +340,12 @@ def _new_row(job: NewJob) -> dict[str, Any]:
     }
 
 
+def _origin() -> dict[str, Any]:
+    """Which request this is, for the steps to come."""
+    trace = correlation.trace.get()
+    return {"request_id": correlation.request_id.get() or "", "traceparent": trace.traceparent if trace else ""}
+
+
 def _ended_row(finish: Finish) -> tuple[Any, ...]:
     """The row of `statements.finish`: how the job stands after this step."""
     claim, outcome = finish.claim, finish.outcome
@@ -381,5 +389,5 @@ def _key(claim: Claim) -> tuple[str, int]:
     return claim.id, claim.fence
 
 
-def _lost(claim: Claim) -> LeaseLost:
-    return LeaseLost(f"claim {claim.fence} of {claim.id} is over")
+def _lost(claim: Claim) -> ClaimLost:
+    return ClaimLost(f"claim {claim.fence} of {claim.id} is over")

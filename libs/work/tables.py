@@ -70,6 +70,8 @@ def _work(metadata: MetaData) -> Table:
         Column("cancel_requested", Boolean, nullable=False),
         Column("signal_seq", BigInteger, nullable=False),
         Column("dedup_key", Text),
+        Column("request_id", Text, nullable=False),  # of the call that made or reopened it; empty where there was none
+        Column("traceparent", Text, nullable=False),
         Column("created", UtcMillis, nullable=False),
         Column("updated", UtcMillis, nullable=False),
         postgresql_with={"fillfactor": 70},

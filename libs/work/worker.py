@@ -11,8 +11,8 @@ A step ends in one of these ways:
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -20,10 +20,13 @@ from libs.batching import Batcher, TooManyWaiting
 from libs.clock import Clock
 from libs.errors import AppError
 from libs.sql.errors import DatabaseUnavailable, StorageFull
+from libs.telemetry import correlation
+from libs.telemetry.correlation import Trace
 from libs.telemetry.logger import bound_contextvars, get_logger
+from libs.telemetry.tracing import LocalTracer, Tracer
 from libs.work.context import Context
 from libs.work.endings import Endings, Step, explained
-from libs.work.errors import LeaseLost, NotUnderstood, QueuePaused
+from libs.work.errors import ClaimLost, NotUnderstood, QueuePaused
 from libs.work.heart import Heart, Runs
 from libs.work.job import NOW, Claim, Finish, Outcome, new_owner
 from libs.work.run import Run, Stop
@@ -67,6 +70,7 @@ class Worker:
         max_crashes: int = 5,
         owner: str | None = None,
         finish: FinishMany | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._store = store
         self._steps = steps
@@ -79,6 +83,7 @@ class Worker:
         self._grace = grace
         self._max_crashes = max_crashes
         self._owner = owner or new_owner()
+        self._tracer = tracer or LocalTracer()
         self._runs: Runs = {}
         self._roster = asyncio.Lock()
         self.heart = Heart(store, self._runs, owner=self._owner, ttl=ttl, clock=clock, lock=self._roster)
@@ -164,7 +169,7 @@ class Worker:
     # One run.
 
     async def _work(self, run: Run) -> None:
-        with _logged(run.claim):
+        with self._observed(run.claim):
             match await self._outcome(run):
                 case None:
                     log.warning("work.lease_lost")
@@ -172,6 +177,17 @@ class Worker:
                     await self._give_back(run, delay)
                 case outcome:
                     await self._finish(run, outcome)
+
+    @contextmanager
+    def _observed(self, claim: Claim) -> Iterator[None]:
+        """The request that made the job goes on: its id and its trace are in all that the step logs and calls."""
+        correlation.request_id.set(claim.request_id or None)
+        parent, attributes = Trace.parse(claim.traceparent), {"job": claim.id, "state": claim.state}
+        with (
+            self._tracer.span(f"work {claim.kind}", parent=parent, attributes=attributes),
+            bound_contextvars(job=claim.id, kind=claim.kind, state=claim.state, fence=claim.fence),
+        ):
+            yield
 
     async def _outcome(self, run: Run) -> Outcome | _GiveBack | None:
         """What to store; None when the lease is lost."""
@@ -199,7 +215,7 @@ class Worker:
         stop = run.stop
         try:
             return await step(run.claim, run.context)
-        except LeaseLost:
+        except ClaimLost:
             return None
         except QueuePaused as error:
             log.info("work.paused", message=error.message)
@@ -224,7 +240,7 @@ class Worker:
         run.ending = True
         try:
             await self._stored(run, outcome)
-        except LeaseLost:
+        except ClaimLost:
             log.warning("work.lease_lost")
         except Exception as error:  # noqa: BLE001 - the step's rows were refused: that is the job's failure
             await self._finish_as_failed(run, self._failed(run.claim, error))
@@ -232,7 +248,7 @@ class Worker:
     async def _finish_as_failed(self, run: Run, outcome: Outcome) -> None:
         try:
             await self._stored(run, outcome)
-        except LeaseLost:
+        except ClaimLost:
             log.warning("work.lease_lost")
         except Exception:
             log.exception("work.end_refused")
@@ -263,10 +279,6 @@ class Worker:
 
 async def _unknown_kind(claim: Claim, context: Context) -> Outcome:
     raise NotUnderstood(f"no step for kind {claim.kind}")
-
-
-def _logged(claim: Claim) -> AbstractContextManager[None]:
-    return bound_contextvars(job=claim.id, kind=claim.kind, state=claim.state, fence=claim.fence)
 
 
 def _take_back_cancellation() -> None:

@@ -68,6 +68,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             gates={Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: lambda: True},
             concurrency=wishes.concurrency,
             metrics=metrics,
+            tracer=telemetry.tracer,
             bell=bell,
             clock=CLOCK,
         )
@@ -92,8 +93,8 @@ async def _ready(live: LiveSettings, database: Database) -> None:
 async def _work(live: LiveSettings, soulseek: Soulseek, store: SqlAcquisitionStore, workers: Workers) -> None:
     """Work until cancelled; the session ends after the steps that use it."""
     await live.first()
-    await soulseek.sweep(await store.active_ids())
     async with asyncio.TaskGroup() as group:
+        group.create_task(soulseek.sweep(store.ended))  # beside the work: a disk may be slow, or hang
         keeping = group.create_task(soulseek.keeper.run())
         try:
             await workers.run()

@@ -1,6 +1,6 @@
 """All SQL about acquisitions: one method, one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -185,16 +185,16 @@ class SqlAcquisitionStore:
         await self.saving(before, after)(connection)
 
     async def progress(self, claim: Claim, number: int, progress: Progress) -> None:
-        """How far a running attempt is; raises LeaseLost when the step has lost its job."""
+        """How far a running attempt is; raises ClaimLost when the step has lost its job."""
         this = (attempt.c.acquisition == claim.id) & (attempt.c.number == number)
         async with self._database.writing() as connection:
             await self._jobs.guard(connection, claim)
             await connection.execute(update(attempt).where(this).values(progress_row(progress)))
 
-    async def active_ids(self) -> list[str]:
-        """The ids of all that have not ended."""
+    async def ended(self, ids: Collection[str]) -> list[str]:
+        """Those of these acquisitions that have ended; of one that is not known nobody can say that."""
         async with self._database.reading() as connection:
-            return await _ids(connection, select(work.c.id).where(engine.unfinished))
+            return await _ids(connection, select(work.c.id).where(work.c.id.in_(ids), work.c.done))
 
     # Within a transaction.
 

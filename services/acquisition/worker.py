@@ -12,7 +12,7 @@ from libs.sql.errors import DatabaseUnavailable, StorageFull
 from libs.telemetry.logger import get_logger
 from libs.work.context import Context
 from libs.work.endings import Endings, backed_off, explained
-from libs.work.errors import LeaseLost, NotUnderstood
+from libs.work.errors import ClaimLost, NotUnderstood
 from libs.work.job import Claim, Done, Next, Outcome, Write
 from services.acquisition.domain.acquisition import Acquisition
 from services.acquisition.domain.attempt import Failure, Progress, Source
@@ -30,7 +30,7 @@ class ProgressStore(Protocol):
     """Where progress is kept."""
 
     async def progress(self, claim: Claim, number: int, progress: Progress) -> None:
-        """How far a running attempt is; raises LeaseLost when the step has lost its job."""
+        """How far a running attempt is; raises ClaimLost when the step has lost its job."""
         ...
 
 
@@ -147,7 +147,7 @@ class ProgressKeeper:
         self._next = self._clock.monotonic() + PROGRESS_SECONDS
         try:
             await self._store.progress(self._claim, self._attempt.number, self._newest)
-        except (DatabaseUnavailable, StorageFull, LeaseLost) as error:
+        except (DatabaseUnavailable, StorageFull, ClaimLost) as error:
             log.warning("acquisition.progress_not_stored", reason=error.code_reason)
         else:
             self._stored = self._newest

@@ -8,6 +8,7 @@ from datetime import timedelta
 from libs.clock import Clock
 from libs.errors import AppError
 from libs.sql.engine import Database
+from libs.telemetry.tracing import Tracer
 from libs.work.job import Claim, Done, Finish
 from libs.work.store import SqlWorkStore
 from libs.work.worker import Worker
@@ -49,10 +50,12 @@ class Workers:
         gates: Mapping[Source, Callable[[], bool]],
         concurrency: Callable[[], int],
         metrics: AcquisitionMetrics,
+        tracer: Tracer,
         bell: Bell,
         clock: Clock,
     ) -> None:
         self._metrics = metrics
+        self._tracer = tracer
         self._bell = bell
         self._workers = [
             self._worker(source, work, GatedJobs(database, is_open=is_open, concurrency=concurrency), clock)
@@ -94,6 +97,7 @@ class Workers:
             ttl=TTL,
             grace=GRACE,
             finish=finish,
+            tracer=self._tracer,
         )
 
     def _finished(self, source: Source, finishes: Sequence[Finish]) -> None:

@@ -13,7 +13,7 @@ from libs.sql.engine import Database
 from libs.sql.filters import compile_filter
 from libs.sql.paging import Order, PageTokens
 from libs.sql.types import now_ms
-from libs.work.errors import LeaseLost
+from libs.work.errors import ClaimLost
 from libs.work.job import Claim, Finish, NewJob, new_owner
 from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
@@ -91,7 +91,7 @@ class SqlEventStore:
         """Write what the tries came to, in one transaction; returns the ids of those whose lease still held."""
         results = await self._jobs.finish_many([self._finish(each) for each in settled])
         pairs = zip(settled, results, strict=True)
-        return frozenset(each.claimed.event.id for each, result in pairs if not isinstance(result, LeaseLost))
+        return frozenset(each.claimed.event.id for each, result in pairs if not isinstance(result, ClaimLost))
 
     async def release(self, claims: Sequence[Claimed]) -> None:
         """Give claims back as if they had never been made."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from libs.errors import InvalidArgument
-from libs.work.errors import LeaseLost
+from libs.work.errors import ClaimLost
 from libs.work.job import Next
 from services.acquisition.domain.acquisition import State, WrongState
 from services.acquisition.domain.acquisitions import (
@@ -187,7 +187,7 @@ async def test_progress_of_a_step_that_lost_its_job_is_refused(service: Service)
     claim = await service.claim()
     await service.jobs.release(claim)
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(ClaimLost):
         await service.store.progress(claim, 1, Progress(received_bytes=5))
 
 
@@ -196,7 +196,7 @@ async def test_a_step_that_lost_its_job_writes_nothing(service: Service) -> None
     claim = await service.claim()
     await service.jobs.release(claim)
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(ClaimLost):
         await service.end(claim, Move(acquisition=asked.failed(FAILURE, CLOCK.now())))
 
     assert (await service.acquisitions.get(asked.id)).state is State.QUEUED

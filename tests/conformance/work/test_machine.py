@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 from sqlalchemy import delete
 
 from libs.sql.engine import Database
-from libs.work.errors import LeaseLost
+from libs.work.errors import ClaimLost
 from libs.work.job import Claim, Done, Next, Outcome, Retry
 from libs.work.store import SqlWorkStore
 from libs.work.tables import WorkTables
@@ -163,7 +163,7 @@ class Work(RuleBasedStateMachine):
             "done": Done(state="DONE"),
         }
         if not self.holds(claim):
-            with pytest.raises(LeaseLost):
+            with pytest.raises(ClaimLost):
                 self.run(self.commit(claim, outcome[how]))
             return
         self.run(self.commit(claim, outcome[how]))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.errors import InvalidArgument
 from libs.sql.engine import Database, before_commit
-from libs.work.errors import JobActive, JobChanged, JobNotDone, JobNotFound, LeaseLost
+from libs.work.errors import ClaimLost, JobActive, JobChanged, JobNotDone, JobNotFound
 from libs.work.job import Claim, Done, Finish, NewJob, Next, Outcome, Retry
 from libs.work.store import SqlWorkStore
 from libs.work.tables import WorkTables
@@ -117,7 +117,7 @@ async def test_the_result_of_a_lost_claim_is_refused(jobs: Jobs, store: SqlWorkS
     clock.advance(2 * TTL)
     await jobs.claimed("two")
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(ClaimLost):
         await end(store, zombie, Done(state="COMPLETED"))
 
     assert (await jobs.row())["state"] == "QUEUED"
@@ -131,7 +131,7 @@ async def test_a_zombie_of_the_same_owner_cannot_finish_the_new_claim(
     clock.advance(2 * TTL)
     await jobs.claimed("one")
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(ClaimLost):
         await end(store, zombie, Done(state="COMPLETED"))
 
 
@@ -140,7 +140,7 @@ async def test_repeating_a_commit_whose_answer_was_lost_changes_nothing(jobs: Jo
     claim = await jobs.claimed()
     await end(store, claim, Next(state="SEARCHING"))
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(ClaimLost):
         await end(store, claim, Next(state="SEARCHING"))
 
     assert (await jobs.row())["version"] == 2
@@ -243,7 +243,7 @@ async def test_a_running_step_guards_what_it_writes_meanwhile(
     await jobs.claimed("two")
 
     async with work_database.writing() as connection:
-        with pytest.raises(LeaseLost):
+        with pytest.raises(ClaimLost):
             await store.guard(connection, claim)
 
 
@@ -474,7 +474,7 @@ async def test_of_many_the_one_that_lost_its_lease_fails_alone(
 
     results = await store.finish_many([Finish(claim=c, outcome=Done(state="DONE")) for c in (zombie, *claims)])
 
-    assert isinstance(results[0], LeaseLost)
+    assert isinstance(results[0], ClaimLost)
     assert results[1:] == [2, 2]
 
 
@@ -618,6 +618,6 @@ async def test_after_a_backup_every_claim_is_over_and_fences_are_higher(jobs: Jo
 
     await store.revoke()
 
-    with pytest.raises(LeaseLost):
+    with pytest.raises(ClaimLost):
         await end(store, claim, Done(state="DONE"))
     assert (await jobs.claimed()).fence > claim.fence + 1_000

@@ -22,6 +22,7 @@ from libs.sql.engine import Database, open_database
 from libs.sql.migrations import migrate
 from libs.sql.paging import PageTokens
 from libs.telemetry.metrics import Metrics
+from libs.telemetry.tracing import LocalTracer
 from libs.work.job import Claim, Done, Retry
 from libs.work.store import SqlWorkStore
 from services.acquisition import convert, migrations, tables
@@ -129,6 +130,7 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
         gates={Source.SOULSEEK: lambda: served.is_ours},
         concurrency=lambda: served.concurrency,
         metrics=counted,
+        tracer=LocalTracer(),
         bell=bell,
         clock=CLOCK,
     )

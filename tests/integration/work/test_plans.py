@@ -24,6 +24,7 @@ async def full_database(work_database: Database, tables: WorkTables) -> Database
     later = datetime(2100, 1, 1, tzinfo=UTC)
     counts = ("version", "data_schema", "fence", "attempt", "crashes", "signal_seq")
     same: dict[str, object] = {"queue": "albums", "kind": "soulseek", "state": "WAITING", "data": {}, "error": ""}
+    same |= {"request_id": "", "traceparent": ""}
     same |= {"due": later, "created": later, "updated": later, "cancel_requested": False} | dict.fromkeys(counts, 1)
     rows = [same | {"id": f"job-{number}", "done": number % 2 == 0} for number in range(2 * MANY)]
     async with work_database.writing() as connection:
