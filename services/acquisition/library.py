@@ -1,19 +1,22 @@
 """The music library: a verified album enters it whole, in one rename, or not at all.
 
-<root>/.lockgroove-incoming/<token>/   the album, being built on the library's own filesystem
-<root>/Artist/Album (Year)/            the album, after the one rename
+<root>/.lockgroove-incoming/<token>.<try>/   the album, being built on the library's own filesystem
+<root>/Artist/Album (Year)/                  the album, after the one rename
 
 A crash at any point leaves the staging folder untouched and at most a hidden incoming folder: publishing again under
-the same token begins again, and finds out when the rename had happened already.
+the same token begins again, and finds out when the rename had happened already. Two that publish the same at once, one
+of which has lost its job without noticing, do not get in each other's way: each try has a folder of its own.
 """
 
 import asyncio
 import errno
 import hashlib
 import os
+import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -59,6 +62,14 @@ class StagedFileMissing(FailedPrecondition):
     """A file to publish is gone from the staging folder, or is not the one that was verified."""
 
     reason = "STAGED_FILE_MISSING"
+
+
+class _CalledOff(Exception):
+    """The caller was cancelled before the album was in the library: it is not going to be."""
+
+
+Ended = Callable[[Collection[str]], Awaitable[Collection[str]]]
+"""Which of these publishers are known to have ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +121,8 @@ class Library:
         """Put the files into the library's `folder` (`Artist/Album`), all at once; the staged files stay.
 
         `token` names the publisher (a job's id): publishing again under it, after whatever crash, ends the same.
+        Cancelled before the album is in the library, it stops, and it never will be; after that it is too late to
+        cancel, and this returns.
 
         Raises:
             LibraryMissing, LibraryNotWritable, DiskFull: see `check` and `require_space`.
@@ -117,32 +130,50 @@ class Library:
             StagedFileMissing: a staged file is not the verified one.
         """
         _check_names(folder, [file.name for file in files], token)
-        return await asyncio.to_thread(self._publish, files, folder, token)
+        called_off = threading.Event()
+        publishing = asyncio.create_task(asyncio.to_thread(self._publish, files, folder, token, called_off))
+        while True:
+            try:
+                return await asyncio.shield(publishing)
+            except asyncio.CancelledError:
+                called_off.set()  # a thread cannot be cancelled: it looks for itself
+                if publishing.cancelled():
+                    raise
+            except _CalledOff:
+                raise asyncio.CancelledError from None
 
-    async def sweep(self, active: Collection[str]) -> None:
-        """Remove what publishers that are no longer active left behind in the incoming folder."""
-        await asyncio.to_thread(self._sweep, frozenset(active))
+    async def discard(self, token: str) -> None:
+        """Remove what a publisher that has ended left behind."""
+        await asyncio.to_thread(self._remove, frozenset({token}))
 
-    def _publish(self, files: Sequence[StagedFile], folder: PurePosixPath, token: str) -> tuple[PublishedFile, ...]:
+    async def sweep(self, ended: Ended) -> None:
+        """Remove what publishers that have ended left behind; what nobody knows is not touched."""
+        left = await asyncio.to_thread(lambda: {_publisher(path) for path in self._left()})
+        await asyncio.to_thread(self._remove, frozenset(await ended(left)))
+
+    def _publish(
+        self, files: Sequence[StagedFile], folder: PurePosixPath, token: str, called_off: threading.Event
+    ) -> tuple[PublishedFile, ...]:
         target = self._root / folder
         published = tuple(PublishedFile(path=target / file.name, size=file.size, sha256=file.sha256) for file in files)
-        incoming = self._incoming() / token
+        parent = self._incoming()
         with self._explained(target):
             if not _holds_exactly(target, files):
-                self._build(files, incoming)
-                target.parent.mkdir(exist_ok=True)
-                _rename(incoming, target)
+                with _own_folder(parent, token) as incoming:
+                    self._build(files, incoming, called_off)
+                    target.parent.mkdir(exist_ok=True)
+                    _rename(incoming, target, files)
                 _sync_folder(target.parent)
                 _sync_folder(self._root)
-        shutil.rmtree(incoming, ignore_errors=True)
+        self._remove(frozenset({token}))  # of tries that crashed
         return published
 
-    def _build(self, files: Sequence[StagedFile], incoming: Path) -> None:
+    def _build(self, files: Sequence[StagedFile], incoming: Path, called_off: threading.Event) -> None:
         """The whole album in the incoming folder, on disk for good."""
-        shutil.rmtree(incoming, ignore_errors=True)
-        incoming.mkdir()
         for file in files:
             self._bring(file, incoming / file.name)
+            if called_off.is_set():
+                raise _CalledOff
         _sync_folder(incoming)
 
     def _bring(self, file: StagedFile, path: Path) -> None:
@@ -178,11 +209,15 @@ class Library:
         if (free := self._free_bytes(folder)) < needed + RESERVE_BYTES:
             raise _disk_full(folder, f"{needed + RESERVE_BYTES} bytes are needed, {free} are free")
 
-    def _sweep(self, active: frozenset[str]) -> None:
-        if not (self._root / INCOMING).is_dir():
-            return
-        for path in (self._root / INCOMING).iterdir():
-            if path.name not in active:
+    def _left(self) -> list[Path]:
+        """What lies in the incoming folder, as far as anybody may look."""
+        with suppress(OSError):
+            return list((self._root / INCOMING).iterdir())
+        return []
+
+    def _remove(self, tokens: frozenset[str]) -> None:
+        for path in self._left():
+            if _publisher(path) in tokens:
                 shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
@@ -200,13 +235,30 @@ class Library:
             ) from error
 
 
-def _rename(incoming: Path, target: Path) -> None:
+@contextmanager
+def _own_folder(parent: Path, token: str) -> Iterator[Path]:
+    """A folder for one try; whatever is left of it at the end is removed."""
+    folder = parent / f"{token}.{secrets.token_hex(4)}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publisher(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _rename(incoming: Path, target: Path, files: Sequence[StagedFile]) -> None:
     """Rename onto nothing, or onto an empty folder: POSIX refuses a folder with content."""
     try:
         incoming.rename(target)
     except OSError as error:
         if error.errno not in _TAKEN:
             raise
+        if _holds_exactly(target, files):
+            return
         raise AlbumFolderExists(
             f"The folder {target} exists already and holds something else. Move or delete it, then retry.",
             metadata={"folder": str(target)},

@@ -1,13 +1,13 @@
 """The library of the moment: wherever the settings say that the music is, now."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.publishing import VerifiedFile
 from services.acquisition.domain.wish import music_path_not_set
-from services.acquisition.library import Library, StagedFile
+from services.acquisition.library import Ended, Library, StagedFile
 
 
 class LiveShelf:
@@ -34,10 +34,15 @@ class LiveShelf:
         published = await self._library().publish(staged, folder, token=token)
         return tuple(LibraryFile(path=str(file.path), size=file.size, sha256=file.sha256) for file in published)
 
-    async def sweep(self, active: Collection[str]) -> None:
-        """Remove what publishers that are no longer active left behind."""
+    async def discard(self, token: str) -> None:
+        """Remove what a publisher that has ended left unfinished."""
         if (music := self._music()) is not None:
-            await Library(music).sweep(active)
+            await Library(music).discard(token)
+
+    async def sweep(self, ended: Ended) -> None:
+        """Remove what publishers that have ended left unfinished; `ended` tells which of them did."""
+        if (music := self._music()) is not None:
+            await Library(music).sweep(ended)
 
     def _library(self) -> Library:
         music = self._music()

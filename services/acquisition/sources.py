@@ -1,17 +1,19 @@
 """The sources of albums, each put together from its parts."""
 
-from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
 from libs.clock import Clock
+from libs.errors import AppError
 from libs.leases.hold import hold
 from libs.leases.store import SqlLeaseStore
 from libs.outbound.http import httpx
 from libs.sql.engine import Database
 from libs.telemetry import Telemetry
+from libs.telemetry.logger import get_logger
 from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
+from services.acquisition.library import Ended
 from services.acquisition.lidarr.client import LidarrClient
 from services.acquisition.lidarr.source import LidarrSource
 from services.acquisition.live import Wishes
@@ -26,6 +28,8 @@ from services.acquisition.soulseek.search_log import SqlSearchLog
 from services.acquisition.steps.lidarr import LidarrSteps
 from services.acquisition.steps.soulseek import SoulseekSteps
 from services.acquisition.steps.staging import Staging
+
+log = get_logger()
 
 SESSION_TTL = timedelta(seconds=15)  # for which a crash keeps the next process from logging in
 
@@ -56,10 +60,13 @@ class Soulseek:
             clock=clock,
         )
 
-    async def sweep(self, active: Collection[str]) -> None:
-        """Remove what acquisitions that are no longer active left on the disks."""
-        await self._staging.sweep(active)
-        await self._shelf.sweep(active)
+    async def sweep(self, ended: Ended) -> None:
+        """Remove what acquisitions that have ended left on the disks; `ended` tells which did."""
+        try:
+            await self._staging.sweep(ended)
+            await self._shelf.sweep(ended)
+        except AppError as error:  # the next start tries again
+            log.warning("acquisition.not_swept", reason=error.code_reason)
 
     def is_ours(self) -> bool:
         """Whether acquisitions through Soulseek are for this process, at the moment."""

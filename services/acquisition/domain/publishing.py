@@ -39,3 +39,7 @@ class Shelf(Protocol):
     ) -> tuple[LibraryFile, ...]:
         """Put the files into the library, all at once; repeating it under the same token gives the same result."""
         ...
+
+    async def discard(self, token: str) -> None:
+        """Remove what a publisher that has ended left unfinished; what is in the library stays."""
+        ...

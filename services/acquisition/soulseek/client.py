@@ -1,9 +1,11 @@
 """The Soulseek client library (aioslsk 1.7.1), made safe for a service: imported only when a session opens.
 
-Three things differ from the stock client:
+Four things differ from the stock client:
 
 - Awaited file connections are told apart by peer and ticket. Each uploader counts its tickets from 2, the stock table
   is keyed by the ticket alone, so that two uploaders get each other's files; with equal sizes nothing notices.
+- A peer is looked up and connected to once at a time: two look-ups of one peer at once get each other's answers, and
+  many clients hang up on the first of two connections.
 - Settings come from constructor arguments alone; the stock class also reads variables such as DEBUG or USERS.
 - Peers are listened to on the configured address; the stock host is a constant.
 """
@@ -13,10 +15,11 @@ import secrets
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from aioslsk.client import SoulSeekClient
 from aioslsk.events import PeerInitializedEvent
-from aioslsk.network.connection import ListeningConnection, PeerConnection
+from aioslsk.network.connection import ListeningConnection, PeerConnection, PeerConnectionType
 from aioslsk.network.network import ListeningConnections, Network
 from aioslsk.protocol.messages import PeerTransferRequest
 from aioslsk.settings import CredentialsSettings, Settings
@@ -128,7 +131,12 @@ class _Listener(ListeningConnection):
 class _AccountNetwork(Network):
     def __init__(self, account: Account, *arguments: Any) -> None:
         self._account = account
+        self._doors: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         super().__init__(*arguments)
+
+    async def get_peer_connection(self, username: str, typ: str = PeerConnectionType.PEER) -> PeerConnection:
+        async with self._doors.setdefault(username, asyncio.Lock()):
+            return await super().get_peer_connection(username, typ)
 
     def create_listening_connections(self) -> ListeningConnections:
         return _Listener(self._account.listen_host, self._account.listen_port, self), None

@@ -1,12 +1,11 @@
 """Keeps the one session that an account may have: one process at a time holds the account's lease and logs in.
 
-OFF ◄──── no account ────┐
-                         │ settings
-WAITING ◄─ lease held ─ CONNECTING ─► CONNECTED ─► AWAY ─► CONNECTING, after a growing pause
-                         │                │
-                         └──► STOPPED ◄───┘ refused or kicked: nothing but other settings ends this
+OFF ─── an account ───► WAITING ─► CONNECTING ─► CONNECTED ─► AWAY ─► CONNECTING, after a growing pause
+ ▲                      for its       │             │
+ └── none any more      lease         └► STOPPED ◄──┘ refused or kicked: nothing but other settings ends this
 
-STOPPED keeps the lease: another replica would only be kicked in its turn, and kick.
+From CONNECTING on the lease is ours, and lost it is back to WAITING. STOPPED keeps it: another replica would only be
+kicked in its turn, and kick.
 """
 
 import asyncio
@@ -77,6 +76,8 @@ class SessionKeeper:
         self._live: SoulseekSession | None = None
         self._fault: PeerNetworkFault = SoulseekOff()
         self._state = KeeperState.OFF
+        self._connected_or_not = asyncio.Event()
+        self._connected_or_not.set()
 
     @property
     def state(self) -> KeeperState:
@@ -98,11 +99,17 @@ class SessionKeeper:
             raise self._fault
         return self._live
 
+    async def settled(self) -> None:
+        """Wait while a session is being connected: until there is one, or it is known why there is none."""
+        await self._connected_or_not.wait()
+
     def follow(self, account: Account | None) -> None:
         """Use this account from now on; the same one again changes nothing, and None ends the session."""
         if account != self._account:
             self._account = account
             self._changed.set()
+            if account is not None:
+                self._now(KeeperState.WAITING, SoulseekAway("it is being connected"))
 
     async def run(self) -> None:
         """Keep the session, following the account; never returns."""
@@ -116,7 +123,7 @@ class SessionKeeper:
             self._now(KeeperState.OFF, SoulseekOff())
             await _for_ever()
             return
-        self._now(KeeperState.CONNECTING, SoulseekAway("it is being connected"))
+        self._now(KeeperState.WAITING, SoulseekAway("it is being connected"))
         while True:
             try:
                 async with self._hold(f"soulseek/{account.server}/{account.username}"):
@@ -128,17 +135,21 @@ class SessionKeeper:
     async def _stay(self, account: Account) -> None:
         """Connect again and again; returns never."""
         failures = 0
+        fault: PeerNetworkFault = SoulseekAway("it is being connected")
         while True:
+            self._now(KeeperState.CONNECTING, fault)
             begun = self._clock.monotonic()
             fault = await self._connect(account)
             if isinstance(fault, NetworkUnusable):
+                # A process that slept too long is kicked by the lease's next holder, and hears of its loss only now.
+                self._now(KeeperState.AWAY, SoulseekAway("its session has just ended"))
+                await asyncio.sleep(self._lease_pause.total_seconds())
                 self._now(KeeperState.STOPPED, fault)
                 await _for_ever()
             lasted = timedelta(seconds=self._clock.monotonic() - begun)
             failures = 0 if lasted > _SETTLED else failures + 1
             self._now(KeeperState.AWAY, fault)
             await asyncio.sleep(self._pause(failures))
-            self._now(KeeperState.CONNECTING, fault)
 
     async def _connect(self, account: Account) -> PeerNetworkFault:
         """One session from login to its end; returns why it ended or never began."""
@@ -163,6 +174,10 @@ class SessionKeeper:
         if state is not self._state:
             log.info("soulseek.state", state=state.value, reason=None if self._live else fault.reason)
         self._state, self._fault = state, fault
+        if state is KeeperState.CONNECTING:
+            self._connected_or_not.clear()
+        else:
+            self._connected_or_not.set()
 
 
 async def _first(*coroutines: Awaitable[Any]) -> None:

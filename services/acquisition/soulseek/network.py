@@ -27,11 +27,13 @@ class SoulseekNetwork:
 
     async def search(self, query: str) -> Sequence[Candidate]:
         """What peers offer; raises NetworkAway and NetworkUnusable."""
+        await self._keeper.settled()
         return await self._keeper.session().search(query, self._limits().search)
 
     async def download(self, peer: str, file: RemoteFile, target: Path, *, on_bytes: Callable[[int], None]) -> int:
         """Fetch a file to `target`; raises NetworkAway, NetworkUnusable, PeerFailed and OSError."""
         limits = self._limits()
+        await self._keeper.settled()
         return await self._keeper.session().download(
             peer, file, target, idle_timeout=limits.idle, queue_timeout=limits.queue, on_progress=on_bytes
         )

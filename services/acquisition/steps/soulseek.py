@@ -62,8 +62,9 @@ class SoulseekSteps:
             return await self._give_up(acquisition, Failure(reason=error.code_reason, message=error.message))
 
     async def clean_up(self, acquisition: Acquisition) -> None:
-        """Remove what was staged."""
+        """Remove what was staged, and what was on its way into the library."""
         await self._staging.remove(acquisition)
+        await self._shelf.discard(acquisition.id)
 
     async def _advance(self, acquisition: Acquisition, plan: SoulseekPlan, report: ProgressReport) -> Move:
         attempt = acquisition.attempt

@@ -5,7 +5,8 @@ Names are ours alone: nothing that a peer says becomes part of a path.
 
 import asyncio
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 from services.acquisition.domain.acquisition import Acquisition
@@ -41,15 +42,19 @@ class Staging:
         """Remove everything that the acquisition staged."""
         await asyncio.to_thread(shutil.rmtree, self._downloads() / acquisition.id, ignore_errors=True)
 
-    async def sweep(self, active: Collection[str]) -> None:
-        """Remove what acquisitions that are no longer active left behind; what is not ours is not touched."""
-        await asyncio.to_thread(self._sweep, frozenset(active))
-
-    def _sweep(self, active: frozenset[str]) -> None:
+    async def sweep(self, ended: Callable[[Collection[str]], Awaitable[Collection[str]]]) -> None:
+        """Remove what acquisitions that have ended left behind. `ended` tells which did: the unknown are not ours."""
         downloads = self._downloads()
-        for folder in downloads.glob("acq-*") if downloads.is_dir() else ():
-            if folder.name not in active:
-                shutil.rmtree(folder, ignore_errors=True)
+        left = await asyncio.to_thread(_names, downloads)
+        for name in await ended(left):
+            await asyncio.to_thread(shutil.rmtree, downloads / name, ignore_errors=True)
+
+
+def _names(folder: Path) -> set[str]:
+    """What may be staging folders in a folder, as far as anybody may look."""
+    with suppress(OSError):
+        return {path.name for path in folder.iterdir() if path.name.startswith("acq-")}
+    return set()
 
 
 def _known_extension(path: str) -> str:

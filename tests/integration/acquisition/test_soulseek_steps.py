@@ -2,7 +2,7 @@
 
 import asyncio
 import errno
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,7 @@ from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, Peer
 from services.acquisition.domain.publishing import VerifiedFile
 from services.acquisition.domain.soulseek_plan import FIRST_OUTAGE, SEARCH_DELAYS, SoulseekPlan
 from services.acquisition.domain.step import Job, Move
+from services.acquisition.library import INCOMING
 from services.acquisition.shelf import LiveShelf
 from services.acquisition.steps.soulseek import SoulseekSteps
 from services.acquisition.steps.staging import Staging
@@ -330,13 +331,35 @@ async def test_cleaning_up_removes_what_was_staged(world: World, honest: Peer) -
     assert world.staged() == []
 
 
+async def test_cleaning_up_removes_what_was_on_its_way_into_the_library(world: World) -> None:
+    (world.music / INCOMING / "acq-1.half").mkdir(parents=True)
+
+    await world.steps.clean_up(world.job().acquisition)
+
+    assert list((world.music / INCOMING).iterdir()) == []
+
+
 async def test_the_sweep_leaves_active_and_foreign_folders_alone(tmp_path: Path) -> None:
-    for name in ("acq-old", "acq-active", "something"):
+    for name in ("acq-old", "acq-active", "acq-of-another-suite", "something"):
         (tmp_path / name).mkdir()
 
-    await Staging(lambda: tmp_path).sweep(["acq-active"])
+    async def ended(ids: Collection[str]) -> Collection[str]:
+        return {"acq-old"} & set(ids)
 
-    assert {path.name for path in tmp_path.iterdir()} == {"acq-active", "something"}
+    await Staging(lambda: tmp_path).sweep(ended)
+
+    assert {path.name for path in tmp_path.iterdir()} == {"acq-active", "acq-of-another-suite", "something"}
+
+
+async def test_a_downloads_folder_that_nobody_may_read_is_not_swept(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    async def ended(ids: Collection[str]) -> Collection[str]:
+        return ids
+
+    await Staging(lambda: tmp_path / "file" / "downloads").sweep(ended)
+
+    assert (tmp_path / "file").exists()
 
 
 class FullShelf:
@@ -349,6 +372,9 @@ class FullShelf:
         self, files: Sequence[VerifiedFile], folder: PurePosixPath, *, token: str
     ) -> tuple[LibraryFile, ...]:
         raise FailedPrecondition("The disk is full.", reason="DISK_FULL")
+
+    async def discard(self, token: str) -> None:
+        """Nothing gets that far."""
 
 
 async def test_a_library_that_refuses_fails_the_acquisition_with_its_advice(world: World, honest: Peer) -> None:

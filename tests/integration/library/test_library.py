@@ -1,9 +1,11 @@
+import asyncio
 import errno
 import hashlib
 import os
 import resource
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -188,13 +190,93 @@ async def test_an_album_that_did_not_fit_is_published_once_there_is_room(
     assert visible(root) == WHOLE
 
 
-async def test_a_sweep_removes_only_what_nobody_builds(root: Path) -> None:
-    for token in ("dead", "alive"):
-        (root / INCOMING / token).mkdir(parents=True)
+async def test_a_sweep_removes_only_what_is_known_to_have_ended(root: Path) -> None:
+    for name in ("ended.1", "active.1", "foreign"):
+        (root / INCOMING / name).mkdir(parents=True)
+    asked: set[str] = set()
 
-    await Library(root).sweep({"alive"})
+    async def ended(tokens: Collection[str]) -> Collection[str]:
+        asked.update(tokens)
+        return ["ended"]
 
-    assert [path.name for path in (root / INCOMING).iterdir()] == ["alive"]
+    await Library(root).sweep(ended)
+
+    assert {path.name for path in (root / INCOMING).iterdir()} == {"active.1", "foreign"}
+    assert asked == {"ended", "active", "foreign"}
+
+
+async def test_what_a_killed_publisher_left_is_discarded(root: Path) -> None:
+    for name in ("acq-1.a", "acq-1.b", "acq-2.a"):
+        (root / INCOMING / name).mkdir(parents=True)
+
+    await Library(root).discard("acq-1")
+
+    assert [path.name for path in (root / INCOMING).iterdir()] == ["acq-2.a"]
+
+
+async def test_a_disk_that_is_full_keeps_nothing_of_the_album(
+    root: Path, staged: list[StagedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", _another_disk)
+
+    with files_limited_to(2000), pytest.raises(DiskFull):
+        await Library(root).publish(staged, FOLDER, token="acq-1")
+
+    assert list((root / INCOMING).iterdir()) == []
+
+
+async def test_publishing_that_is_cancelled_never_shows_the_album(
+    root: Path, staged: list[StagedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linking, linked, go_on = os.link, threading.Event(), threading.Event()
+
+    def link(source: Path, target: Path) -> None:
+        linking(source, target)
+        linked.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(os, "link", link)
+    publishing = asyncio.create_task(Library(root).publish(staged, FOLDER, token="acq-1"))
+    await asyncio.to_thread(linked.wait, 10)
+
+    publishing.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await publishing
+    assert visible(root) == {}
+    assert list((root / INCOMING).iterdir()) == []
+
+
+async def test_an_album_that_is_in_the_library_cannot_be_called_off(
+    root: Path, staged: list[StagedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renaming, renamed, go_on = Path.rename, threading.Event(), threading.Event()
+
+    def rename(source: Path, target: Path) -> Path:
+        moved = renaming(source, target)
+        renamed.set()
+        assert go_on.wait(10)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename)
+    publishing = asyncio.create_task(Library(root).publish(staged, FOLDER, token="acq-1"))
+    await asyncio.to_thread(renamed.wait, 10)
+
+    publishing.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+
+    assert len(await publishing) == len(staged)
+    assert visible(root) == WHOLE
+
+
+async def test_two_that_publish_the_same_at_once_both_succeed(root: Path, staged: list[StagedFile]) -> None:
+    one, two = await asyncio.gather(*(Library(root).publish(staged, FOLDER, token=token) for token in ("a", "b")))
+
+    assert one == two
+    assert visible(root) == WHOLE
 
 
 @pytest.mark.parametrize(
@@ -240,7 +322,7 @@ def publish_in_a_child(root: Path, staged: list[StagedFile], *, kill_at: int | N
     child = os.fork()
     if child == 0:
         sys.addaudithook(_Killer(kill_at))
-        Library(root)._publish(staged, FOLDER, "acq-1")
+        Library(root)._publish(staged, FOLDER, "acq-1", threading.Event())
         os._exit(0)
     _, status = os.waitpid(child, 0)
     exit_status = os.waitstatus_to_exitcode(status)

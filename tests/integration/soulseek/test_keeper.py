@@ -187,6 +187,57 @@ async def test_a_kick_stops_the_keeper_and_says_so(
             keeper.session()
 
 
+async def test_a_kick_by_the_next_holder_of_the_lease_stops_nothing(
+    network: OpenNetwork, opened: OpenSession, soulseek_metrics: SoulseekMetrics, leases: SqlLeaseStore
+) -> None:
+    world = await network()
+    keeper = SessionKeeper(
+        hold=lambda name: hold(leases, name, ttl=TTL, clock=SystemClock()),
+        open_session=opened,
+        metrics=soulseek_metrics,
+        clock=SystemClock(),
+        lease_pause=TTL,
+    )
+    running = asyncio.create_task(keeper.run())
+    keeper.follow(account_on(world))
+    await reaches(keeper, KeeperState.CONNECTED)
+
+    await leases.revoke()
+    await world.server.kick("lockgroove")
+
+    seen = set()
+    while keeper.state is not KeeperState.WAITING:
+        seen.add(keeper.state)
+        await asyncio.sleep(0.01)
+    assert KeeperState.STOPPED not in seen
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_until_the_lease_is_ours_the_work_is_anothers(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+
+        assert keeper.state is KeeperState.WAITING
+
+
+async def test_a_step_waits_while_the_session_is_being_connected(
+    network: OpenNetwork, run_keeper: RunKeeper, albums: tuple[Album, ...]
+) -> None:
+    world = await network(PeerPlan(username="one", albums=albums))
+    world.server.answer_delay = 0.3
+
+    async with run_keeper() as keeper:
+        soulseek = SoulseekNetwork(keeper, limits=lambda: TimeLimits(search=timedelta(seconds=2)))
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTING)
+        world.server.answer_delay = 0.0
+
+        assert await soulseek.search(albums[0].title)
+
+
 async def test_a_wrong_password_stops_the_keeper(network: OpenNetwork, run_keeper: RunKeeper) -> None:
     world = await network()
 

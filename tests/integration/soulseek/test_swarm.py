@@ -77,6 +77,32 @@ async def test_no_entry_is_left_when_a_download_ends(account: Account, tmp_path:
     assert len(transfers._file_connection_futures) == 0
 
 
+async def test_two_that_want_a_peer_at_once_share_one_connection(network: OpenNetwork, log_in: LogIn) -> None:
+    world = await network(PeerPlan(username="peer", albums=()))
+
+    async with log_in(world) as session:
+        peers = session._client.network
+        one, two = await asyncio.gather(*(peers.get_peer_connection("peer") for _ in range(2)))
+
+        assert one is two
+
+
+async def test_two_files_of_a_peer_that_was_never_met_arrive_at_once(
+    network: OpenNetwork, log_in: LogIn, swarm: tuple[tuple[Album, ...], int], tmp_path: Path
+) -> None:
+    album = swarm[0][0]
+    world = await network(PeerPlan(username="peer0", albums=(album,)))
+
+    async with log_in(world) as session:
+        (offer,) = await session.search("flac", timedelta(seconds=3))
+        for connection in list(session._client.network.peer_connections):  # that of the answer
+            await connection.disconnect()
+        await asyncio.gather(*(_fetch(session, offer, file, tmp_path) for file in offer.files))
+
+    arrived = [path.read_bytes() for path in sorted(tmp_path.glob("0-*"))]
+    assert arrived == list(album_files(album))
+
+
 async def _taker(transfers: TransferManager, *, connecting: str) -> str:
     """Two peers announce a file under the same ticket, then one connects: whose transfer takes the connection?"""
     answered: list[str] = []
