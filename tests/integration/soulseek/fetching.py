@@ -1,0 +1,39 @@
+"""Finding and fetching files in as few words as possible."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypedDict
+
+from deploy.demo.albums import Album
+from services.acquisition.domain.candidates import Candidate, RemoteFile
+from services.acquisition.soulseek.session import SoulseekSession
+
+SEARCH = timedelta(seconds=5)
+
+
+class Limits(TypedDict):
+    idle_timeout: timedelta
+    queue_timeout: timedelta
+
+
+def limits(*, idle: float = 10, queue: float = 10) -> Limits:
+    return {"idle_timeout": timedelta(seconds=idle), "queue_timeout": timedelta(seconds=queue)}
+
+
+PATIENT = limits()
+
+
+async def offers(session: SoulseekSession, album: Album) -> list[Candidate]:
+    return await session.search(f"{album.artist} {album.title}", timedelta(seconds=1.5))
+
+
+async def first_file(session: SoulseekSession, album: Album) -> tuple[str, RemoteFile]:
+    (offer,) = await offers(session, album)
+    return offer.peer, min(offer.files, key=lambda file: file.path)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
