@@ -20,7 +20,7 @@ run: $(RUNTIME) ## Run the suite for real (settings from the environment, see RE
 	@$(BIN)/lockgroove up $(ARGS)
 
 test: check ## check, then every test, on SQLite and on PostgreSQL
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(DEV) ## Format, lint, types, import contracts, protos, links in docs
 	@$(BIN)/ruff format --check .
@@ -28,6 +28,7 @@ check: $(DEV) ## Format, lint, types, import contracts, protos, links in docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@protos/check
+	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/contract/docs
 
 bench: $(DEV) ## Print the benchmarks of docs/performance.md
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
