@@ -1,4 +1,4 @@
-"""A job of two steps whose worker can be killed before or after each commit; as a program, it is that worker."""
+"""A job of two steps whose worker can be killed or frozen around each commit; as a program, it is that worker."""
 
 import asyncio
 import os
@@ -35,27 +35,28 @@ class Album:
         return Next(state="DOWNLOADING") if claim.state == "QUEUED" else Done(state="COMPLETED")
 
 
-class KilledStore(SqlWorkStore):
-    """Kills its process before or after commit number k, as KILL_AT=before:k says."""
+class FatefulStore(SqlWorkStore):
+    """Sends its process a signal before or after commit number k, as SIGKILL_AT=before:k or SIGSTOP_AT=before:k say."""
 
     _commits = 0
 
     async def finish_many(self, finishes: Sequence[Finish], **others: object) -> list[int | AppError]:
         self._commits += 1
-        self._die_at("before")
+        self._meet_fate("before")
         results = await super().finish_many(finishes)
-        self._die_at("after")
+        self._meet_fate("after")
         return results
 
-    def _die_at(self, where: str) -> None:
-        if os.environ.get("KILL_AT") == f"{where}:{self._commits}":
-            os.kill(os.getpid(), signal.SIGKILL)
+    def _meet_fate(self, where: str) -> None:
+        for fate in (signal.SIGKILL, signal.SIGSTOP):
+            if os.environ.get(f"{fate.name}_AT") == f"{where}:{self._commits}":
+                os.kill(os.getpid(), fate)
 
 
 async def work_until_done(database: Database, log: Path) -> str:
     """Makes the job unless it is there, works until it has ended, and returns its state."""
     tables = work_tables(MetaData())
-    store = KilledStore(database, tables)
+    store = FatefulStore(database, tables)
     async with database.writing() as connection:
         await connection.run_sync(tables.work.metadata.create_all)
         job = NewJob(id="job-1", queue="albums", kind="album", state="QUEUED", dedup_key="album")

@@ -1,6 +1,6 @@
 """How a worker keeps its leases, and what it does without them (numbers: the pitfalls of the work engine)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -143,3 +143,20 @@ async def test_many_slots_do_not_keep_heartbeats_waiting(
             await until_state(jobs, "COMPLETED", f"job-{number:02}")
 
     assert {(await jobs.row(f"job-{number:02}"))["fence"] for number in range(40)} == {1}
+
+
+class ClockOfTomorrow(SystemClock):
+    """The time of day on a machine whose clock is a day fast."""
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(days=1)
+
+
+async def test_a_worker_on_a_machine_with_a_wrong_clock_takes_nothing_early(
+    jobs: Jobs, make_worker: MakeWorker
+) -> None:
+    await jobs.create("job-of-another")
+    await jobs.claimed("another")
+    await jobs.create("job-for-later", delay=timedelta(minutes=1))
+
+    assert await make_worker(finished, clock=ClockOfTomorrow()).run_once() == 0
