@@ -3,9 +3,9 @@
 import asyncio
 import sys
 
-from tests.benchmarks import footprint
+from tests.benchmarks import footprint, webhooks
 
-BENCHMARKS = {"footprint": footprint.measure}
+BENCHMARKS = {"footprint": footprint.measure, "webhooks": webhooks.measure}
 
 
 async def _main(names: list[str]) -> None:
