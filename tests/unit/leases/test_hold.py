@@ -1,12 +1,11 @@
 """Holding a lease while a body runs, against stores that misbehave."""
 
 import asyncio
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from libs.clock import SystemClock
+from libs.clock import Clock, ManualClock, SystemClock
 from libs.errors import Unavailable
 from libs.leases.errors import LeaseHeld, LeaseLost
 from libs.leases.hold import hold
@@ -22,7 +21,6 @@ class Store:
         self.refusals = 0
         self.renewals = 0
         self.released = 0
-        self.confirmed = time.monotonic()
         self.fault: Exception | None = None
         self.hanging = False
 
@@ -30,7 +28,6 @@ class Store:
         if self.refusals:
             self.refusals -= 1
             raise LeaseHeld("held", retry_after=timedelta(milliseconds=10))
-        self.confirmed = time.monotonic()
         return Lease(name=name, holder=holder, fence=1, expires_at=datetime.now(UTC) + ttl)
 
     async def renew(self, lease: Lease, ttl: timedelta) -> Lease:
@@ -39,11 +36,34 @@ class Store:
         if self.fault is not None:
             raise self.fault
         self.renewals += 1
-        self.confirmed = time.monotonic()
         return lease
 
     async def release(self, lease: Lease) -> None:
         self.released += 1
+
+
+class WatchedClock(ManualClock):
+    """A clock that only moves when told, and knows how often it was looked at."""
+
+    def __init__(self) -> None:
+        super().__init__(datetime(2026, 1, 1, tzinfo=UTC))
+        self._looks = 0
+
+    def monotonic(self) -> float:
+        self._looks += 1
+        return super().monotonic()
+
+    async def looked_at(self) -> None:
+        """Returns when whoever keeps the lease has seen what the time is."""
+        enough = self._looks + 10
+        async with asyncio.timeout(10):
+            while self._looks < enough:
+                await asyncio.sleep(0.001)
+
+
+async def held_for_ever(store: Store, clock: Clock) -> None:
+    async with hold(store, "session", ttl=TTL, clock=clock):
+        await asyncio.Event().wait()
 
 
 async def test_the_lease_is_renewed_while_the_body_runs_and_released_after_it() -> None:
@@ -75,40 +95,46 @@ async def test_waiting_takes_the_lease_when_it_is_free() -> None:
 
 @pytest.mark.parametrize("fault", [Unavailable("away"), None], ids=["errors", "hangs"])
 async def test_without_a_confirmed_renewal_the_body_stops_before_the_lease_ends(fault: Exception | None) -> None:
-    store = Store()
+    store, clock = Store(), WatchedClock()
     store.fault, store.hanging = fault, fault is None
+    holding = asyncio.create_task(held_for_ever(store, clock))
+    await clock.looked_at()
 
-    ttl = timedelta(seconds=1.5)  # so that a busy machine is no reason
+    clock.advance(0.89 * TTL)
+    await clock.looked_at()
+    assert not holding.done()
 
+    clock.advance(0.01 * TTL)
     with pytest.raises(LeaseLost):
-        async with hold(store, "session", ttl=ttl, clock=SystemClock()):
-            await asyncio.Event().wait()
-
-    assert 0.9 * 1.5 <= time.monotonic() - store.confirmed < 1.5
+        await asyncio.wait_for(holding, 10)
 
 
 async def test_a_lease_that_another_took_stops_the_body_at_once() -> None:
-    store = Store()
+    store, clock = Store(), WatchedClock()
     store.fault = LeaseLost("lost")
+    holding = asyncio.create_task(held_for_ever(store, clock))
+    await clock.looked_at()
+
+    clock.advance(TTL / 6)  # the next renewal is due, the lease is far from its end
 
     with pytest.raises(LeaseLost):
-        async with hold(store, "session", ttl=TTL, clock=SystemClock()):
-            await asyncio.Event().wait()
-
-    assert time.monotonic() - store.confirmed < 0.5 * 0.6
+        await asyncio.wait_for(holding, 10)
     assert store.released == 0
 
 
 async def test_a_short_outage_is_survived() -> None:
-    store = Store()
+    store, clock = Store(), WatchedClock()
     store.fault = Unavailable("away")
 
-    async with asyncio.timeout(10), hold(store, "session", ttl=TTL, clock=SystemClock()):
-        while time.monotonic() - store.confirmed < 0.3:
-            await asyncio.sleep(0.01)
+    async with asyncio.timeout(10), hold(store, "session", ttl=TTL, clock=clock):
+        clock.advance(TTL / 2)
+        await clock.looked_at()
         store.fault = None
-        while store.renewals < 3:
+        clock.advance(TTL / 3)
+        while not store.renewals:
             await asyncio.sleep(0.01)
+        clock.advance(TTL / 2)  # from the renewal on, the time begins anew
+        await clock.looked_at()
 
     assert store.released == 1
 
