@@ -9,14 +9,15 @@ from libs.errors import InvalidArgument
 
 _RANDOM_BYTES = 32
 _SHORTEST_GIVEN = 16  # characters of LOCKGROOVE_ADMIN_KEY; less can be guessed online
+_LONGEST_GIVEN = 512  # characters; no longer credential is looked at
 
 ADMIN = "ADMIN"
 
 
-class AdminKeyTooShort(InvalidArgument):
-    """LOCKGROOVE_ADMIN_KEY is too short to be a credential."""
+class AdminKeyUnusable(InvalidArgument):
+    """LOCKGROOVE_ADMIN_KEY is too short to be safe, or no header could carry it."""
 
-    reason = "ADMIN_KEY_TOO_SHORT"
+    reason = "ADMIN_KEY_UNUSABLE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,11 @@ def admin_key(key: str, *, title: str) -> ApiKey:
 
 
 def given_admin_key(key: str) -> ApiKey:
-    """What is kept, in memory only, of the key in LOCKGROOVE_ADMIN_KEY; raises AdminKeyTooShort."""
-    if len(key) < _SHORTEST_GIVEN:
-        raise AdminKeyTooShort(f"LOCKGROOVE_ADMIN_KEY: expected at least {_SHORTEST_GIVEN} characters")
+    """What is kept, in memory only, of the key in LOCKGROOVE_ADMIN_KEY; raises AdminKeyUnusable."""
+    sendable = key.isascii() and key.isprintable() and " " not in key
+    if not sendable or not _SHORTEST_GIVEN <= len(key) <= _LONGEST_GIVEN:
+        raise AdminKeyUnusable(
+            f"LOCKGROOVE_ADMIN_KEY: expected at least {_SHORTEST_GIVEN} characters of ASCII without spaces,"
+            f" at most {_LONGEST_GIVEN}"
+        )
     return admin_key(key, title="LOCKGROOVE_ADMIN_KEY")

@@ -13,7 +13,7 @@ from lockgroove.config.v1 import config_pb2 as pb
 from libs.errors import AppError, Unauthenticated
 from services.config.app import open_app
 from services.config.domain.environment import BadEnvironment
-from services.config.domain.keys import AdminKeyTooShort
+from services.config.domain.keys import AdminKeyUnusable
 from services.config.settings import Settings
 from services.config.store import WrongRootKey
 from tests.integration.config.conftest import ADMIN_KEY, ROOT_KEY, Serve, settings_in
@@ -68,7 +68,7 @@ async def test_a_given_admin_key_that_is_taken_back_is_refused(serve: Serve, set
 
 
 async def test_a_short_admin_key_refuses_the_start(tmp_path: Path) -> None:
-    with pytest.raises(AdminKeyTooShort):
+    with pytest.raises(AdminKeyUnusable):
         await start(settings_in(tmp_path, admin_key="lg_short"))
 
 
@@ -114,7 +114,10 @@ async def test_neither_secrets_nor_keys_reach_the_log(serve: Serve, capfd: pytes
     ("variables", "said"),
     [
         ({"SOULSEEK_LISTEN_PORT": "sixty"}, "error: SOULSEEK_LISTEN_PORT: expected a whole number\n"),
-        ({"LOCKGROOVE_ADMIN_KEY": "short"}, "error: LOCKGROOVE_ADMIN_KEY: expected at least 16 characters\n"),
+        (
+            {"LOCKGROOVE_ADMIN_KEY": "short"},
+            "error: LOCKGROOVE_ADMIN_KEY: expected at least 16 characters of ASCII without spaces, at most 512\n",
+        ),
     ],
 )
 def test_a_refused_start_is_one_line_and_an_exit_status(tmp_path: Path, variables: dict[str, str], said: str) -> None:
