@@ -27,6 +27,8 @@ from services.acquisition.steps.staging import Staging
 
 log = get_logger()
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
 TOLD_ATTEMPTS = 5  # in the message of a failure
 
 
@@ -170,8 +172,9 @@ class SoulseekSteps:
 
     def _disk_failure(self, error: OSError) -> Failure:
         where = error.filename or self._staging.downloads
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return Failure(reason="DISK_FULL", message=f"The disk of {where} is full. Free some space, then retry.")
+        if error.errno in _FULL:
+            message = f"The disk of {where} is full ({error.strerror}). Free some space, then retry."
+            return Failure(reason="DISK_FULL", message=message)
         return Failure(
             reason="DOWNLOADS_NOT_WRITABLE",
             message=f"{where} cannot be written ({error.strerror}). Give this service's user write access to the "
