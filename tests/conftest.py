@@ -1,5 +1,6 @@
 """What tests of every part share: a real database of each kind, fresh for each test."""
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,7 +10,20 @@ from sqlalchemy import text
 import tests.support.grpc_without_fork  # noqa: F401 (before anything that imports grpc)
 from libs import ids
 from libs.sql.engine import Database, open_database
+from libs.telemetry.logger import structlog
 from tests.support.postgres import Postgres, run_postgres
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """No test leaves logs that go to its own stdout, which is closed at its end, to those after it."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.reset_defaults()
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

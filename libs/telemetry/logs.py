@@ -4,9 +4,10 @@ import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from libs.errors import InvalidArgument
 from libs.telemetry import correlation
@@ -38,10 +39,25 @@ def configure_logging(*, level: str = "info", json: bool = True, stream: TextIO 
     structlog.configure(
         processors=[*shared, *rendering],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Unfailing(stream))),
         cache_logger_on_first_use=False,
     )
     _route_libraries(number, stream, shared, rendering)
+
+
+class _Unfailing:
+    """A stream for logs: a full disk or a closed pipe ends the log, and not what it tells about."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _number(level: str) -> int:

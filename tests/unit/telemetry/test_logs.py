@@ -1,9 +1,9 @@
 """Lines that a program can read, that name their request, and that keep secrets."""
 
+import errno
 import io
 import json
 import logging
-from collections.abc import Iterator
 from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Any
@@ -36,15 +36,10 @@ class Output:
 
 
 @pytest.fixture
-def output() -> Iterator[Output]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def output() -> Output:
     output = Output()
     configure_logging(level="info", stream=output.stream)
-    yield output
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return output
 
 
 def test_a_line_is_one_json_object_with_its_values(output: Output) -> None:
@@ -172,3 +167,23 @@ def test_lines_for_people_have_no_braces(output: Output) -> None:
 def test_an_unknown_level_is_refused_by_its_variable() -> None:
     with pytest.raises(InvalidArgument, match=r"LOCKGROOVE_LOG_LEVEL: must be one of .*INFO"):
         configure_logging(level="loud")
+
+
+class FullDisk(io.StringIO):
+    """A file on a disk without space."""
+
+    def write(self, text: str, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def closed_pipe() -> io.StringIO:
+    pipe = io.StringIO()
+    pipe.close()
+    return pipe
+
+
+@pytest.mark.parametrize("stream", [FullDisk(), closed_pipe()], ids=["full disk", "closed pipe"])
+def test_work_goes_on_where_its_log_cannot(stream: io.StringIO) -> None:
+    configure_logging(stream=stream)
+
+    structlog.get_logger().info("event")
