@@ -1,4 +1,7 @@
-"""Query strings into request messages: dotted paths in either spelling, nothing unknown, nothing twice."""
+"""Query strings into request messages: dotted paths in either spelling, nothing unknown, nothing twice.
+
+An empty number, boolean or enum is one that was left out: `pageSize=`, as a form sends a field that nobody filled in.
+"""
 
 import re
 from collections.abc import Iterator
@@ -15,6 +18,7 @@ from libs.transcoding.fields import field_called, type_of
 MAX_PARAMETERS = 1000
 
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_MAY_BE_EMPTY = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_MESSAGE)
 _TEXTUAL = {"google.protobuf.Timestamp", "google.protobuf.Duration", wellknown.FIELD_MASK}
 
 
@@ -62,6 +66,8 @@ def is_settable(field: FieldDescriptor) -> bool:
 def _set(message: Any, field: FieldDescriptor, name: str, value: str) -> None:
     if not is_settable(field):
         raise Fault("cannot be given in the query", reason="UNKNOWN_FIELD", path=name)
+    if not value and field.type not in _MAY_BE_EMPTY:
+        return
     try:
         if field.message_type is not None:
             _set_message(getattr(message, field.name), value)

@@ -104,6 +104,12 @@ async def test_the_guides_filter_and_order_work(suite: Suite) -> None:
     assert (answer.status_code, answer.json()) == (200, {"acquisitions": [], "nextPageToken": ""})
 
 
+async def test_parameters_that_are_left_empty_are_left_out(suite: Suite) -> None:
+    answer = await suite.client.get("/api/v1/acquisitions?filter=&pageSize=&pageToken=&orderBy=")
+
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("size", [1001, 5000])
 async def test_a_larger_page_than_the_largest_counts_as_the_largest(suite: Suite, size: int) -> None:
     assert (await suite.client.get("/api/v1/events", params={"pageSize": size})).status_code == 200

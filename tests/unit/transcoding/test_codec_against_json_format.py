@@ -7,7 +7,7 @@ import orjson
 import pytest
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from libs.transcoding import jsontext
@@ -148,6 +148,7 @@ def test_what_is_accepted_is_what_protobuf_accepts_and_means_the_same(
         ["1", "-0", "01", "1e2", "1.5", "1s", "RED", "NaN", "AA==", "AA", "-_", "é", 1.0, 3e9]
     )
     text = json.dumps(data.draw(st.dictionaries(keys, values | st.dictionaries(keys, values), max_size=2)))
+    assume('"values": null' not in text)  # an empty list says protobuf's guide; its own reader falls over it
 
     ours = thing_class()
     try:

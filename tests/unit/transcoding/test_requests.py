@@ -68,7 +68,6 @@ def test_the_query_fills_the_rest(edge: Edge) -> None:
         ("like.children=1", "like.children", "cannot be given in the query"),
         ("pageSize=1&page_size=2", "page_size", "is given twice"),
         ("pageSize=x", "pageSize", "must be an integer"),
-        ("pageSize=", "pageSize", "must be an integer"),
         ("wide=1", "wide", "must be true or false"),
         ("deleted=perhaps", "deleted", "must be true or false"),
         ("filter=%zz", "filter", "holds a % that is not followed by two hexadecimal digits"),
@@ -79,6 +78,10 @@ def test_the_query_fills_the_rest(edge: Edge) -> None:
 )  # fmt: skip
 def test_a_wrong_parameter_is_named_as_it_was_written(edge: Edge, query: str, field: str, words: str) -> None:
     assert edge.violation("GET", f"/v1/things?{query}") == (field, words)
+
+
+def test_an_empty_parameter_is_one_that_was_left_out(edge: Edge) -> None:
+    assert edge.read("GET", "/v1/things?pageSize=") == edge.read("GET", "/v1/things")
 
 
 def test_a_body_goes_into_its_field(edge: Edge) -> None:
