@@ -10,7 +10,7 @@ from services.acquisition.domain.lidarr import LidarrUnavailable
 
 CONCURRENT_CALLS = 3
 CALLS_PER_SECOND = 10
-FAILURES_THAT_OPEN = 5
+FAILURES_THAT_OPEN = 10  # one look in vain is up to 9: three reads, each tried three times
 OPEN_FOR = timedelta(seconds=30)
 
 
