@@ -12,15 +12,15 @@ from libs.sql.engine import Database, open_database
 from libs.sql.errors import MigrationFailed
 from libs.sql.migrations import migrate
 
-EXAMPLE = "tests.integration.sql.example"
-BROKEN = "tests.integration.sql.broken"
+EXAMPLE = "tests.migration.sql.example"
+BROKEN = "tests.migration.sql.broken"
 STARTER = """
 import asyncio, sys
 from libs.sql.engine import open_database
 from libs.sql.migrations import migrate
 async def start():
     async with open_database(sys.argv[1], schema="test") as database:
-        await migrate(database, package="tests.integration.sql.example", head="0002")
+        await migrate(database, package="tests.migration.sql.example", head="0002")
     print("alembic" in sys.modules)
 asyncio.run(start())
 """

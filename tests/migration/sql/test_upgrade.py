@@ -16,7 +16,7 @@ def configured(dialect: str, request: pytest.FixtureRequest) -> str | None:
 
 
 async def test_a_database_is_up_to_date_when_it_opens(configured: str | None, tmp_path: Path) -> None:
-    package = "tests.integration.sql.example"
+    package = "tests.migration.sql.example"
 
     async with (
         open_service_database(
@@ -29,7 +29,7 @@ async def test_a_database_is_up_to_date_when_it_opens(configured: str | None, tm
 
 
 async def test_a_migration_that_fails_stops_the_start_with_the_reason(configured: str | None, tmp_path: Path) -> None:
-    package = "tests.integration.sql.broken"
+    package = "tests.migration.sql.broken"
 
     with pytest.raises(MigrationFailed, match="cannot be brought to revision 0001"):
         async with open_service_database("broken", home=tmp_path, configured=configured, package=package, head="0001"):
