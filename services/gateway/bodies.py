@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from starlette.datastructures import Headers
@@ -15,6 +15,9 @@ T = TypeVar("T")
 LIMIT = 1024 * 1024  # bytes
 TIMEOUT = 30.0  # seconds for a body to arrive
 
+_DISCARDED = 16 * LIMIT  # bytes of a body that is too large
+_DISCARDING = 2.0  # seconds
+
 
 class CallerLeft(Exception):
     """The client closed its connection: whatever is done for it can stop."""
@@ -23,7 +26,8 @@ class CallerLeft(Exception):
 async def read_body(headers: Headers, receive: Receive) -> bytes:
     """The whole body. Raises BodyTooLarge, BodyTooSlow or CallerLeft."""
     announced = headers.get("content-length", "")
-    if announced.isdigit() and int(announced) > LIMIT:
+    size = int(announced) if announced.isdigit() else 0
+    if size > _DISCARDED or (size > LIMIT and "expect" in headers):
         raise _too_large()
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -69,9 +73,21 @@ async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
         piece: bytes = message.get("body", b"")
         size += len(piece)
         if size > LIMIT:
+            await _discard(receive)
             raise _too_large()
         yield piece
         more = message.get("more_body", False)
+
+
+async def _discard(receive: Receive) -> None:
+    """Let the sender finish, within limits: hung up on while it sends, it never reads the answer (RFC 9112, 9.6)."""
+    left, more = _DISCARDED, True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARDING):
+            while more and left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
 def _too_large() -> BodyTooLarge:

@@ -128,6 +128,21 @@ async def test_a_large_body_is_413_and_the_connection_closes(client: httpx.Async
     assert response.headers["connection"] == "close"
 
 
+@pytest.mark.parametrize("size", [1024 * 1024 + 1, 8 * 1024 * 1024])
+async def test_a_sender_that_reads_only_when_it_has_sent_all_gets_its_answer(suite: Suite, size: int) -> None:
+    host, port = suite.address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /api/webhooks/lidarr HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % size)
+    for start in range(0, size, 65536):
+        writer.write(b" " * min(65536, size - start))
+        await writer.drain()
+
+    answer = await reader.read()
+
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
 async def test_large_headers_are_431(client: httpx.AsyncClient) -> None:
     response = await client.get("/api/live", headers={"x-large": "x" * 40_000})
 
