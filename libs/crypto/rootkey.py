@@ -30,7 +30,7 @@ def load_root_key(home: Path, configured: str | None) -> bytes:
         return _checked(configured, _VARIABLE)
     path = home / FILE
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
             _make(path)
         _refuse_open_file(path)

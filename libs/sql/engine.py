@@ -21,6 +21,7 @@ from libs.sql.url import place_of
 BUSY_TIMEOUT_SECONDS: Final = 30
 _READERS: Final = 4
 _POOL: Final = 10
+_OURS_ALONE: Final = 0o700  # a new data folder: bodies of webhooks are nobody else's business
 _BEFORE_COMMIT: Final = "lockgroove.before_commit"
 
 Action = Callable[[AsyncConnection], Awaitable[None]]
@@ -113,7 +114,7 @@ async def _prepare(database: Database, schema: str) -> None:
 
 def _make_folder(database: Database) -> None:
     with _facts(database.place, OSError):
-        Path(database.url.partition(":///")[2]).parent.mkdir(parents=True, exist_ok=True)
+        Path(database.url.partition(":///")[2]).parent.mkdir(parents=True, exist_ok=True, mode=_OURS_ALONE)
 
 
 def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine, AsyncEngine]:

@@ -33,6 +33,13 @@ def test_a_variable_that_is_no_value_is_named_with_what_is_expected() -> None:
         read(SOULSEEK_LISTEN_PORT="sixty")
 
 
+def test_an_address_with_a_password_is_refused_for_addresses_are_shown() -> None:
+    with pytest.raises(BadEnvironment, match="LIDARR_URL") as refused:
+        read(LIDARR_URL="http://me:hunter2@127.0.0.1:8686")
+
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_variable_that_breaks_a_rule_is_named_with_the_rule() -> None:
     with pytest.raises(BadEnvironment, match=r"ACQUISITION_CONCURRENCY: must be .* less than or equal to 10"):
         read(ACQUISITION_CONCURRENCY="11")

@@ -17,6 +17,12 @@ def test_the_first_start_makes_a_key_that_only_its_owner_may_read(tmp_path: Path
     assert stat.S_IMODE((tmp_path / "home" / "secret.key").stat().st_mode) == 0o600
 
 
+def test_a_new_data_folder_belongs_to_its_owner_alone(tmp_path: Path) -> None:
+    load_root_key(tmp_path / "home", None)
+
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+
+
 def test_later_starts_find_the_same_key(tmp_path: Path) -> None:
     assert load_root_key(tmp_path, None) == load_root_key(tmp_path, None)
 

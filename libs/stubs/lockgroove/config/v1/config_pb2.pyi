@@ -140,7 +140,7 @@ class LidarrSettings(message.Message):
     POLL_INTERVAL_FIELD_NUMBER: builtins.int
     IDLE_TIMEOUT_FIELD_NUMBER: builtins.int
     url: builtins.str
-    """Its address with the URL base: `http://127.0.0.1:8686`."""
+    """Its address with the URL base: `http://127.0.0.1:8686`. No user or password: the address is no secret."""
     api_key: builtins.str
     """Its API key (Settings, General)."""
     webhook_secret: builtins.str
