@@ -92,7 +92,7 @@ async def test_a_stalled_peer_costs_about_its_idle_timeout(suite: Suite, world: 
 
     took = datetime.fromisoformat(attempt["endTime"]) - datetime.fromisoformat(attempt["startTime"])
     assert attempt["reason"] == "TRANSFER_STALLED"
-    assert IDLE <= took < IDLE + timedelta(seconds=4)
+    assert IDLE <= took < IDLE + timedelta(seconds=15)  # and not the minutes that the library would wait
     await cancel(suite, name)
 
 

@@ -90,7 +90,7 @@ async def test_many_slow_bodies_keep_nobody_waiting(suite: Suite) -> None:
             each.cancel()
 
     assert {answer.status_code for answer in answers} == {200}
-    assert took < 10
+    assert took < 30
 
 
 async def test_headers_over_the_limit_are_431(suite: Suite) -> None:
