@@ -13,7 +13,8 @@ from tests.support.suite import Suite, running_suite, suite_environment
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with open_world(tmp_path_factory.mktemp("world")) as world:
+    # One level down, so that whatever a peer could smuggle out of the world is found beside it.
+    async with open_world(tmp_path_factory.mktemp("around") / "world") as world:
         yield world
 
 

@@ -139,7 +139,7 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         refused = await run("python", "-m", "services.config", environment=environment)
 
     assert refused.status == 1
-    assert "another program listens there" in refused.output
+    assert "another program does" in refused.output
     assert "127.0.0.1:" in refused.output
 
 

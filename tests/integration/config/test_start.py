@@ -94,7 +94,7 @@ async def test_another_root_key_refuses_the_start_and_the_right_one_still_works(
 
 async def test_neither_secrets_nor_keys_reach_the_log(serve: Serve, capfd: pytest.CaptureFixture[str]) -> None:
     secrets = pb.Settings(
-        lidarr=pb.LidarrSettings(api_key="sesame-1", webhook_secret="sesame-2", url="http://user:sesame-3@host"),
+        lidarr=pb.LidarrSettings(api_key="sesame-1", webhook_secret="sesame-2", url="http://127.0.0.1:8686"),
         soulseek=pb.SoulseekSettings(password="sesame-4"),
     )
     async with serve({"LIDARR_API_KEY": "sesame-5"}) as config, config.client() as client:
@@ -102,6 +102,10 @@ async def test_neither_secrets_nor_keys_reach_the_log(serve: Serve, capfd: pytes
         with pytest.raises(AppError):
             await client.UpdateSettings(
                 pb.UpdateSettingsRequest(settings=pb.Settings(lidarr=pb.LidarrSettings(webhook_secret="sesame 6")))
+            )
+        with pytest.raises(AppError):
+            await client.UpdateSettings(
+                pb.UpdateSettingsRequest(settings=pb.Settings(lidarr=pb.LidarrSettings(url="http://me:sesame-3@host")))
             )
 
     shown = "".join(capfd.readouterr())
