@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from aioslsk.client import SoulSeekClient
+from aioslsk.events import UserStatusUpdateEvent
 from aioslsk.network.connection import ListeningConnection
 from aioslsk.network.network import ListeningConnections, Network
 from aioslsk.settings import CredentialsSettings, Settings, SharedDirectorySettingEntry
 from aioslsk.transfer.cache import TransferCache
 from aioslsk.transfer.manager import TransferManager
+from aioslsk.transfer.state import TransferState
+from aioslsk.user.model import UserStatus
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from deploy.demo.soulseek.server import HOST
@@ -20,11 +23,16 @@ _REPORT_INTERVAL = 0.05  # seconds between progress events
 
 
 class LoopbackClient(SoulSeekClient):
-    """A client that listens on a free port of loopback and advertises the upload speed it is told to (bytes/s)."""
+    """A client that listens on a free port of loopback and advertises the upload speed it is told to (bytes/s).
+
+    What it is about to send to a user who goes offline, it lets go, as the common clients do. The library's own would
+    wait half a minute for that user's word, deaf to what their next session asks.
+    """
 
     def __init__(self, settings: Settings, *, advertised_speed: int = 0) -> None:
         self._advertised_speed = advertised_speed
         super().__init__(settings)
+        self.events.register(UserStatusUpdateEvent, self._on_user_status)
 
     def create_network(self) -> Network:
         """The network with a listening socket on loopback alone."""
@@ -43,6 +51,13 @@ class LoopbackClient(SoulSeekClient):
         under_way = [task for transfer in self.transfers.transfers for task in transfer.cancel_tasks()]
         await asyncio.gather(*under_way, return_exceptions=True)
         await super().stop()  # type: ignore[no-untyped-call]  # aioslsk has no annotation here
+
+    async def _on_user_status(self, event: UserStatusUpdateEvent) -> None:
+        if event.current.status is UserStatus.OFFLINE:
+            for upload in self.transfers.get_uploads():
+                if upload.username == event.current.name and upload.state.VALUE is TransferState.INITIALIZING:
+                    await asyncio.gather(*upload.cancel_tasks(), return_exceptions=True)
+                    await upload.state.fail()
 
 
 @asynccontextmanager

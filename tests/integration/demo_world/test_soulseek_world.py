@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aioslsk.exceptions import AuthenticationError
+from aioslsk.protocol.messages import PeerTransferRequest
 from aioslsk.transfer.state import TransferState
 from mutagen.flac import FLAC, FLACNoHeaderError
 
@@ -14,7 +15,7 @@ from deploy.demo.soulseek.client import LoopbackClient
 from deploy.demo.soulseek.plan import FAST, Behaviour, PeerPlan
 from deploy.demo.soulseek.world import SoulseekWorld
 
-from .conftest import OpenNetwork, until
+from .conftest import DEADLINE, OpenNetwork, until
 
 
 @asynccontextmanager
@@ -112,6 +113,21 @@ async def test_a_stalling_peer_stalls_again_when_the_download_is_tried_again(
         await until(lambda: again.bytes_transfered >= plan.gives)
 
         assert [upload.sent for upload in world.peers["stalls"].uploads] == [plan.gives] * 2
+
+
+async def test_a_peer_lets_go_of_what_it_was_about_to_send_to_a_user_who_left(
+    network: OpenNetwork, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="generous", albums=albums[:1]))
+    async with downloader(world, tmp_path) as speechless, asyncio.timeout(DEADLINE):
+        del speechless.transfers._MESSAGE_MAP[PeerTransferRequest.Request]  # it never answers what it hears
+        offered = speechless.network.create_peer_response_future("generous", PeerTransferRequest.Request)
+        transfer = await download_first_hit(speechless, albums[0])
+        await offered
+
+    async with downloader(world, tmp_path) as client:
+        again = await client.transfers.download("generous", transfer.remote_path)
+        await until(lambda: again.state.VALUE == TransferState.COMPLETE)
 
 
 async def test_a_vanishing_peer_goes_offline_in_the_middle_of_a_file(
