@@ -10,12 +10,13 @@ FAST = 8 * 1024 * 1024  # bytes a second: what the attractive peers say of thems
 
 
 class Behaviour(StrEnum):
-    """How a peer treats those who ask it for a file. All but the first come to no good."""
+    """How a peer treats those who ask it for a file. Only honest and forgetful ones send it in the end."""
 
     HONEST = "honest"  # sends what it offers
     STALLING = "stalling"  # sends the start of each file, and then nothing more
     VANISHING = "vanishing"  # goes offline in the middle of a file
     SHORT = "short"  # offers the whole file, then announces half of it, and sends that
+    FORGETFUL = "forgetful"  # loses the first request for a file, says "Queued" to the second, and then sends
     OTHER_AUDIO = "other-audio"  # right names and tags, another song
     OTHER_TAGS = "other-tags"  # right names and length, another artist's song, whose tags say so
     TRUNCATED = "truncated"  # right names and tags, the last third is missing
@@ -42,7 +43,9 @@ class PeerPlan:
     @property
     def is_scripted(self) -> bool:
         """Whether a real client cannot behave so, and our own protocol code has to."""
-        return self.behaviour in (Behaviour.STALLING, Behaviour.SHORT) or self.remote_path is not None
+        return (
+            self.behaviour in (Behaviour.STALLING, Behaviour.SHORT, Behaviour.FORGETFUL) or self.remote_path is not None
+        )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from deploy.demo.soulseek.plan import Behaviour, PeerPlan, Upload
 from deploy.demo.soulseek.server import HOST
 
 _CLIENT_VERSION = (160, 1)
+_SAYS_QUEUED = 2  # the request to which a forgetful peer says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class ScriptedPeer:
         self._files = dict(_shared_files(plan))
         self._tickets = itertools.count(1)
         self._offers: dict[int, _Offer] = {}
+        self._asked: Counter[str] = Counter()
         self._addresses: dict[str, asyncio.Future[tuple[str, int]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -125,12 +128,20 @@ class ScriptedPeer:
         if path not in self._files:
             writer.write(wire.PeerTransferQueueFailed.Request(path, "File not shared.").serialize())
             return
+        if self._plan.behaviour is Behaviour.FORGETFUL and not self._remembers(path, writer):
+            return
         _, file = self._files[path]
         announced = len(file) // 2 if self._plan.behaviour is Behaviour.SHORT else len(file)
         ticket = next(self._tickets)
         self._offers[ticket] = _Offer(downloader, path, announced)
         direction = TransferDirection.DOWNLOAD.value
         writer.write(wire.PeerTransferRequest.Request(direction, ticket, path, filesize=announced).serialize())
+
+    def _remembers(self, path: str, writer: asyncio.StreamWriter) -> bool:
+        self._asked[path] += 1
+        if self._asked[path] == _SAYS_QUEUED:
+            writer.write(wire.PeerTransferQueueFailed.Request(path, "Queued").serialize())
+        return self._asked[path] >= _SAYS_QUEUED
 
     async def _upload(self, ticket: int, offer: _Offer) -> None:
         upload = Upload(downloader=offer.downloader, remote_path=offer.remote_path)

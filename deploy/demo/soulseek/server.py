@@ -13,6 +13,7 @@ from deploy.demo.soulseek.framing import read_frame
 
 HOST = "127.0.0.1"
 _OFFLINE, _ONLINE = 0, 2
+_CLOSED_PORT = 1
 
 
 @dataclass(slots=True)
@@ -102,6 +103,10 @@ class SoulseekServer:
         session = self._online.pop(username)
         await session.send(wire.Kicked.Response())
         session.writer.close()
+
+    def close_port(self, username: str) -> None:
+        """Let nobody reach the account from now on, as behind a firewall: it can only connect to others itself."""
+        self._online[username].port = _CLOSED_PORT
 
     def drop(self, username: str) -> None:
         """Break the account's connection without a word."""

@@ -1,11 +1,13 @@
 """The Soulseek client library (aioslsk 1.7.1), made safe for a service: imported only when a session opens.
 
-Four things differ from the stock client:
+Five things differ from the stock client:
 
 - Awaited file connections are told apart by peer and ticket. Each uploader counts its tickets from 2, the stock table
   is keyed by the ticket alone, so that two uploaders get each other's files; with equal sizes nothing notices.
 - A peer is looked up and connected to once at a time: two look-ups of one peer at once get each other's answers, and
   many clients hang up on the first of two connections.
+- A peer is asked to connect to us only where it cannot be reached. The stock client does both at once and closes the
+  later connection, on which the peer may have said by then that it wants to send: it waits half a minute for the reply.
 - Settings come from constructor arguments alone; the stock class also reads variables such as DEBUG or USERS.
 - Peers are listened to on the configured address; the stock host is a constant.
 """
@@ -20,7 +22,7 @@ from weakref import WeakValueDictionary
 from aioslsk.client import SoulSeekClient
 from aioslsk.events import PeerInitializedEvent
 from aioslsk.network.connection import ListeningConnection, PeerConnection, PeerConnectionType
-from aioslsk.network.network import ListeningConnections, Network
+from aioslsk.network.network import ListeningConnections, Network, PeerConnectMode
 from aioslsk.protocol.messages import PeerTransferRequest
 from aioslsk.settings import CredentialsSettings, Settings
 from aioslsk.transfer.cache import TransferCache
@@ -155,6 +157,7 @@ def client_settings(account: Account, folder: Path) -> Settings:
     settings = _OwnSettings(credentials=CredentialsSettings(username=account.username, password=account.password))
     settings.network.server.hostname, settings.network.server.port = account.server_host, account.server_port
     settings.network.server.reconnect.auto = False
+    settings.network.peer.connect_mode = PeerConnectMode.FALLBACK
     settings.network.listening.port = account.listen_port
     settings.network.listening.obfuscated_port = 0
     settings.network.upnp.enabled = False

@@ -5,15 +5,19 @@
    └────────────────────┴── INCOMPLETE ◄─┘   at most `MAX_BEGINNINGS` times
 
 The library never gives up by itself, and calls a fault of our disk by the words that a peer may use: what ends a
-download, and as what, is decided here.
+download, and as what, is decided here. Nor does it ask twice, and a request that went with a connection that was just
+closing is lost: a peer that does not begin is asked again. Peers that have the file in their queue ignore that.
 """
 
 import asyncio
 import errno
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
+from aioslsk.exceptions import AioSlskException
+from aioslsk.protocol.messages import PeerTransferQueue
 from aioslsk.transfer.model import FailReason, Transfer, TransferDirection
 from aioslsk.transfer.state import TransferState
 from aioslsk.user.model import UserStatus
@@ -34,6 +38,8 @@ from services.acquisition.soulseek.errors import (
 
 TICK_SECONDS = 0.1
 MAX_BEGINNINGS = 3
+ASK_AGAIN_SECONDS = 60.0
+_ASKED_AT_LEAST = 4  # times within the queue's timeout
 SLOW_SECONDS = 300.0
 SLOW_BYTES = 300 * 5 * 1024  # in that time, or the next candidate is worth trying
 _MAX_TEXT = 200
@@ -69,6 +75,8 @@ class Download:
         self._beginnings = 0
         self._received = 0
         self._idle = self._queued = self._slow_for = 0.0
+        self._ask_every = self._ask_again_at = min(ASK_AGAIN_SECONDS, self._queue_timeout / _ASKED_AT_LEAST)
+        self._asking: asyncio.Task[None] | None = None
         self._slow_from = 0
         self._transfer = Transfer(peer, file.path, TransferDirection.DOWNLOAD)
         self._transfer.local_path = str(target)
@@ -110,6 +118,7 @@ class Download:
     async def _watch(self) -> None:
         before = self._clock.monotonic()
         while self._transfer.state.VALUE is not TransferState.COMPLETE:
+            await self._stay_in_queue()
             self._raise_if_over()
             await self._tick()
             now = self._clock.monotonic()
@@ -139,6 +148,20 @@ class Download:
             self._on_progress(self._received)
         if self._received - self._slow_from >= SLOW_BYTES:
             self._slow_for, self._slow_from = 0.0, self._received
+
+    async def _stay_in_queue(self) -> None:
+        """Ask again where it is time to; a peer that then says "Queued" has not refused."""
+        if self._transfer.fail_reason == FailReason.QUEUED:
+            await self._transfer.state.queue(remotely=True)
+        waits = self._transfer.state.VALUE is TransferState.QUEUED and self._transfer.remotely_queued
+        if waits and self._queued >= self._ask_again_at:
+            self._ask_again_at = self._queued + self._ask_every
+            if self._asking is None or self._asking.done():
+                self._asking = asyncio.create_task(self._ask_again())
+
+    async def _ask_again(self) -> None:
+        with suppress(AioSlskException):  # whether the peer is gone, its status tells
+            await self._client.network.send_peer_messages(self._peer, PeerTransferQueue.Request(self._file.path))
 
     def _waits_for_ourselves(self) -> bool:
         """Whether the peer is busy with another file of ours: most send one at a time."""
@@ -193,6 +216,9 @@ class Download:
     async def _end(self, *, keep: bool) -> None:
         """Make sure that nothing writes to the target any more; without `keep`, that nothing is left of it."""
         tasks = self._transfer.cancel_tasks()
+        if self._asking is not None:
+            self._asking.cancel()
+            tasks.append(self._asking)
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._transfer in self._client.transfers.transfers:
             await self._client.transfers.remove(self._transfer)

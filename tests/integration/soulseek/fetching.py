@@ -33,6 +33,12 @@ async def first_file(session: SoulseekSession, album: Album) -> tuple[str, Remot
     return offer.peer, min(offer.files, key=lambda file: file.path)
 
 
+async def hang_up(session: SoulseekSession) -> None:
+    """Close the connections on which peers answered our searches."""
+    for connection in list(session._client.network.peer_connections):
+        await connection.disconnect()
+
+
 async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(10):
         while not condition():

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aioslsk.protocol.messages import ConnectToPeer
 
 from deploy.demo.albums import Album, album_files
 from deploy.demo.soulseek.plan import Behaviour, PeerPlan
@@ -23,7 +24,7 @@ from services.acquisition.soulseek.errors import (
 )
 
 from .conftest import LogIn, OpenNetwork
-from .fetching import PATIENT, first_file, limits, offers, until
+from .fetching import PATIENT, first_file, hang_up, limits, offers, until
 
 
 async def test_a_file_arrives_byte_for_byte_at_exactly_its_target(
@@ -141,6 +142,44 @@ async def test_a_busy_peer_is_left_after_the_queue_timeout(
 
         with pytest.raises(QueueTimeout, match="within 1 s"):
             await session.download(peer, file, tmp_path / "01.flac", **limits(queue=1))
+
+
+async def test_a_peer_that_lost_our_request_is_asked_again(
+    network: OpenNetwork, log_in: LogIn, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="forgetful", albums=albums, behaviour=Behaviour.FORGETFUL))
+
+    async with log_in(world) as session:
+        await session.download(*await first_file(session, albums[0]), tmp_path / "01.flac", **limits(queue=8))
+
+    assert (tmp_path / "01.flac").read_bytes() == album_files(albums[0])[0]
+
+
+async def test_a_peer_that_can_be_reached_is_not_asked_to_connect_to_us_as_well(
+    network: OpenNetwork, log_in: LogIn, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="one", albums=albums))
+
+    async with log_in(world) as session:
+        peer, file = await first_file(session, albums[0])
+        await hang_up(session)
+        await session.download(peer, file, tmp_path / "01.flac", **PATIENT)
+
+    assert world.server.received(ConnectToPeer.Request, "lockgroove") == []
+
+
+async def test_a_peer_that_cannot_be_reached_connects_to_us(
+    network: OpenNetwork, log_in: LogIn, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="walled", albums=albums))
+    world.server.close_port("walled")
+
+    async with log_in(world) as session:
+        peer, file = await first_file(session, albums[0])
+        await hang_up(session)
+        await session.download(peer, file, tmp_path / "01.flac", **PATIENT)
+
+    assert (tmp_path / "01.flac").read_bytes() == album_files(albums[0])[0]
 
 
 async def test_waiting_for_another_file_of_ours_is_not_queueing(

@@ -24,6 +24,7 @@ from services.acquisition.soulseek.client import Client, client_settings
 from services.acquisition.soulseek.session import SoulseekSession
 
 from .conftest import LogIn, OpenNetwork
+from .fetching import hang_up
 
 PEERS = 8
 LIMIT = timedelta(seconds=60)
@@ -95,8 +96,7 @@ async def test_two_files_of_a_peer_that_was_never_met_arrive_at_once(
 
     async with log_in(world) as session:
         (offer,) = await session.search("flac", timedelta(seconds=3))
-        for connection in list(session._client.network.peer_connections):  # that of the answer
-            await connection.disconnect()
+        await hang_up(session)
         await asyncio.gather(*(_fetch(session, offer, file, tmp_path) for file in offer.files))
 
     arrived = [path.read_bytes() for path in sorted(tmp_path.glob("0-*"))]
