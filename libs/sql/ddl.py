@@ -13,6 +13,10 @@ class Ddl(Protocol):
         """Makes a table."""
         ...
 
+    def add_column(self, table_name: str, column: Any) -> Any:
+        """Adds a column to a table."""
+        ...
+
     def create_index(
         self, index_name: str | None, table_name: str, columns: Sequence[Any], *, unique: bool = False, **kw: Any
     ) -> None:

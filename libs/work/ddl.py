@@ -1,4 +1,4 @@
-"""The tables of durable work as they were first made: services' Alembic revisions call this, so it never changes."""
+"""The tables of durable work, step by step: services' Alembic revisions call these, so none of them ever changes."""
 
 import sqlalchemy as sa
 
@@ -27,6 +27,20 @@ def create_v1(op: Ddl) -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
+    )
+
+
+def add_v2(op: Ddl) -> None:
+    """Adds the order of jobs that share a key, and the hash chain over `work_event`."""
+    op.add_column("work", sa.Column("order_key", sa.Text))
+    unfinished = sa.not_(sa.column("done", sa.Boolean))
+    _create_index(op, "work_order", ["order_key", "id"], unfinished & sa.column("order_key", sa.Text).is_not(None))
+    op.create_table(
+        "work_chain",
+        sa.Column("last_seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("first_seq", sa.BigInteger, nullable=False),
+        sa.Column("previous", sa.LargeBinary, nullable=False),
+        sa.Column("hash", sa.LargeBinary, nullable=False),
     )
 
 

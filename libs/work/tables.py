@@ -1,6 +1,7 @@
 """The tables of durable work, for a service's own metadata.
 
-`work` is the job and its lease; `work_signal` the inbox; `work_event` outbox and audit; `work_queue` the switches.
+`work` is the job and its lease; `work_signal` the inbox; `work_event` outbox and audit; `work_chain` the hashes that
+prove it; `work_queue` the switches.
 `lease_until` has no index: heartbeats then stay in their page (PostgreSQL's HOT updates).
 """
 
@@ -14,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -25,11 +27,12 @@ from libs.sql.types import Json, OrderedText, Serial, UtcMillis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkTables:
-    """The four tables; a service joins its own rows to `work.c.id`."""
+    """The five tables; a service joins its own rows to `work.c.id`."""
 
     work: Table
     signal: Table
     event: Table
+    chain: Table
     queue: Table
 
     @property
@@ -45,7 +48,13 @@ def unfinished(work: Table) -> ColumnElement[bool]:
 
 def work_tables(metadata: MetaData) -> WorkTables:
     """Adds the tables of durable work to a service's metadata."""
-    return WorkTables(work=_work(metadata), signal=_signal(metadata), event=_event(metadata), queue=_queue(metadata))
+    return WorkTables(
+        work=_work(metadata),
+        signal=_signal(metadata),
+        event=_event(metadata),
+        chain=_chain(metadata),
+        queue=_queue(metadata),
+    )
 
 
 def _work(metadata: MetaData) -> Table:
@@ -74,11 +83,14 @@ def _work(metadata: MetaData) -> Table:
         Column("traceparent", Text, nullable=False),
         Column("created", UtcMillis, nullable=False),
         Column("updated", UtcMillis, nullable=False),
+        Column("order_key", Text),
         postgresql_with={"fillfactor": 70},
     )
     active = unfinished(table)
     Index("work_dedup", table.c.dedup_key, unique=True, postgresql_where=active, sqlite_where=active)
     Index("work_claim", table.c.queue, table.c.due, postgresql_where=active, sqlite_where=active)
+    ordered = active & table.c.order_key.is_not(None)
+    Index("work_order", table.c.order_key, table.c.id, postgresql_where=ordered, sqlite_where=ordered)
     leased = table.c.lease_owner.is_not(None)
     Index("work_lease", table.c.lease_owner, postgresql_where=leased, sqlite_where=leased)
     return table
@@ -111,6 +123,17 @@ def _event(metadata: MetaData) -> Table:
         Column("at", UtcMillis, nullable=False),
         Index("work_event_by_job", "job_id", "seq"),
         sqlite_autoincrement=True,
+    )
+
+
+def _chain(metadata: MetaData) -> Table:
+    return Table(
+        "work_chain",
+        metadata,
+        Column("last_seq", BigInteger, primary_key=True, autoincrement=False),
+        Column("first_seq", BigInteger, nullable=False),
+        Column("previous", LargeBinary, nullable=False),
+        Column("hash", LargeBinary, nullable=False),
     )
 
 

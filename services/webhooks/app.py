@@ -29,11 +29,11 @@ from services.webhooks.domain.handling import Handling, LidarrHandler
 from services.webhooks.domain.inbox import Inbox
 from services.webhooks.domain.processing import Processing
 from services.webhooks.domain.source import LIDARR
+from services.webhooks.events.servicer import WebhooksServicer
+from services.webhooks.events.store import SqlEventStore
 from services.webhooks.metrics import WebhookMetrics
 from services.webhooks.secrets import LiveSecrets
-from services.webhooks.servicer import WebhooksServicer
 from services.webhooks.settings import Settings
-from services.webhooks.store import SqlEventStore
 from services.webhooks.worker import BacklogGauge, Rematcher, Worker
 
 SERVICE = pb.DESCRIPTOR.services_by_name["WebhooksService"].full_name

@@ -1,5 +1,6 @@
 """Events between the domain and their rows."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,9 @@ from services.webhooks.tables import event, event_body, work
 _job = work.work
 _leased = _job.c.lease_until.is_not(None) & (_job.c.lease_until >= now_ms())
 
+TODAY = now_ms() // 86_400_000
+"""The day of the database's clock, counted from 1970 in UTC."""
+
 STATE = case((_leased, State.PROCESSING.value), else_=_job.c.state)
 """PROCESSING is a lease that holds, so it ends by itself when its holder dies."""
 
@@ -28,6 +32,7 @@ FILTERS: Mapping[str, Field] = {
 }
 ORDERS = {"receive_time": event.c.received_at, "update_time": UPDATED, "name": event.c.id}
 
+_BODY = (event_body.c.stored_on == event.c.stored_on) & (event_body.c.event_id == event.c.id)
 _DUE = case((_job.c.done | _leased, null()), else_=_job.c.due)
 _VERSION = _job.c.version + _job.c.fence + event.c.duplicates
 
@@ -40,7 +45,7 @@ def events() -> Select[Any]:
 def whole_events() -> Select[Any]:
     """Every event with its headers and body."""
     columns = [*_COLUMNS, event_body.c.headers, event_body.c.body]
-    return select(*columns).join(_job, _job.c.id == event.c.id).join(event_body, event_body.c.event_id == event.c.id)
+    return select(*columns).join(_job, _job.c.id == event.c.id).join(event_body, _BODY)
 
 
 def event_of(row: Mapping[str, Any]) -> Event:
@@ -73,12 +78,18 @@ def ledger_row(new: NewEvent) -> dict[str, Any]:
         "dedup_key": new.key,
         "body_size": len(new.body),
         "received_at": new.received_at,
+        "body_sha256": hashlib.sha256(new.body).digest(),
     }
 
 
-def body_row(new: NewEvent) -> dict[str, Any]:
-    """A new event's body."""
-    return {"event_id": new.id, "headers": dict(new.headers), "body": new.body}
+def body_row(new: NewEvent, stored_on: int) -> dict[str, Any]:
+    """A new event's body, with the day on which the ledger has stored it."""
+    return {
+        "stored_on": stored_on,
+        "event_id": new.id,
+        "headers": dict(new.headers),
+        "body": new.body,
+    }
 
 
 def outcome_of(settlement: Settlement) -> Next | Done:

@@ -18,7 +18,7 @@ from libs.sql.url import database_url
 from services.webhooks import migrations
 from services.webhooks.admission import open_admission
 from services.webhooks.domain.event import NewEvent
-from services.webhooks.store import SqlEventStore
+from services.webhooks.events.store import SqlEventStore
 from tests.support.lidarr_webhooks import download
 from tests.support.suite import running_suite, suite_environment
 

@@ -8,7 +8,7 @@ from services.webhooks import migrations
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import NewEvent, Receipt
 from services.webhooks.domain.source import Source
-from services.webhooks.store import SqlEventStore
+from services.webhooks.events.store import SqlEventStore
 
 
 async def open_event_store(database: Database) -> SqlEventStore:

@@ -14,7 +14,7 @@ from services.webhooks.domain.catalogue import Query
 from services.webhooks.domain.event import Event, EventNotEnded, EventNotFound, NewEvent, Progress, Receipt, State
 from services.webhooks.domain.lifecycle import Settlement
 from services.webhooks.domain.processing import Claimed, Settled
-from services.webhooks.store import SqlEventStore
+from services.webhooks.events.store import SqlEventStore
 from tests.support.event_store import open_event_store
 from tests.support.lidarr_webhooks import NOON
 

@@ -13,7 +13,7 @@ from services.webhooks.domain.handling import Handling, LidarrHandler
 from services.webhooks.domain.inbox import Inbox
 from services.webhooks.domain.lidarr import LidarrFact
 from services.webhooks.domain.processing import Claimed, Processing, Settled
-from services.webhooks.store import SqlEventStore
+from services.webhooks.events.store import SqlEventStore
 from tests.support.event_store import QuietLog, always, open_event_store
 from tests.support.lidarr_webhooks import delivery
 

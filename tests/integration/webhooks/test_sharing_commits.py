@@ -10,7 +10,7 @@ from services.webhooks.admission import open_admission
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import NewEvent, Receipt, State
 from services.webhooks.domain.inbox import Inbox
-from services.webhooks.store import SqlEventStore
+from services.webhooks.events.store import SqlEventStore
 from tests.support.event_store import QuietLog, always, open_event_store
 from tests.support.lidarr_webhooks import NOON, album, delivery, download
 

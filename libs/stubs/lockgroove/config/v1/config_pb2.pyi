@@ -79,6 +79,8 @@ class Settings(message.Message):
     SOULSEEK_FIELD_NUMBER: builtins.int
     STORAGE_FIELD_NUMBER: builtins.int
     ACQUISITION_FIELD_NUMBER: builtins.int
+    SLSKD_FIELD_NUMBER: builtins.int
+    WEBHOOKS_FIELD_NUMBER: builtins.int
     SOURCES_FIELD_NUMBER: builtins.int
     SECRETS_SET_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
@@ -101,6 +103,14 @@ class Settings(message.Message):
         """How albums are acquired."""
 
     @builtins.property
+    def slskd(self) -> SlskdSettings:
+        """A slskd server."""
+
+    @builtins.property
+    def webhooks(self) -> WebhookSettings:
+        """The inbox of webhooks."""
+
+    @builtins.property
     def sources(self) -> containers.ScalarMap[builtins.str, Settings.Source.ValueType]:
         """Where each value comes from, by its path in JSON spelling: `lidarr.apiKey`. Settings without a value are left out."""
 
@@ -115,13 +125,15 @@ class Settings(message.Message):
         soulseek: SoulseekSettings | None = ...,
         storage: StorageSettings | None = ...,
         acquisition: AcquisitionSettings | None = ...,
+        slskd: SlskdSettings | None = ...,
+        webhooks: WebhookSettings | None = ...,
         sources: abc.Mapping[builtins.str, Settings.Source.ValueType] | None = ...,
         secrets_set: abc.Iterable[builtins.str] | None = ...,
         etag: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "lidarr", b"lidarr", "soulseek", b"soulseek", "storage", b"storage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "lidarr", b"lidarr", "slskd", b"slskd", "soulseek", b"soulseek", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "etag", b"etag", "lidarr", b"lidarr", "secrets_set", b"secrets_set", "soulseek", b"soulseek", "sources", b"sources", "storage", b"storage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "etag", b"etag", "lidarr", b"lidarr", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -352,6 +364,90 @@ class AcquisitionSettings(message.Message):
     _WhichOneofReturnType__concurrency: _TypeAlias = typing.Literal["concurrency"]  # noqa: Y015
     _WhichOneofArgType__concurrency: _TypeAlias = typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
+
+@typing.final
+class SlskdSettings(message.Message):
+    """A slskd server."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    URL_FIELD_NUMBER: builtins.int
+    API_KEY_FIELD_NUMBER: builtins.int
+    WEBHOOK_SECRET_FIELD_NUMBER: builtins.int
+    url: builtins.str
+    """Its address with the URL base: `http://127.0.0.1:5030`. No user or password: the address is no secret."""
+    api_key: builtins.str
+    """Its API key."""
+    webhook_secret: builtins.str
+    """What slskd's webhook must send as header `X-Webhook-Secret`."""
+    def __init__(
+        self,
+        *,
+        url: builtins.str | None = ...,
+        api_key: builtins.str | None = ...,
+        webhook_secret: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__api_key: _TypeAlias = typing.Literal["api_key"]  # noqa: Y015
+    _WhichOneofArgType__api_key: _TypeAlias = typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
+    _WhichOneofReturnType__url: _TypeAlias = typing.Literal["url"]  # noqa: Y015
+    _WhichOneofArgType__url: _TypeAlias = typing.Literal["_url", b"_url"]  # noqa: Y015
+    _WhichOneofReturnType__webhook_secret: _TypeAlias = typing.Literal["webhook_secret"]  # noqa: Y015
+    _WhichOneofArgType__webhook_secret: _TypeAlias = typing.Literal["_webhook_secret", b"_webhook_secret"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_secret) -> _WhichOneofReturnType__webhook_secret | None: ...
+
+@typing.final
+class WebhookSettings(message.Message):
+    """The inbox of webhooks."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PUBLIC_URL_FIELD_NUMBER: builtins.int
+    REGISTER_IN_LIDARR_FIELD_NUMBER: builtins.int
+    RECONCILE_INTERVAL_FIELD_NUMBER: builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: builtins.int
+    public_url: builtins.str
+    """The address under which senders reach the gateway: `http://lockgroove:3006`. Where it listens, when unset."""
+    register_in_lidarr: builtins.bool
+    """Whether our webhook is registered in Lidarr, and kept there."""
+    retention_days: builtins.int
+    """How many days events are kept after they ended. Dead ones are kept until somebody decides."""
+    @builtins.property
+    def reconcile_interval(self) -> duration_pb2.Duration:
+        """How often the inbox is reconciled with itself and with Lidarr and slskd."""
+
+    def __init__(
+        self,
+        *,
+        public_url: builtins.str | None = ...,
+        register_in_lidarr: builtins.bool | None = ...,
+        reconcile_interval: duration_pb2.Duration | None = ...,
+        retention_days: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_public_url", b"_public_url", "_register_in_lidarr", b"_register_in_lidarr", "_retention_days", b"_retention_days", "public_url", b"public_url", "reconcile_interval", b"reconcile_interval", "register_in_lidarr", b"register_in_lidarr", "retention_days", b"retention_days"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_public_url", b"_public_url", "_register_in_lidarr", b"_register_in_lidarr", "_retention_days", b"_retention_days", "public_url", b"public_url", "reconcile_interval", b"reconcile_interval", "register_in_lidarr", b"register_in_lidarr", "retention_days", b"retention_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__public_url: _TypeAlias = typing.Literal["public_url"]  # noqa: Y015
+    _WhichOneofArgType__public_url: _TypeAlias = typing.Literal["_public_url", b"_public_url"]  # noqa: Y015
+    _WhichOneofReturnType__register_in_lidarr: _TypeAlias = typing.Literal["register_in_lidarr"]  # noqa: Y015
+    _WhichOneofArgType__register_in_lidarr: _TypeAlias = typing.Literal["_register_in_lidarr", b"_register_in_lidarr"]  # noqa: Y015
+    _WhichOneofReturnType__retention_days: _TypeAlias = typing.Literal["retention_days"]  # noqa: Y015
+    _WhichOneofArgType__retention_days: _TypeAlias = typing.Literal["_retention_days", b"_retention_days"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__public_url) -> _WhichOneofReturnType__public_url | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__register_in_lidarr) -> _WhichOneofReturnType__register_in_lidarr | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retention_days) -> _WhichOneofReturnType__retention_days | None: ...
 
 @typing.final
 class GetSettingsRequest(message.Message):

@@ -27,12 +27,13 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from lockgroove.api.v1 import annotations_pb2 as lockgroove_dot_api_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%lockgroove/webhooks/v1/webhooks.proto\x12\x16lockgroove.webhooks.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a#lockgroove/api/v1/annotations.proto\"\xae\x06\n\x05\x45vent\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x06source\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04type\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x05state\x18\x04 \x01(\x0e\x32#.lockgroove.webhooks.v1.Event.StateB\x04\xe2\x41\x01\x03\x12>\n\x0c\x61\x63quisitions\x18\x05 \x03(\tB(\xe2\x41\x01\x03\xfa\x41!\n\x1flockgroove.internal/Acquisition\x12\x1b\n\rattempt_count\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x64uplicate_count\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x11next_attempt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x41\n\x07headers\x18\n \x03(\x0b\x32*.lockgroove.webhooks.v1.Event.HeadersEntryB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x62ody\x18\x0b \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x62ody_size_bytes\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x36\n\x0creceive_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"w\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08RECEIVED\x10\x01\x12\x0e\n\nPROCESSING\x10\x02\x12\t\n\x05RETRY\x10\x03\x12\r\n\tUNMATCHED\x10\x04\x12\x08\n\x04\x44ONE\x10\x05\x12\x08\n\x04\x44\x45\x41\x44\x10\x06\x12\x0b\n\x07IGNORED\x10\x07:=\xea\x41:\n\x19lockgroove.internal/Event\x12\x0e\x65vents/{event}*\x06\x65vents2\x05\x65vent\"\xf9\x01\n\x08\x44\x65livery\x12<\n\x06source\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x35\n\x07headers\x18\x02 \x03(\x0b\x32\x1e.lockgroove.webhooks.v1.HeaderB\x04\xe2\x41\x01\x01\x12\x1b\n\x04\x62ody\x18\x03 \x01(\x0c\x42\r\xe2\x41\x01\x01\xbaH\x06z\x04\x18\x80\x80@\x12\x36\n\x0creceive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12#\n\x0eremote_address\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"1\n\x06Header\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05value\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"`\n\x17IngestDeliveriesRequest\x12\x45\n\ndeliveries\x18\x01 \x03(\x0b\x32 .lockgroove.webhooks.v1.DeliveryB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"U\n\x18IngestDeliveriesResponse\x12\x39\n\x08outcomes\x18\x01 \x03(\x0b\x32\'.lockgroove.webhooks.v1.DeliveryOutcome\"Z\n\x0f\x44\x65liveryOutcome\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x11\n\tduplicate\x18\x03 \x01(\x08\"S\n\x13VerifySourceRequest\x12<\n\x06source\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"R\n\x14VerifySourceResponse\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x1b\n\x13\x63redential_required\x18\x03 \x01(\x08\"r\n\x0fGetEventRequest\x12_\n\x04name\x18\x01 \x01(\tBQ\xe2\x41\x01\x02\xfa\x41\x1b\n\x19lockgroove.internal/Event\xbaH,r*2(^events/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"\x93\x01\n\x11ListEventsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x08order_by\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\"\\\n\x12ListEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.lockgroove.webhooks.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x12WatchEventsRequest\x12\x1c\n\x06\x66ilter\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\"\n\x0cresume_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x13WatchEventsResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.lockgroove.webhooks.v1.Event\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"u\n\x12ReplayEventRequest\x12_\n\x04name\x18\x01 \x01(\tBQ\xe2\x41\x01\x02\xfa\x41\x1b\n\x19lockgroove.internal/Event\xbaH,r*2(^events/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$2\xde\x06\n\x0fWebhooksService\x12~\n\x10IngestDeliveries\x12/.lockgroove.webhooks.v1.IngestDeliveriesRequest\x1a\x30.lockgroove.webhooks.v1.IngestDeliveriesResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x12\xa0\x01\n\x0cVerifySource\x12+.lockgroove.webhooks.v1.VerifySourceRequest\x1a,.lockgroove.webhooks.v1.VerifySourceResponse\"5\x90\x02\x01\xda\x41\x06source\x88\xb5\x18\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/webhooks/{source}/verify\x12\x81\x01\n\x08GetEvent\x12\'.lockgroove.webhooks.v1.GetEventRequest\x1a\x1d.lockgroove.webhooks.v1.Event\"-\x90\x02\x01\xda\x41\x04name\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/{name=events/*}\x12\x82\x01\n\nListEvents\x12).lockgroove.webhooks.v1.ListEventsRequest\x1a*.lockgroove.webhooks.v1.ListEventsResponse\"\x1d\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/events\x12\x8d\x01\n\x0bWatchEvents\x12*.lockgroove.webhooks.v1.WatchEventsRequest\x1a+.lockgroove.webhooks.v1.WatchEventsResponse\"#\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/events:watch0\x01\x12\x8e\x01\n\x0bReplayEvent\x12*.lockgroove.webhooks.v1.ReplayEventRequest\x1a\x1d.lockgroove.webhooks.v1.Event\"4\xda\x41\x04name\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/{name=events/*}:replay:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%lockgroove/webhooks/v1/webhooks.proto\x12\x16lockgroove.webhooks.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a#lockgroove/api/v1/annotations.proto\"\x98\x08\n\x05\x45vent\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x14\n\x06source\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04type\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x38\n\x05state\x18\x04 \x01(\x0e\x32#.lockgroove.webhooks.v1.Event.StateB\x04\xe2\x41\x01\x03\x12>\n\x0c\x61\x63quisitions\x18\x05 \x03(\tB(\xe2\x41\x01\x03\xfa\x41!\n\x1flockgroove.internal/Acquisition\x12\x1b\n\rattempt_count\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x64uplicate_count\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12;\n\x11next_attempt_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x41\n\x07headers\x18\n \x03(\x0b\x32*.lockgroove.webhooks.v1.Event.HeadersEntryB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x62ody\x18\x0b \x01(\x0c\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x62ody_size_bytes\x18\x0c \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x36\n\x0creceive_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\x0f \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x10 \x01(\tB\x04\xe2\x41\x01\x03\x12:\n\x06origin\x18\x11 \x01(\x0e\x32$.lockgroove.webhooks.v1.Event.OriginB\x04\xe2\x41\x01\x03\x12=\n\x11\x63onflicting_event\x18\x12 \x01(\tB\"\xe2\x41\x01\x03\xfa\x41\x1b\n\x19lockgroove.internal/Event\x12\x19\n\x0b\x62ody_sha256\x18\x13 \x01(\tB\x04\xe2\x41\x01\x03\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"w\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08RECEIVED\x10\x01\x12\x0e\n\nPROCESSING\x10\x02\x12\t\n\x05RETRY\x10\x03\x12\r\n\tUNMATCHED\x10\x04\x12\x08\n\x04\x44ONE\x10\x05\x12\x08\n\x04\x44\x45\x41\x44\x10\x06\x12\x0b\n\x07IGNORED\x10\x07\"<\n\x06Origin\x12\x16\n\x12ORIGIN_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x44\x45LIVERY\x10\x01\x12\x0c\n\x08\x42\x41\x43KFILL\x10\x02:=\xea\x41:\n\x19lockgroove.internal/Event\x12\x0e\x65vents/{event}*\x06\x65vents2\x05\x65vent\"\x9b\x02\n\x08\x44\x65livery\x12<\n\x06source\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x35\n\x07headers\x18\x02 \x03(\x0b\x32\x1e.lockgroove.webhooks.v1.HeaderB\x04\xe2\x41\x01\x01\x12\x1b\n\x04\x62ody\x18\x03 \x01(\x0c\x42\r\xe2\x41\x01\x01\xbaH\x06z\x04\x18\x80\x80@\x12\x36\n\x0creceive_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x02\x12#\n\x0eremote_address\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\x12 \n\nurl_secret\x18\x06 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xf4\x03\"1\n\x06Header\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05value\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\"`\n\x17IngestDeliveriesRequest\x12\x45\n\ndeliveries\x18\x01 \x03(\x0b\x32 .lockgroove.webhooks.v1.DeliveryB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"U\n\x18IngestDeliveriesResponse\x12\x39\n\x08outcomes\x18\x01 \x03(\x0b\x32\'.lockgroove.webhooks.v1.DeliveryOutcome\"m\n\x0f\x44\x65liveryOutcome\x12\"\n\x06status\x18\x01 \x01(\x0b\x32\x12.google.rpc.Status\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x11\n\tduplicate\x18\x03 \x01(\x08\x12\x11\n\tchallenge\x18\x04 \x01(\t\"S\n\x13VerifySourceRequest\x12<\n\x06source\x18\x01 \x01(\tB,\xe2\x41\x01\x02\xbaH%r#2!^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"R\n\x14VerifySourceResponse\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\r\n\x05ready\x18\x02 \x01(\x08\x12\x1b\n\x13\x63redential_required\x18\x03 \x01(\x08\"r\n\x0fGetEventRequest\x12_\n\x04name\x18\x01 \x01(\tBQ\xe2\x41\x01\x02\xfa\x41\x1b\n\x19lockgroove.internal/Event\xbaH,r*2(^events/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"\xb1\x01\n\x11ListEventsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x08order_by\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x1c\n\x06search\x18\x05 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\"\\\n\x12ListEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.lockgroove.webhooks.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbf\x01\n\x18ListEventAttemptsRequest\x12\x61\n\x06parent\x18\x01 \x01(\tBQ\xe2\x41\x01\x02\xfa\x41\x1b\n\x19lockgroove.internal/Event\xbaH,r*2(^events/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x1e\n\tpage_size\x18\x02 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\"l\n\x19ListEventAttemptsResponse\x12\x36\n\x08\x61ttempts\x18\x01 \x03(\x0b\x32$.lockgroove.webhooks.v1.EventAttempt\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb9\x01\n\x0c\x45ventAttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x10\n\x08to_state\x18\x02 \x01(\t\x12\r\n\x05\x65rror\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12+\n\x08\x64uration\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\x12WatchEventsRequest\x12\x1c\n\x06\x66ilter\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\"\n\x0cresume_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\"Y\n\x13WatchEventsResponse\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.lockgroove.webhooks.v1.Event\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"u\n\x12ReplayEventRequest\x12_\n\x04name\x18\x01 \x01(\tBQ\xe2\x41\x01\x02\xfa\x41\x1b\n\x19lockgroove.internal/Event\xbaH,r*2(^events/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$2\x95\x08\n\x0fWebhooksService\x12~\n\x10IngestDeliveries\x12/.lockgroove.webhooks.v1.IngestDeliveriesRequest\x1a\x30.lockgroove.webhooks.v1.IngestDeliveriesResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x12\xa0\x01\n\x0cVerifySource\x12+.lockgroove.webhooks.v1.VerifySourceRequest\x1a,.lockgroove.webhooks.v1.VerifySourceResponse\"5\x90\x02\x01\xda\x41\x06source\x88\xb5\x18\x01\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/webhooks/{source}/verify\x12\x81\x01\n\x08GetEvent\x12\'.lockgroove.webhooks.v1.GetEventRequest\x1a\x1d.lockgroove.webhooks.v1.Event\"-\x90\x02\x01\xda\x41\x04name\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/{name=events/*}\x12\x82\x01\n\nListEvents\x12).lockgroove.webhooks.v1.ListEventsRequest\x1a*.lockgroove.webhooks.v1.ListEventsResponse\"\x1d\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/events\x12\xb4\x01\n\x11ListEventAttempts\x12\x30.lockgroove.webhooks.v1.ListEventAttemptsRequest\x1a\x31.lockgroove.webhooks.v1.ListEventAttemptsResponse\":\x90\x02\x01\xda\x41\x06parent\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02$\x12\"/api/v1/{parent=events/*}/attempts\x12\x8d\x01\n\x0bWatchEvents\x12*.lockgroove.webhooks.v1.WatchEventsRequest\x1a+.lockgroove.webhooks.v1.WatchEventsResponse\"#\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/events:watch0\x01\x12\x8e\x01\n\x0bReplayEvent\x12*.lockgroove.webhooks.v1.ReplayEventRequest\x1a\x1d.lockgroove.webhooks.v1.Event\"4\xda\x41\x04name\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02#\"\x1e/api/v1/{name=events/*}:replay:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -71,6 +72,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENT'].fields_by_name['update_time']._serialized_options = b'\342A\001\003'
   _globals['_EVENT'].fields_by_name['etag']._loaded_options = None
   _globals['_EVENT'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_EVENT'].fields_by_name['reason']._loaded_options = None
+  _globals['_EVENT'].fields_by_name['reason']._serialized_options = b'\342A\001\003'
+  _globals['_EVENT'].fields_by_name['origin']._loaded_options = None
+  _globals['_EVENT'].fields_by_name['origin']._serialized_options = b'\342A\001\003'
+  _globals['_EVENT'].fields_by_name['conflicting_event']._loaded_options = None
+  _globals['_EVENT'].fields_by_name['conflicting_event']._serialized_options = b'\342A\001\003\372A\033\n\031lockgroove.internal/Event'
+  _globals['_EVENT'].fields_by_name['body_sha256']._loaded_options = None
+  _globals['_EVENT'].fields_by_name['body_sha256']._serialized_options = b'\342A\001\003'
   _globals['_EVENT']._loaded_options = None
   _globals['_EVENT']._serialized_options = b'\352A:\n\031lockgroove.internal/Event\022\016events/{event}*\006events2\005event'
   _globals['_DELIVERY'].fields_by_name['source']._loaded_options = None
@@ -83,6 +92,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELIVERY'].fields_by_name['receive_time']._serialized_options = b'\342A\001\002'
   _globals['_DELIVERY'].fields_by_name['remote_address']._loaded_options = None
   _globals['_DELIVERY'].fields_by_name['remote_address']._serialized_options = b'\342A\001\001\272H\004r\002\030d'
+  _globals['_DELIVERY'].fields_by_name['url_secret']._loaded_options = None
+  _globals['_DELIVERY'].fields_by_name['url_secret']._serialized_options = b'\342A\001\001\272H\005r\003\030\364\003'
   _globals['_HEADER'].fields_by_name['name']._loaded_options = None
   _globals['_HEADER'].fields_by_name['name']._serialized_options = b'\342A\001\002'
   _globals['_HEADER'].fields_by_name['value']._loaded_options = None
@@ -101,6 +112,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001\272H\005r\003\030\350\007'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['order_by']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['order_by']._serialized_options = b'\342A\001\001\272H\005r\003\030\310\001'
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['search']._loaded_options = None
+  _globals['_LISTEVENTSREQUEST'].fields_by_name['search']._serialized_options = b'\342A\001\001\272H\005r\003\030\310\001'
+  _globals['_LISTEVENTATTEMPTSREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_LISTEVENTATTEMPTSREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\033\n\031lockgroove.internal/Event\272H,r*2(^events/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_LISTEVENTATTEMPTSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTEVENTATTEMPTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
+  _globals['_LISTEVENTATTEMPTSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTEVENTATTEMPTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\342A\001\001\272H\005r\003\030\350\007'
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['filter']._loaded_options = None
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001\272H\005r\003\030\350\007'
   _globals['_WATCHEVENTSREQUEST'].fields_by_name['resume_token']._loaded_options = None
@@ -115,42 +134,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOKSSERVICE'].methods_by_name['GetEvent']._serialized_options = b'\220\002\001\332A\004name\210\265\030\002\202\323\344\223\002\031\022\027/api/v1/{name=events/*}'
   _globals['_WEBHOOKSSERVICE'].methods_by_name['ListEvents']._loaded_options = None
   _globals['_WEBHOOKSSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\220\002\001\210\265\030\002\202\323\344\223\002\020\022\016/api/v1/events'
+  _globals['_WEBHOOKSSERVICE'].methods_by_name['ListEventAttempts']._loaded_options = None
+  _globals['_WEBHOOKSSERVICE'].methods_by_name['ListEventAttempts']._serialized_options = b'\220\002\001\332A\006parent\210\265\030\002\202\323\344\223\002$\022\"/api/v1/{parent=events/*}/attempts'
   _globals['_WEBHOOKSSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
   _globals['_WEBHOOKSSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\220\002\001\210\265\030\002\202\323\344\223\002\026\022\024/api/v1/events:watch'
   _globals['_WEBHOOKSSERVICE'].methods_by_name['ReplayEvent']._loaded_options = None
   _globals['_WEBHOOKSSERVICE'].methods_by_name['ReplayEvent']._serialized_options = b'\332A\004name\210\265\030\004\202\323\344\223\002#\"\036/api/v1/{name=events/*}:replay:\001*'
-  _globals['_EVENT']._serialized_start=305
-  _globals['_EVENT']._serialized_end=1119
-  _globals['_EVENT_HEADERSENTRY']._serialized_start=889
-  _globals['_EVENT_HEADERSENTRY']._serialized_end=935
-  _globals['_EVENT_STATE']._serialized_start=937
-  _globals['_EVENT_STATE']._serialized_end=1056
-  _globals['_DELIVERY']._serialized_start=1122
-  _globals['_DELIVERY']._serialized_end=1371
-  _globals['_HEADER']._serialized_start=1373
-  _globals['_HEADER']._serialized_end=1422
-  _globals['_INGESTDELIVERIESREQUEST']._serialized_start=1424
-  _globals['_INGESTDELIVERIESREQUEST']._serialized_end=1520
-  _globals['_INGESTDELIVERIESRESPONSE']._serialized_start=1522
-  _globals['_INGESTDELIVERIESRESPONSE']._serialized_end=1607
-  _globals['_DELIVERYOUTCOME']._serialized_start=1609
-  _globals['_DELIVERYOUTCOME']._serialized_end=1699
-  _globals['_VERIFYSOURCEREQUEST']._serialized_start=1701
-  _globals['_VERIFYSOURCEREQUEST']._serialized_end=1784
-  _globals['_VERIFYSOURCERESPONSE']._serialized_start=1786
-  _globals['_VERIFYSOURCERESPONSE']._serialized_end=1868
-  _globals['_GETEVENTREQUEST']._serialized_start=1870
-  _globals['_GETEVENTREQUEST']._serialized_end=1984
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1987
-  _globals['_LISTEVENTSREQUEST']._serialized_end=2134
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=2136
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=2228
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=2230
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=2316
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=2318
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2407
-  _globals['_REPLAYEVENTREQUEST']._serialized_start=2409
-  _globals['_REPLAYEVENTREQUEST']._serialized_end=2526
-  _globals['_WEBHOOKSSERVICE']._serialized_start=2529
-  _globals['_WEBHOOKSSERVICE']._serialized_end=3391
+  _globals['_EVENT']._serialized_start=337
+  _globals['_EVENT']._serialized_end=1385
+  _globals['_EVENT_HEADERSENTRY']._serialized_start=1093
+  _globals['_EVENT_HEADERSENTRY']._serialized_end=1139
+  _globals['_EVENT_STATE']._serialized_start=1141
+  _globals['_EVENT_STATE']._serialized_end=1260
+  _globals['_EVENT_ORIGIN']._serialized_start=1262
+  _globals['_EVENT_ORIGIN']._serialized_end=1322
+  _globals['_DELIVERY']._serialized_start=1388
+  _globals['_DELIVERY']._serialized_end=1671
+  _globals['_HEADER']._serialized_start=1673
+  _globals['_HEADER']._serialized_end=1722
+  _globals['_INGESTDELIVERIESREQUEST']._serialized_start=1724
+  _globals['_INGESTDELIVERIESREQUEST']._serialized_end=1820
+  _globals['_INGESTDELIVERIESRESPONSE']._serialized_start=1822
+  _globals['_INGESTDELIVERIESRESPONSE']._serialized_end=1907
+  _globals['_DELIVERYOUTCOME']._serialized_start=1909
+  _globals['_DELIVERYOUTCOME']._serialized_end=2018
+  _globals['_VERIFYSOURCEREQUEST']._serialized_start=2020
+  _globals['_VERIFYSOURCEREQUEST']._serialized_end=2103
+  _globals['_VERIFYSOURCERESPONSE']._serialized_start=2105
+  _globals['_VERIFYSOURCERESPONSE']._serialized_end=2187
+  _globals['_GETEVENTREQUEST']._serialized_start=2189
+  _globals['_GETEVENTREQUEST']._serialized_end=2303
+  _globals['_LISTEVENTSREQUEST']._serialized_start=2306
+  _globals['_LISTEVENTSREQUEST']._serialized_end=2483
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=2485
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=2577
+  _globals['_LISTEVENTATTEMPTSREQUEST']._serialized_start=2580
+  _globals['_LISTEVENTATTEMPTSREQUEST']._serialized_end=2771
+  _globals['_LISTEVENTATTEMPTSRESPONSE']._serialized_start=2773
+  _globals['_LISTEVENTATTEMPTSRESPONSE']._serialized_end=2881
+  _globals['_EVENTATTEMPT']._serialized_start=2884
+  _globals['_EVENTATTEMPT']._serialized_end=3069
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=3071
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=3157
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=3159
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=3248
+  _globals['_REPLAYEVENTREQUEST']._serialized_start=3250
+  _globals['_REPLAYEVENTREQUEST']._serialized_end=3367
+  _globals['_WEBHOOKSSERVICE']._serialized_start=3370
+  _globals['_WEBHOOKSSERVICE']._serialized_end=4415
 # @@protoc_insertion_point(module_scope)

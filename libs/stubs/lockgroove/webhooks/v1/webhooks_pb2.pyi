@@ -5,6 +5,7 @@ Webhooks: an inbox that answers after its commit and loses nothing."""
 
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
+from google.protobuf import duration_pb2 as duration_pb2
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
@@ -70,6 +71,29 @@ class Event(message.Message):
     IGNORED: Event.State.ValueType  # 7
     """Nothing to do."""
 
+    class _Origin:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OriginEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[Event._Origin.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        ORIGIN_UNSPECIFIED: Event._Origin.ValueType  # 0
+        """Never used."""
+        DELIVERY: Event._Origin.ValueType  # 1
+        """Its sender delivered it."""
+        BACKFILL: Event._Origin.ValueType  # 2
+        """We found it in the sender's own records, because no delivery of it came."""
+
+    class Origin(_Origin, metaclass=_OriginEnumTypeWrapper):
+        """How an event came to us."""
+
+    ORIGIN_UNSPECIFIED: Event.Origin.ValueType  # 0
+    """Never used."""
+    DELIVERY: Event.Origin.ValueType  # 1
+    """Its sender delivered it."""
+    BACKFILL: Event.Origin.ValueType  # 2
+    """We found it in the sender's own records, because no delivery of it came."""
+
     @typing.final
     class HeadersEntry(message.Message):
         DESCRIPTOR: descriptor.Descriptor
@@ -105,6 +129,10 @@ class Event(message.Message):
     RECEIVE_TIME_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    CONFLICTING_EVENT_FIELD_NUMBER: builtins.int
+    BODY_SHA256_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`events/{event}`."""
     source: builtins.str
@@ -125,6 +153,14 @@ class Event(message.Message):
     """The size of the body."""
     etag: builtins.str
     """Changes with every change of the event."""
+    reason: builtins.str
+    """Why it is dead, in one word: `UNREADABLE`, `REJECTED`, `HANDLER_ERROR`, `CRASH_LOOP`, `KEY_CONFLICT`. Else empty."""
+    origin: Event.Origin.ValueType
+    """How it came to us."""
+    conflicting_event: builtins.str
+    """The event that has the same delivery id and another body. This one is kept, and dead until somebody decides."""
+    body_sha256: builtins.str
+    """SHA-256 of the body, in hexadecimal."""
     @builtins.property
     def acquisitions(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """The acquisitions that it belongs to."""
@@ -163,10 +199,14 @@ class Event(message.Message):
         receive_time: timestamp_pb2.Timestamp | None = ...,
         update_time: timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
+        reason: builtins.str = ...,
+        origin: Event.Origin.ValueType = ...,
+        conflicting_event: builtins.str = ...,
+        body_sha256: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["next_attempt_time", b"next_attempt_time", "receive_time", b"receive_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisitions", b"acquisitions", "attempt_count", b"attempt_count", "body", b"body", "body_size_bytes", b"body_size_bytes", "duplicate_count", b"duplicate_count", "error", b"error", "etag", b"etag", "headers", b"headers", "name", b"name", "next_attempt_time", b"next_attempt_time", "receive_time", b"receive_time", "source", b"source", "state", b"state", "type", b"type", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisitions", b"acquisitions", "attempt_count", b"attempt_count", "body", b"body", "body_sha256", b"body_sha256", "body_size_bytes", b"body_size_bytes", "conflicting_event", b"conflicting_event", "duplicate_count", b"duplicate_count", "error", b"error", "etag", b"etag", "headers", b"headers", "name", b"name", "next_attempt_time", b"next_attempt_time", "origin", b"origin", "reason", b"reason", "receive_time", b"receive_time", "source", b"source", "state", b"state", "type", b"type", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,12 +221,15 @@ class Delivery(message.Message):
     BODY_FIELD_NUMBER: builtins.int
     RECEIVE_TIME_FIELD_NUMBER: builtins.int
     REMOTE_ADDRESS_FIELD_NUMBER: builtins.int
+    URL_SECRET_FIELD_NUMBER: builtins.int
     source: builtins.str
     """The source in the address."""
     body: builtins.bytes
     """The body, byte for byte."""
     remote_address: builtins.str
     """The sender's address."""
+    url_secret: builtins.str
+    """The rest of the address, `{secret}` of `/api/webhooks/{source}/{secret}`; mostly empty. Never logged."""
     @builtins.property
     def headers(self) -> containers.RepeatedCompositeFieldContainer[Header]:
         """The headers in their order, names in lower case."""
@@ -203,10 +246,11 @@ class Delivery(message.Message):
         body: builtins.bytes = ...,
         receive_time: timestamp_pb2.Timestamp | None = ...,
         remote_address: builtins.str = ...,
+        url_secret: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["receive_time", b"receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["body", b"body", "headers", b"headers", "receive_time", b"receive_time", "remote_address", b"remote_address", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["body", b"body", "headers", b"headers", "receive_time", b"receive_time", "remote_address", b"remote_address", "source", b"source", "url_secret", b"url_secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -287,10 +331,13 @@ class DeliveryOutcome(message.Message):
     STATUS_FIELD_NUMBER: builtins.int
     EVENT_ID_FIELD_NUMBER: builtins.int
     DUPLICATE_FIELD_NUMBER: builtins.int
+    CHALLENGE_FIELD_NUMBER: builtins.int
     event_id: builtins.str
     """The id of the event: `{event}` of `events/{event}`."""
     duplicate: builtins.bool
     """Whether the event had come before."""
+    challenge: builtins.str
+    """What the sender wants to hear back to believe in us; mostly empty."""
     @builtins.property
     def status(self) -> status_pb2.Status:
         """OK once stored; else why it was refused."""
@@ -301,10 +348,11 @@ class DeliveryOutcome(message.Message):
         status: status_pb2.Status | None = ...,
         event_id: builtins.str = ...,
         duplicate: builtins.bool = ...,
+        challenge: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["status", b"status"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["duplicate", b"duplicate", "event_id", b"event_id", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["challenge", b"challenge", "duplicate", b"duplicate", "event_id", b"event_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -386,14 +434,21 @@ class ListEventsRequest(message.Message):
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     FILTER_FIELD_NUMBER: builtins.int
     ORDER_BY_FIELD_NUMBER: builtins.int
+    SEARCH_FIELD_NUMBER: builtins.int
     page_size: builtins.int
     """At most so many; 0 is 50, more than 1000 counts as 1000."""
     page_token: builtins.str
     """`next_page_token` of the page before."""
     filter: builtins.str
-    """A filter (AIP-160) over `source`, `type`, `state` and `receive_time`: `source = "lidarr" AND state = "DEAD"`."""
+    """A filter (AIP-160) over `source`, `type`, `state`, `origin`, `reason`, `acquisition`, `name`, `conflicting_event` and
+    `receive_time`: `source = "lidarr" AND state = "DEAD"`, `acquisition = "acquisitions/acq-…"`.
+    """
     order_by: builtins.str
     """`receive_time`, `update_time` or `name`, each with ` desc` where wanted; `receive_time desc` when empty."""
+    search: builtins.str
+    """Only events with these bytes in the body (UTF-8, case matters). So many bodies are read for one page that a page may
+    be short, or empty, and still have a next one.
+    """
     def __init__(
         self,
         *,
@@ -401,10 +456,11 @@ class ListEventsRequest(message.Message):
         page_token: builtins.str = ...,
         filter: builtins.str = ...,
         order_by: builtins.str = ...,
+        search: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "search", b"search"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -431,6 +487,108 @@ class ListEventsResponse(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["events", b"events", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListEventAttemptsRequest(message.Message):
+    """A request for the tries of an event."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    parent: builtins.str
+    """`events/{event}`."""
+    page_size: builtins.int
+    """At most so many; 0 is 50, more than 1000 counts as 1000."""
+    page_token: builtins.str
+    """`next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        parent: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListEventAttemptsResponse(message.Message):
+    """The tries of an event."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ATTEMPTS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Asks for the next page; empty on the last."""
+    @builtins.property
+    def attempts(self) -> containers.RepeatedCompositeFieldContainer[EventAttempt]:
+        """The tries."""
+
+    def __init__(
+        self,
+        *,
+        attempts: abc.Iterable[EventAttempt] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["attempts", b"attempts", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EventAttempt(message.Message):
+    """One try of handling an event."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    TO_STATE_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    DURATION_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Counts the tries of the event."""
+    to_state: builtins.str
+    """The state that the try led to, as in `Event.State`."""
+    error: builtins.str
+    """What went wrong; empty where nothing did."""
+    reason: builtins.str
+    """Why it is dead, as in Event."""
+    actor: builtins.str
+    """The process that tried."""
+    @builtins.property
+    def duration(self) -> duration_pb2.Duration:
+        """How long it took."""
+
+    @builtins.property
+    def end_time(self) -> timestamp_pb2.Timestamp:
+        """When it ended."""
+
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        to_state: builtins.str = ...,
+        error: builtins.str = ...,
+        reason: builtins.str = ...,
+        duration: duration_pb2.Duration | None = ...,
+        actor: builtins.str = ...,
+        end_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["duration", b"duration", "end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "duration", b"duration", "end_time", b"end_time", "error", b"error", "number", b"number", "reason", b"reason", "to_state", b"to_state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

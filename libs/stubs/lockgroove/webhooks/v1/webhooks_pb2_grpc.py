@@ -55,6 +55,11 @@ class WebhooksServiceStub:
                 request_serializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.ListEventAttempts = channel.unary_unary(
+                '/lockgroove.webhooks.v1.WebhooksService/ListEventAttempts',
+                request_serializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventAttemptsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventAttemptsResponse.FromString,
+                _registered_method=True)
         self.WatchEvents = channel.unary_stream(
                 '/lockgroove.webhooks.v1.WebhooksService/WatchEvents',
                 request_serializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.WatchEventsRequest.SerializeToString,
@@ -99,6 +104,13 @@ class WebhooksServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListEventAttempts(self, request, context):
+        """Lists the tries of an event, oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchEvents(self, request, context):
         """Streams events: first those that match now, then each one whenever it changes.
         """
@@ -135,6 +147,11 @@ def add_WebhooksServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsRequest.FromString,
                     response_serializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'ListEventAttempts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEventAttempts,
+                    request_deserializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventAttemptsRequest.FromString,
+                    response_serializer=lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventAttemptsResponse.SerializeToString,
             ),
             'WatchEvents': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchEvents,
@@ -256,6 +273,33 @@ class WebhooksService:
             '/lockgroove.webhooks.v1.WebhooksService/ListEvents',
             lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsRequest.SerializeToString,
             lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEventAttempts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.webhooks.v1.WebhooksService/ListEventAttempts',
+            lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventAttemptsRequest.SerializeToString,
+            lockgroove_dot_webhooks_dot_v1_dot_webhooks__pb2.ListEventAttemptsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -24,6 +24,8 @@ class WebhooksServiceStub:
     """Reads one event with its raw body."""
     ListEvents: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListEventsRequest, _webhooks_pb2.ListEventsResponse]
     """Lists events without their bodies, newest first unless `order_by` says otherwise."""
+    ListEventAttempts: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ListEventAttemptsRequest, _webhooks_pb2.ListEventAttemptsResponse]
+    """Lists the tries of an event, oldest first."""
     WatchEvents: _aio.UnaryStreamMultiCallable[_webhooks_pb2.WatchEventsRequest, _webhooks_pb2.WatchEventsResponse]
     """Streams events: first those that match now, then each one whenever it changes."""
     ReplayEvent: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.ReplayEventRequest, _webhooks_pb2.Event]
@@ -63,6 +65,14 @@ class WebhooksServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_webhooks_pb2.ListEventsRequest, _abc.Awaitable[_webhooks_pb2.ListEventsResponse]],
     ) -> _abc.Awaitable[_webhooks_pb2.ListEventsResponse]:
         """Lists events without their bodies, newest first unless `order_by` says otherwise."""
+
+    @_abc_1.abstractmethod
+    def ListEventAttempts(
+        self,
+        request: _webhooks_pb2.ListEventAttemptsRequest,
+        context: _aio.ServicerContext[_webhooks_pb2.ListEventAttemptsRequest, _abc.Awaitable[_webhooks_pb2.ListEventAttemptsResponse]],
+    ) -> _abc.Awaitable[_webhooks_pb2.ListEventAttemptsResponse]:
+        """Lists the tries of an event, oldest first."""
 
     @_abc_1.abstractmethod
     def WatchEvents(

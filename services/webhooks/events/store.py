@@ -51,9 +51,9 @@ class SqlEventStore:
         self._owner = new_owner()
         self._insert_new = (
             _INSERTS[database.dialect](event)
-            .values(duplicates=0, updated_at=now_ms())
+            .values(duplicates=0, updated_at=now_ms(), stored_on=rows.TODAY)
             .on_conflict_do_nothing(index_elements=[event.c.source, event.c.dedup_key])
-            .returning(event.c.id)
+            .returning(event.c.id, event.c.stored_on)
         )
 
     async def add(self, events: Sequence[NewEvent]) -> list[Receipt]:
@@ -161,15 +161,15 @@ class SqlEventStore:
         await self._database.ping()
 
     async def _insert(self, connection: AsyncConnection, events: Sequence[NewEvent]) -> frozenset[str]:
-        result = await connection.scalars(self._insert_new, [rows.ledger_row(new) for new in events])
-        stored = frozenset(result)
+        result = await connection.execute(self._insert_new, [rows.ledger_row(new) for new in events])
+        stored: dict[str, int] = {event_id: stored_on for event_id, stored_on in result}
         fresh = [new for new in events if new.id in stored]
         if fresh:
-            await connection.execute(insert(event_body), [rows.body_row(new) for new in fresh])
+            await connection.execute(insert(event_body), [rows.body_row(new, stored[new.id]) for new in fresh])
             await self._jobs.create_many(
                 connection, [NewJob(id=new.id, queue=QUEUE, kind=KIND, state=State.RECEIVED) for new in fresh]
             )
-        return stored
+        return frozenset(stored)
 
     async def _known(self, connection: AsyncConnection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
         if not keys:
