@@ -32,20 +32,24 @@ def _widen_events() -> None:
     op.add_column("event", sa.Column("body_sha256", sa.LargeBinary))
     op.add_column("event", sa.Column("stored_on", sa.Integer, nullable=False, server_default="0"))
     op.execute("UPDATE event SET stored_on = received_at / 86400000")
-    op.create_index("event_reason", "event", ["reason", "received_at"], **_partial(sa.column("reason", sa.Text) != ""))
+    given_up = sa.column("reason", sa.Text) != ""
+    op.create_index(
+        "event_reason", "event", ["reason", "received_at"], postgresql_where=given_up, sqlite_where=given_up
+    )
 
 
 def _part_bodies() -> None:
     """Bodies by the day on which they were stored; those that must stay move to the days before 0."""
     op.rename_table("event_body", "event_body_v1")
-    columns = [
+    op.create_table(
+        "event_body",
         sa.Column("stored_on", sa.Integer, nullable=False),
         sa.Column("event_id", OrderedText, nullable=False),
         sa.Column("headers", Json, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("stored_on", "event_id", name="event_body_by_day"),
-    ]
-    op.create_table("event_body", *columns, postgresql_partition_by="RANGE (stored_on)")
+        postgresql_partition_by="RANGE (stored_on)",
+    )
     if op.get_bind().dialect.name == "postgresql":
         _create_partitions()
     op.execute(
@@ -137,7 +141,3 @@ def _create_upkeep() -> None:
         sa.Column("position", Json, nullable=False),
         sa.Column("updated", UtcMillis, nullable=False),
     )
-
-
-def _partial(where: sa.ColumnElement[bool]) -> dict[str, sa.ColumnElement[bool]]:
-    return {"postgresql_where": where, "sqlite_where": where}
