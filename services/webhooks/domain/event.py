@@ -1,13 +1,14 @@
 """An event: a stored delivery, and what came of it.
 
     RECEIVED ──claim──> PROCESSING ──> DONE       took effect
-        ▲                 │  │  │ └──> DEAD       unreadable, or three tries used
+        ▲                 │  │  │ └──> DEAD       given up, for a reason ──discard──> IGNORED
         │                 │  │  └────> IGNORED    nothing to do, or unmatched for a day
       replay              │  └───────> UNMATCHED  no acquisition of ours yet ──timer──> PROCESSING
         │                 └──────────> RETRY      failed, will be tried again ──timer──> PROCESSING
         └── DONE, DEAD, IGNORED, UNMATCHED
 
-PROCESSING is a lease: when its holder dies, the event is claimed again.
+PROCESSING is a lease: when its holder dies, the event is claimed again. Two kinds of events end where they begin: one
+of a disabled source is IGNORED, one that has the delivery id of another event and another body is DEAD.
 """
 
 from collections.abc import Mapping
@@ -33,6 +34,23 @@ class State(StrEnum):
     def ended(self) -> bool:
         """Whether nothing more will happen by itself."""
         return self in _ENDED
+
+
+class Origin(StrEnum):
+    """How an event came to us: its sender delivered it, or we found it in the sender's own records."""
+
+    DELIVERY = "DELIVERY"
+    BACKFILL = "BACKFILL"
+
+
+class DeadReason(StrEnum):
+    """Why an event is dead."""
+
+    UNREADABLE = "UNREADABLE"  # not what its source sends
+    REJECTED = "REJECTED"  # whom it was told to refused it for good
+    HANDLER_ERROR = "HANDLER_ERROR"  # every try failed
+    CRASH_LOOP = "CRASH_LOOP"  # its tries ended without a word
+    KEY_CONFLICT = "KEY_CONFLICT"  # another event has its delivery id, and another body
 
 
 _ENDED = frozenset({State.DONE, State.DEAD, State.IGNORED})
@@ -62,7 +80,11 @@ class EventNotEnded(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewEvent:
-    """An event to store: `key` is unique within its source."""
+    """An event to store: `key` is unique within its source.
+
+    Events with the same `order_key` are handled one after the other. `facts` are the keys of what it tells, by which a
+    back-fill sees that it was told. With `ignored`, a note, it is stored as IGNORED and never handled.
+    """
 
     id: str
     source: str
@@ -71,14 +93,22 @@ class NewEvent:
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
+    origin: Origin = Origin.DELIVERY
+    order_key: str | None = None
+    facts: tuple[str, ...] = ()
+    ignored: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The answer to a delivery once it is stored: the id of the event, of the first one for a duplicate."""
+    """The answer to a delivery once it is stored: the id of the event, of the first one for a duplicate.
+
+    `challenge` is what the sender wants to hear back; mostly empty.
+    """
 
     event_id: str
     duplicate: bool
+    challenge: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +128,20 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """An event as it is now; `body` is empty where only an overview was asked for."""
+    """An event as it is now; `body` is empty where only an overview was asked for.
+
+    `reason` is there while it is dead. `conflicting_event` has the same delivery id and another body. `body_sha256` is
+    in hexadecimal.
+    """
 
     id: str
     source: str
     type: str
     state: State
+    origin: Origin = Origin.DELIVERY
+    reason: DeadReason | None = None
+    conflicting_event: str | None = None
+    body_sha256: str = ""
     progress: Progress = field(default_factory=Progress)
     duplicates: int = 0
     next_attempt_at: datetime | None = None

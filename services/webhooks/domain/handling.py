@@ -15,7 +15,7 @@ from libs.errors import (
 )
 from services.webhooks.domain import lidarr
 from services.webhooks.domain.document import UnreadableBody
-from services.webhooks.domain.event import Event
+from services.webhooks.domain.event import DeadReason, Event
 from services.webhooks.domain.verdict import Failed, Hopeless, NobodyWaits, NothingToDo, Outage, TookEffect, Verdict
 
 _OUTAGES = (
@@ -75,10 +75,10 @@ class Handling:
         try:
             return await handler.handle(event)
         except UnreadableBody as error:
-            return Hopeless(error=error.message)
+            return Hopeless(error=error.message, reason=DeadReason.UNREADABLE)
         except InvalidArgument as error:
-            return Hopeless(error=f"refused: {error.message}")
+            return Hopeless(error=f"refused: {error.message}", reason=DeadReason.REJECTED)
         except _OUTAGES as error:
             return Outage(error=error.message, retry_after=error.retry_after)
         except AppError as error:
-            return Failed(error=error.message)
+            return Failed(error=error.message, retry_after=error.retry_after)

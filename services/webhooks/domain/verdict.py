@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from services.webhooks.domain.event import DeadReason
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TookEffect:
-    """The event belongs to these acquisitions, and they know it now."""
+    """The event belongs to these acquisitions, and they know it now; `note` says how where that is a surprise."""
 
-    acquisitions: tuple[str, ...]
+    acquisitions: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,15 @@ class Hopeless:
     """Trying again would fail in the same way."""
 
     error: str
+    reason: DeadReason = DeadReason.REJECTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """This try failed; the next one may not."""
+    """This try failed; the next one may not. `retry_after` is what the one who failed asked for."""
 
     error: str
+    retry_after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
