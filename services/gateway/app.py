@@ -75,6 +75,7 @@ def build(
         Route("/api/docs", description.docs),
         Route("/api/docs/{name}", description.asset),
         Route("/api/webhooks/{source}", intake.receive, methods=["POST"]),
+        Route("/api/webhooks/{source}/{secret}", intake.receive, methods=["POST"]),
         transcoded,
     ]
     handlers = {

@@ -1,11 +1,14 @@
 """`POST /api/webhooks/{source}`: the one route that no annotation can express, because its bytes must stay as they are.
 
+Senders that can do no better name a secret behind the source; it is handed on and shown nowhere.
+
 Deliveries that arrive while a call runs share the next one, in the order they came; each is answered for itself, after
 the service has stored it.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
@@ -15,7 +18,7 @@ from starlette.responses import Response
 
 from libs.batching import Batcher
 from libs.clock import Clock
-from libs.errors import AppError, Internal, NotFound, ResourceExhausted
+from libs.errors import AppError, DeadlineExceeded, Internal, NotFound, ResourceExhausted, Unavailable
 from libs.rpc.errors import from_status
 from libs.transcoding import jsontext
 from services.gateway.bodies import read_body
@@ -26,7 +29,9 @@ MAX_WAITING = 4096  # deliveries
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 
 _SOURCE = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_URL_SECRET = re.compile(r"[A-Za-z0-9_-]{0,500}", re.ASCII)
 _LONGEST_ADDRESS = 100
+_RETRY_AFTER = timedelta(seconds=5)
 
 
 class SourceUnknown(NotFound):
@@ -34,9 +39,18 @@ class SourceUnknown(NotFound):
 
     reason = "SOURCE_UNKNOWN"
 
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no webhook source {name!r}", metadata={"source": name})
 
-class TooManyBytesWaiting(ResourceExhausted):
-    """More is waiting to be stored than fits into memory."""
+
+class NotAnswered(Unavailable):
+    """The service did not say in time whether it stored the deliveries: their senders must try again."""
+
+    reason = "WEBHOOKS_NOT_ANSWERED"
+
+
+class NoRoom(Unavailable):
+    """More is waiting to be stored than may wait, or than fits into memory."""
 
     reason = "TOO_MANY_WAITING"
 
@@ -57,16 +71,18 @@ class Intake:
         await self._batcher.aclose()
 
     async def receive(self, request: Request) -> Response:
-        """The endpoint: 202 once the delivery is stored. Raises what the service says, and BodyTooLarge."""
+        """The endpoint: 202 once the delivery is stored, 200 where its sender wants a challenge back.
+
+        Raises what the service says, and BodyTooLarge.
+        """
         source: str = request.path_params["source"]
-        if not _SOURCE.fullmatch(source):
-            raise SourceUnknown(f"there is no source {source!r}", metadata={"source": source})
+        url_secret: str = request.path_params.get("secret", "")
+        if not (_SOURCE.fullmatch(source) and _URL_SECRET.fullmatch(url_secret)):
+            raise SourceUnknown(source)
         body = await read_body(request.headers, request.receive)
-        outcome = await self._submit(self._delivery(request, source, body))
-        answer = {"eventId": outcome.event_id, "duplicate": outcome.duplicate}
-        return Response(
-            jsontext.dumps(answer), 202, headers={"cache-control": "no-store"}, media_type="application/json"
-        )
+        delivery = self._delivery(request, source, body)
+        delivery.url_secret = url_secret
+        return _answer(await self._submit(delivery))
 
     def _delivery(self, request: Request, source: str, body: bytes) -> pb.Delivery:
         moment = Timestamp()
@@ -82,10 +98,12 @@ class Intake:
     async def _submit(self, delivery: pb.Delivery) -> pb.DeliveryOutcome:
         size = delivery.ByteSize()
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
-            raise TooManyBytesWaiting(f"{MAX_WAITING_BYTES} bytes of webhooks wait to be stored")
+            raise NoRoom(f"{MAX_WAITING_BYTES} bytes of webhooks wait to be stored", retry_after=_RETRY_AFTER)
         self._waiting_bytes += size
         try:
             return await self._batcher.submit(delivery)
+        except ResourceExhausted as error:  # never the sender's fault
+            raise NoRoom(error.message, retry_after=error.retry_after) from error
         finally:
             self._waiting_bytes -= size
 
@@ -99,11 +117,23 @@ class Intake:
         """One call; when it fails, all its deliveries fail, but not those that an earlier call has stored."""
         try:
             response = await self._stub.IngestDeliveries(pb.IngestDeliveriesRequest(deliveries=deliveries))
+        except DeadlineExceeded:  # they may be stored: senders know 503 better than 504
+            error = NotAnswered("the webhooks service did not answer in time", retry_after=_RETRY_AFTER)
+            return [error] * len(deliveries)
         except AppError as error:
             return [error] * len(deliveries)
         if len(response.outcomes) != len(deliveries):
             return [Internal(f"{len(deliveries)} deliveries, {len(response.outcomes)} outcomes")] * len(deliveries)
         return [_result(outcome) for outcome in response.outcomes]
+
+
+def _answer(outcome: pb.DeliveryOutcome) -> Response:
+    status, answer = 202, {"eventId": outcome.event_id, "duplicate": outcome.duplicate}
+    if outcome.challenge:
+        status, answer = 200, {"challenge": outcome.challenge}
+    return Response(
+        jsontext.dumps(answer), status, headers={"cache-control": "no-store"}, media_type="application/json"
+    )
 
 
 def _result(outcome: pb.DeliveryOutcome) -> pb.DeliveryOutcome | AppError:

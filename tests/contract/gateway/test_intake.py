@@ -11,9 +11,9 @@ from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 from starlette.requests import Request
 
 from libs.clock import ManualClock
-from libs.errors import AppError, Internal, Unavailable
+from libs.errors import AppError, DeadlineExceeded, Internal, Unavailable
 from services.gateway import webhooks
-from services.gateway.webhooks import Intake, TooManyBytesWaiting
+from services.gateway.webhooks import Intake, NoRoom, NotAnswered, SourceUnknown
 
 
 class Service:
@@ -21,13 +21,18 @@ class Service:
         self.calls: list[list[bytes]] = []
         self.answers: asyncio.Queue[Exception | None] = asyncio.Queue()
         self.forgets = False
+        self.secrets: list[str] = []
+        self.challenge = ""
 
     async def IngestDeliveries(self, request: pb.IngestDeliveriesRequest) -> pb.IngestDeliveriesResponse:
         bodies = [delivery.body for delivery in request.deliveries]
         self.calls.append(bodies)
+        self.secrets += [delivery.url_secret for delivery in request.deliveries]
         if (error := await self.answers.get()) is not None:
             raise error
-        outcomes = [pb.DeliveryOutcome(event_id=f"evt-{body[:9].decode()}") for body in bodies]
+        outcomes = [
+            pb.DeliveryOutcome(event_id=f"evt-{body[:9].decode()}", challenge=self.challenge) for body in bodies
+        ]
         return pb.IngestDeliveriesResponse(outcomes=outcomes[1:] if self.forgets else outcomes)
 
 
@@ -41,11 +46,11 @@ def intake(service: Any) -> Intake:
     return Intake(service, ManualClock(datetime(2026, 11, 22, tzinfo=UTC)))
 
 
-def request(body: bytes) -> Request:
+def request(body: bytes, **path: str) -> Request:
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body}
 
-    scope = {"type": "http", "headers": [], "path_params": {"source": "lidarr"}, "client": ("10.0.0.1", 1)}
+    scope = {"type": "http", "headers": [], "path_params": {"source": "lidarr"} | path, "client": ("10.0.0.1", 1)}
     return Request(scope, receive)
 
 
@@ -112,7 +117,7 @@ async def test_memory_for_what_waits_is_bounded(
     tasks = sent(intake, [b"0" * 800])
     await settled()
 
-    with pytest.raises(TooManyBytesWaiting):
+    with pytest.raises(NoRoom):
         await intake.receive(request(b"1" * 800))
 
     service.answers.put_nowait(None)
@@ -129,3 +134,55 @@ async def test_closing_answers_what_waits_and_takes_nothing_more(intake: Intake,
     assert tasks[0].done()
     with pytest.raises(AppError):
         await intake.receive(request(b"1"))
+
+
+async def test_a_secret_in_the_address_is_handed_on(intake: Intake, service: Service) -> None:
+    service.answers.put_nowait(None)
+
+    assert (await intake.receive(request(b"0", source="door", secret="k9_-Z"))).status_code == 202
+    assert service.secrets == ["k9_-Z"]
+
+
+@pytest.mark.parametrize("secret", ["a.b", "a b", "ä", "x" * 501, "\x00"])
+async def test_what_can_be_no_secret_is_as_unknown_as_any_source(intake: Intake, service: Service, secret: str) -> None:
+    with pytest.raises(SourceUnknown) as caught:
+        await intake.receive(request(b"0", source="door", secret=secret))
+
+    assert (caught.value.message, caught.value.metadata) == ("there is no webhook source 'door'", {"source": "door"})
+    assert service.calls == []
+
+
+async def test_a_challenge_is_answered_with_200(intake: Intake, service: Service) -> None:
+    service.challenge = "3eZbrw"
+    service.answers.put_nowait(None)
+
+    response = await intake.receive(request(b"0"))
+
+    assert (response.status_code, orjson.loads(response.body)) == (200, {"challenge": "3eZbrw"})
+
+
+async def test_a_service_that_hangs_lets_its_senders_come_back(intake: Intake, service: Service) -> None:
+    service.answers.put_nowait(DeadlineExceeded("too slow"))
+
+    with pytest.raises(NotAnswered) as caught:
+        await intake.receive(request(b"0"))
+
+    assert caught.value.retry_after is not None
+
+
+async def test_too_many_that_wait_are_told_to_come_back(
+    intake: Intake, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake._batcher, "_max_waiting", 1)
+    tasks = sent(intake, [b"0"])
+    await settled()
+    tasks += sent(intake, [b"1"])
+    await settled()
+
+    with pytest.raises(NoRoom) as caught:
+        await intake.receive(request(b"2"))
+
+    assert caught.value.retry_after is not None
+    service.answers.put_nowait(None)
+    service.answers.put_nowait(None)
+    await asyncio.gather(*tasks)
