@@ -123,7 +123,13 @@ replay = Table(
     Column("events", Json, nullable=False),
     Column("force", Boolean, nullable=False),
     Column("events_per_second", Integer, nullable=False),
+    Column("since", UtcMillis),
+    Column("until", UtcMillis),
     Column("matched", BigInteger, nullable=False),
+    Column("replayed", BigInteger, nullable=False),
+    Column("skipped", BigInteger, nullable=False),
+    Column("last_received_at", UtcMillis),  # of the last event that was looked at, absent before the first
+    Column("last_event", OrderedText),
     Column("actor", Text, nullable=False),
     Column("request_id", Text, unique=True),
     Column("created", UtcMillis, nullable=False),

@@ -203,7 +203,7 @@ class DeadLetterGroup(message.Message):
     reason: builtins.str
     """The reason, as in `Event.reason`."""
     error: builtins.str
-    """What went wrong."""
+    """What went wrong, with `{id}` and `{n}` in place of ids and numbers."""
     message_count: builtins.int
     """How many there are."""
     @builtins.property

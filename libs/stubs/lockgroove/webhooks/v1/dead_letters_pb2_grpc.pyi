@@ -26,7 +26,7 @@ class DeadLetterServiceStub:
     ListDeadLetterGroups: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.ListDeadLetterGroupsRequest, _dead_letters_pb2.ListDeadLetterGroupsResponse]
     """Lists dead letters grouped by what went wrong, the largest group first."""
     ReplayDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.ReplayDeadLetterRequest, _webhooks_pb2.Event]
-    """Processes one dead letter once more."""
+    """Processes one dead letter once more. Repeating the call while that is under way changes nothing."""
     BatchReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.BatchReplayDeadLettersRequest, _dead_letters_pb2.BatchReplayDeadLettersResponse]
     """Processes a selection of dead letters once more; each for itself."""
     DiscardDeadLetter: _aio.UnaryUnaryMultiCallable[_dead_letters_pb2.DiscardDeadLetterRequest, _webhooks_pb2.Event]
@@ -67,7 +67,7 @@ class DeadLetterServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _dead_letters_pb2.ReplayDeadLetterRequest,
         context: _aio.ServicerContext[_dead_letters_pb2.ReplayDeadLetterRequest, _abc.Awaitable[_webhooks_pb2.Event]],
     ) -> _abc.Awaitable[_webhooks_pb2.Event]:
-        """Processes one dead letter once more."""
+        """Processes one dead letter once more. Repeating the call while that is under way changes nothing."""
 
     @_abc_1.abstractmethod
     def BatchReplayDeadLetters(

@@ -80,6 +80,8 @@ class Replay(message.Message):
     CREATE_TIME_FIELD_NUMBER: builtins.int
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`replays/{replay}`; empty in a preview."""
     state: Replay.State.ValueType
@@ -87,15 +89,17 @@ class Replay(message.Message):
     filter: builtins.str
     """Which events, as in ListEventsRequest."""
     force: builtins.bool
-    """Whether events that took effect are processed once more, too."""
+    """Whether events that took effect are processed once more, too, and those that contradict another event."""
     events_per_second: builtins.int
     """At most so many events a second."""
     matched_count: builtins.int
-    """How many events matched at the start."""
+    """How many events matched at the start, among them those that are passed over."""
     replayed_count: builtins.int
     """How many are on their way once more."""
     skipped_count: builtins.int
-    """How many were passed over: they were on their way already, or gone."""
+    """How many were passed over: they were on their way already, had changed since the start, took effect and were not to
+    be forced, or are gone. In a preview, how many would be.
+    """
     error: builtins.str
     """Why it was given up."""
     actor: builtins.str
@@ -108,7 +112,7 @@ class Replay(message.Message):
 
     @builtins.property
     def sample_events(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Names of some matching events, in a preview."""
+        """Names of some events that would be replayed, in a preview."""
 
     @builtins.property
     def create_time(self) -> timestamp_pb2.Timestamp:
@@ -117,6 +121,14 @@ class Replay(message.Message):
     @builtins.property
     def update_time(self) -> timestamp_pb2.Timestamp:
         """When it last changed."""
+
+    @builtins.property
+    def start_time(self) -> timestamp_pb2.Timestamp:
+        """Only events received at or after this time."""
+
+    @builtins.property
+    def end_time(self) -> timestamp_pb2.Timestamp:
+        """Only events received before this time."""
 
     def __init__(
         self,
@@ -136,10 +148,12 @@ class Replay(message.Message):
         create_time: timestamp_pb2.Timestamp | None = ...,
         update_time: timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
+        start_time: timestamp_pb2.Timestamp | None = ...,
+        end_time: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["create_time", b"create_time", "end_time", b"end_time", "start_time", b"start_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "create_time", b"create_time", "error", b"error", "etag", b"etag", "events", b"events", "events_per_second", b"events_per_second", "filter", b"filter", "force", b"force", "matched_count", b"matched_count", "name", b"name", "replayed_count", b"replayed_count", "sample_events", b"sample_events", "skipped_count", b"skipped_count", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "create_time", b"create_time", "end_time", b"end_time", "error", b"error", "etag", b"etag", "events", b"events", "events_per_second", b"events_per_second", "filter", b"filter", "force", b"force", "matched_count", b"matched_count", "name", b"name", "replayed_count", b"replayed_count", "sample_events", b"sample_events", "skipped_count", b"skipped_count", "start_time", b"start_time", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,7 +176,7 @@ class StartReplayRequest(message.Message):
     dry_run: builtins.bool
     """Only say what would be done."""
     force: builtins.bool
-    """Process events that took effect once more, too."""
+    """Process events that took effect once more, too, and those that contradict another event."""
     events_per_second: builtins.int
     """At most so many events a second; 0 is 50."""
     request_id: builtins.str
@@ -274,16 +288,20 @@ class PauseReplayRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`replays/{replay}`."""
+    etag: builtins.str
+    """Only if the replay still has this etag."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -294,16 +312,20 @@ class ResumeReplayRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`replays/{replay}`."""
+    etag: builtins.str
+    """Only if the replay still has this etag."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,15 +336,19 @@ class CancelReplayRequest(message.Message):
     DESCRIPTOR: descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`replays/{replay}`."""
+    etag: builtins.str
+    """Only if the replay still has this etag."""
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

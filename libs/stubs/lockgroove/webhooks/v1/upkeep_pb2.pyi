@@ -95,6 +95,14 @@ class Finding(message.Message):
         """A sender could not be asked: nothing is known, so nothing is done."""
         PARTITION_MISSING: Finding._Kind.ValueType  # 7
         """A day's partition for bodies is missing."""
+        WORK_ORPHANED: Finding._Kind.ValueType  # 8
+        """Work on an event that is not there."""
+        BODY_MISSING: Finding._Kind.ValueType  # 9
+        """An event without its body."""
+        BODY_ORPHANED: Finding._Kind.ValueType  # 10
+        """A body without its event."""
+        MATCH_OVERDUE: Finding._Kind.ValueType  # 11
+        """An event that nobody waited for, though acquisitions were made or changed since."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What is wrong."""
@@ -115,6 +123,14 @@ class Finding(message.Message):
     """A sender could not be asked: nothing is known, so nothing is done."""
     PARTITION_MISSING: Finding.Kind.ValueType  # 7
     """A day's partition for bodies is missing."""
+    WORK_ORPHANED: Finding.Kind.ValueType  # 8
+    """Work on an event that is not there."""
+    BODY_MISSING: Finding.Kind.ValueType  # 9
+    """An event without its body."""
+    BODY_ORPHANED: Finding.Kind.ValueType  # 10
+    """A body without its event."""
+    MATCH_OVERDUE: Finding.Kind.ValueType  # 11
+    """An event that nobody waited for, though acquisitions were made or changed since."""
 
     KIND_FIELD_NUMBER: builtins.int
     SUBJECT_FIELD_NUMBER: builtins.int
