@@ -5,6 +5,7 @@ ImportFailure names nothing at all, unless it is one that we found in Lidarr's h
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -13,6 +14,7 @@ from services.webhooks.domain.document import Document, UnreadableBody, identifi
 
 _MAX_DOWNLOAD_ID = 500
 _MAX_CLIENT = 200
+_SEPARATORS = re.compile(r"[/\\]")
 _MAX_RENAMES = 5000  # files of which one event tells; an artist has fewer
 
 
@@ -119,18 +121,21 @@ def _named(document: Document) -> LidarrFact | None:
 def _renames(document: Document) -> tuple[str, ...]:
     listed = document.get("renamedTrackFiles")
     files = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    keys = (f"renamed:{_digest(file.get('previousPath'), file.get('path'))}" for file in files[:_MAX_RENAMES])
+    keys = (f"renamed:{_file(document, file)}" for file in files[:_MAX_RENAMES])
     return tuple(dict.fromkeys(keys))
 
 
 def _retags(document: Document) -> tuple[str, ...]:
     file = document.get("trackFile")
-    return (f"retagged:{_digest(file.get('path'))}",) if isinstance(file, dict) else ()
+    return (f"retagged:{_file(document, file)}",) if isinstance(file, dict) else ()
 
 
-def _digest(*paths: object) -> str:
-    """Paths may be long: 128 bits of a hash in their place."""
-    return hashlib.sha256(repr(paths).encode(errors="surrogatepass")).hexdigest()[:32]
+def _file(document: Document, file: Document) -> str:
+    """The file by its artist and its own name, hashed: webhooks and history need not agree on the folders above it."""
+    artist = document.get("artist")
+    number = artist.get("id") if isinstance(artist, dict) else None
+    name = _SEPARATORS.split(str(file.get("path")))[-1]
+    return hashlib.sha256(f"{number}/{name}".encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _albums(kind: FactKind, document: Document) -> list[Document]:
