@@ -33,7 +33,10 @@ Write = Callable[["AsyncConnection"], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
-    """A job to be made. Of all jobs with the same `dedup_key`, only one is ever unfinished."""
+    """A job to be made. Of all jobs with the same `dedup_key`, only one is ever unfinished.
+
+    Of those with the same `order_key`, only one runs at a time, and the one with the smallest id first.
+    """
 
     id: str
     queue: str
@@ -42,8 +45,10 @@ class NewJob:
     data: Data = field(default_factory=dict)
     data_schema: int = 1
     dedup_key: str | None = None
+    order_key: str | None = None
     delay: timedelta = NOW
     actor: str = ""
+    detail: Data = field(default_factory=dict)  # of its first change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Three rules hold everywhere. Time is the database's clock. Whatever a claim may 
 of a job is decided from counters in its own row: a subquery would see the snapshot from before a wait for the row lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -23,6 +23,7 @@ from sqlalchemy import (
     not_,
     or_,
     select,
+    text,
     true,
     update,
     values,
@@ -34,6 +35,10 @@ from libs.sql.types import Json
 from libs.work.tables import WorkTables
 
 ALL_QUEUES = "*"
+
+# Claims of jobs with order keys come one after the other: each sees in its snapshot what the one before has taken.
+# Row locks would not do: what keeps a job back are other rows, which may even be made or be due again meanwhile.
+ORDER_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 3))")
 
 CLAIM_COLUMNS = (
     "id",
@@ -70,13 +75,15 @@ _ENDED = (
 )
 
 
-def claim(tables: WorkTables, now: ColumnElement[int]) -> Update:
+def claim(tables: WorkTables, now: ColumnElement[int], parked: Collection[str] | None = None) -> Update:
     """Takes due jobs. Parameters: p_queue, p_owner, p_ttl (ms), p_limit.
 
     The pick is a CTE that is joined, not a subquery of IN: a planner may run that again for each row. A job that is to
-    be cancelled passes the switch: its step only ends it. A lease that ran out without a word counts as a crash.
+    be cancelled passes the switch: its step only ends it. A lease that ran out without a word counts as a crash. With
+    `parked`, order keys are obeyed; on PostgreSQL `ORDER_LOCK` comes first.
     """
     work, queue = tables.work, tables.queue
+    in_order = true() if parked is None else _in_order(tables, now, parked)
     switched_off = exists().where(queue.c.name.in_([ALL_QUEUES, _text("p_queue")]), queue.c.paused)
     pick = (
         select(work.c.id.label("picked"))
@@ -86,6 +93,7 @@ def claim(tables: WorkTables, now: ColumnElement[int]) -> Update:
             work.c.due <= now,
             or_(work.c.lease_until.is_(None), work.c.lease_until < now),
             or_(work.c.cancel_requested, not_(switched_off)),
+            in_order,
         )
         .order_by(work.c.due)
         .limit(bindparam("p_limit", type_=Integer))
@@ -246,6 +254,20 @@ def request_cancel(tables: WorkTables, now: ColumnElement[int]) -> Update:
 def _insert(dialect: str) -> Any:
     """Either dialect's INSERT: ON CONFLICT is spelled the same, but by two classes without a common one."""
     return postgresql.insert if dialect == "postgresql" else sqlite.insert
+
+
+def _in_order(tables: WorkTables, now: ColumnElement[int], parked: Collection[str]) -> ColumnElement[bool]:
+    """No other job with the same key runs, and each earlier one has ended or is parked until later."""
+    work, other = tables.work, tables.work.alias("other")
+    waits = or_(other.c.due <= now, other.c.state.not_in(sorted(parked)))
+    in_the_way = exists().where(
+        not_(other.c.done),
+        other.c.order_key.is_not(None),  # says what the partial index says
+        other.c.order_key == work.c.order_key,
+        other.c.id != work.c.id,
+        or_(other.c.lease_until >= now, and_(other.c.id < work.c.id, waits)),
+    )
+    return or_(work.c.order_key.is_(None), not_(in_the_way))
 
 
 def _guard(tables: WorkTables) -> ColumnElement[bool]:

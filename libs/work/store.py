@@ -3,7 +3,7 @@
 Methods that take a connection belong to the caller's `Database.writing()` transaction; the others are one of their own.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
@@ -44,15 +44,25 @@ Also = Callable[[AsyncConnection, Sequence[Finish]], Awaitable[None]]
 class SqlWorkStore:
     """Jobs, claims, signals, switches and events of one service.
 
+    Of jobs with one order key, claims take one at a time, by their ids; one in a `parked` state lets others pass until
+    it is due. None where no job has an order key: then claims are cheaper.
     `now` is the clock in milliseconds that due times and leases are compared with: the database's own, except in tests.
     """
 
-    def __init__(self, database: Database, tables: WorkTables, *, now: ColumnElement[int] | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tables: WorkTables,
+        *,
+        parked: Collection[str] | None = None,
+        now: ColumnElement[int] | None = None,
+    ) -> None:
         self._database = database
         self._tables = tables
         self._now = now_ms() if now is None else now
         self._outbox = SqlOutbox(database, tables, now=self._now)
-        self._claim = statements.claim(tables, self._now)
+        self._claim = statements.claim(tables, self._now, parked)
+        self._one_after_the_other = parked is not None and database.dialect == "postgresql"
         self._lock_held = statements.lock_held(tables)
         self._heartbeat = statements.heartbeat(tables, self._now)
         self._release = statements.release(tables, self._now)
@@ -77,7 +87,7 @@ class SqlWorkStore:
         winners = {dedup_key or job_id: job_id for job_id, dedup_key in found}
         for key, job in firsts.items():
             if winners[key] == job.id:
-                self._record(connection, job.id, 1, ("", job.state), actor=job.actor)
+                self._record(connection, job.id, 1, ("", job.state), actor=job.actor, detail=job.detail)
         return [winners[job.dedup_key or job.id] for job in jobs]
 
     async def signal(self, connection: AsyncConnection, job_id: str, event_id: str, body: Data) -> bool:
@@ -152,6 +162,8 @@ class SqlWorkStore:
         """Takes up to `limit` due jobs of a queue for `ttl`, none while it is paused."""
         parameters = {"p_queue": queue, "p_owner": owner, "p_limit": limit, "p_ttl": duration_ms(ttl)}
         async with self._database.writing() as connection:
+            if self._one_after_the_other:
+                await connection.execute(statements.ORDER_LOCK)
             rows = (await connection.execute(self._claim, parameters)).mappings().all()
         return sorted((Claim(owner=owner, **row) for row in rows), key=lambda claim: claim.id)
 
@@ -336,6 +348,7 @@ def _new_row(job: NewJob) -> dict[str, Any]:
         "data": job.data,
         "data_schema": job.data_schema,
         "dedup_key": job.dedup_key,
+        "order_key": job.order_key,
         "p_delay": duration_ms(job.delay),
     }
 

@@ -53,6 +53,18 @@ async def test_a_claim_uses_its_partial_index(full_database: Database, tables: W
     assert "SCAN w" not in shown
 
 
+async def test_a_claim_in_order_looks_for_what_is_in_the_way_by_index(
+    full_database: Database, tables: WorkTables
+) -> None:
+    parameters: dict[str, object] = {"p_queue": "albums", "p_owner": "me", "p_ttl": 1000, "p_limit": 5}
+
+    shown = await plan(full_database, statements.claim(tables, now_ms(), ["UNMATCHED"]), parameters)
+
+    assert "work_claim" in shown
+    assert "work_order" in shown
+    assert "Seq Scan on work " not in shown
+
+
 async def test_a_heartbeat_finds_its_rows_by_index(full_database: Database, tables: WorkTables) -> None:
     parameters: dict[str, object] = {"p_owner": "me", "p_ttl": 1000}
 
