@@ -32,9 +32,22 @@ def _widen_events() -> None:
     op.add_column("event", sa.Column("body_sha256", sa.LargeBinary))
     op.add_column("event", sa.Column("stored_on", sa.Integer, nullable=False, server_default="0"))
     op.execute("UPDATE event SET stored_on = received_at / 86400000")
+    _name_reasons()
     given_up = sa.column("reason", sa.Text) != ""
     op.create_index(
         "event_reason", "event", ["reason", "received_at"], postgresql_where=given_up, sqlite_where=given_up
+    )
+
+
+def _name_reasons() -> None:
+    """Why events are dead that died before there were reasons, as far as their errors tell."""
+    op.execute(
+        "UPDATE event SET reason = (SELECT CASE"
+        " WHEN w.error LIKE 'refused: %' THEN 'REJECTED'"
+        " WHEN w.error LIKE 'crash loop: %' THEN 'CRASH_LOOP'"
+        " WHEN w.error LIKE 'the body is %' OR w.error LIKE '% is not a%' OR w.error LIKE '% holds a NUL%'"
+        " THEN 'UNREADABLE' ELSE 'HANDLER_ERROR' END FROM work w WHERE w.id = event.id)"
+        " WHERE id IN (SELECT id FROM work WHERE state = 'DEAD')"
     )
 
 
