@@ -139,7 +139,7 @@ class Sources(webhooks_rpc.WebhooksServiceServicer):
     async def GetEvent(self, request: Any, context: Any) -> webhooks.Event:
         return webhooks.Event(name=request.name)
 
-    IngestDeliveries = ListEvents = WatchEvents = ReplayEvent = None  # type: ignore[assignment] # never called
+    IngestDeliveries = ListEvents = ListEventAttempts = WatchEvents = ReplayEvent = None  # type: ignore[assignment] # never called
 
 
 def absent_keys() -> list[pb.ApiKey]:
