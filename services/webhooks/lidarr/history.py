@@ -1,0 +1,88 @@
+"""What Lidarr's history tells and no webhook told: events that it dropped, or sent while nobody listened."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from libs.clock import Clock
+from services.webhooks.domain.backfill import SETTLING, Backfill, Found, Missed, Told, Watermarks, untold
+from services.webhooks.domain.history import WATERMARK, Cursor, album_ids, as_found, described, read_rows, settled
+from services.webhooks.peers import Answer, Peer, PeerRefused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What one look at the history found, and where the next one begins; nothing where Lidarr is not set up."""
+
+    found: Sequence[Found] = ()
+    cursor: Cursor | None = None
+
+
+class LidarrHistory:
+    """The gap between Lidarr's history and our events. The first look only says where to begin."""
+
+    def __init__(
+        self,
+        lidarr: Peer,
+        backfill: Backfill,
+        told: Told,
+        watermarks: Watermarks,
+        *,
+        clock: Clock,
+        settling: timedelta = SETTLING,
+    ) -> None:
+        self._lidarr = lidarr
+        self._backfill = backfill
+        self._told = told
+        self._watermarks = watermarks
+        self._clock = clock
+        self._settling = settling
+
+    @property
+    def subject(self) -> str:
+        """Whom it asks."""
+        return self._backfill.subject
+
+    async def find(self) -> Sequence[Missed]:
+        """What is missing; changes nothing. Raises AppError."""
+        return self._backfill.planned((await self._look()).found)
+
+    async def fill(self) -> Sequence[Missed]:
+        """Brings it in, and only then moves on. Raises AppError."""
+        look = await self._look()
+        missed = await self._backfill.bring_in(look.found)
+        if look.cursor is not None:
+            await self._watermarks.move(WATERMARK, look.cursor.to_json())
+        return missed
+
+    async def _look(self) -> _Look:
+        if self._lidarr.address is None:
+            return _Look()
+        position = await self._watermarks.find(WATERMARK)
+        if position is None:
+            now = (await self._lidarr.get("/system/status")).at
+            return _Look(cursor=Cursor(begin=now, date=now))
+        cursor = Cursor.from_json(position)
+        answer = await self._ask(cursor)
+        rows = settled(read_rows(answer.body), answer.at - self._settling)
+        new = [row for row in rows if row.key not in cursor.seen]
+        missing = await untold(as_found(new, skew=self._clock.now() - answer.at), self._told)
+        return _Look(found=await self._described(missing), cursor=cursor.after(new))
+
+    async def _ask(self, cursor: Cursor) -> Answer:
+        date = cursor.since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return await self._lidarr.get("/history/since", {"date": date, "includeAlbum": "false"})
+
+    async def _described(self, missing: Sequence[Found]) -> list[Found]:
+        """With the release groups of their albums: an acquisition may not know Lidarr's own ids yet."""
+        wanted = dict.fromkeys(number for each in missing for number in album_ids(each))
+        albums = {number: await self._album(number) for number in wanted}
+        return [described(each, albums) for each in missing]
+
+    async def _album(self, number: int) -> dict[str, Any]:
+        try:
+            body = (await self._lidarr.get(f"/album/{number}")).body
+        except PeerRefused:  # deleted a moment ago
+            return {}
+        return body if isinstance(body, dict) else {}
