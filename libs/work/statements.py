@@ -259,7 +259,7 @@ def _insert(dialect: str) -> Any:
 def _in_order(tables: WorkTables, now: ColumnElement[int], parked: Collection[str]) -> ColumnElement[bool]:
     """No other job with the same key runs, and each earlier one has ended or is parked until later."""
     work, other = tables.work, tables.work.alias("other")
-    waits = or_(other.c.due <= now, other.c.state.not_in(sorted(parked)))
+    waits = or_(other.c.due <= now, and_(true(), *(other.c.state != state for state in parked)))
     in_the_way = exists().where(
         not_(other.c.done),
         other.c.order_key.is_not(None),  # says what the partial index says

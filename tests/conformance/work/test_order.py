@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import RowMapping
@@ -13,7 +13,7 @@ from libs.work.errors import ClaimLost
 from libs.work.job import Claim, Done, Next, Outcome, Retry
 from libs.work.store import SqlWorkStore
 from libs.work.tables import WorkTables
-from tests.conformance.work.ends import HOURS, MINUTE, end
+from tests.conformance.work.ends import MINUTE, end
 from tests.support.database_clock import DatabaseClock
 from tests.support.jobs import TTL, Jobs
 
@@ -151,34 +151,6 @@ async def test_replicas_never_run_two_jobs_of_a_key_and_keep_their_order(
         await asyncio.gather(*[work(store, f"{n}-{turn}") for n, store in enumerate(replicas) for turn in range(2)])
 
     assert all(ids == sorted(ids) and len(ids) == each for ids in ended.values())
-
-
-async def test_a_parked_job_that_becomes_due_and_a_later_one_are_never_claimed_at_once(
-    replicas: list[SqlWorkStore], work_database: Database, tables: WorkTables
-) -> None:
-    """The earlier one is made due while claims of the later one are on their way: a snapshot may be too old."""
-    jobs = Jobs(work_database, tables, replicas[0])
-    await jobs.create("a1", order_key="a")
-    await jobs.create("a2", order_key="a")
-    parked = await jobs.claimed()
-    await end(replicas[0], parked, Next(state="UNMATCHED", delay=HOURS))
-
-    for turn in range(25):
-        await asyncio.gather(
-            *[store.claim("albums", f"{turn}-{n}", 1, TTL) for n, store in enumerate(replicas)],
-            jobs.signal(f"event-{turn}", "a1"),
-            *[store.claim("albums", f"{turn}-{n}-again", 1, TTL) for n, store in enumerate(replicas)],
-        )
-        held = [row for row in (await jobs.rows()).values() if row["lease_owner"]]
-        assert len(held) == 1
-        await replicas[0].revoke()
-        await _park(work_database, tables)
-
-
-async def _park(database: Database, tables: WorkTables) -> None:
-    later = tables.work.update().where(tables.work.c.id == "a1").values(due=datetime(2100, 1, 1, tzinfo=UTC))
-    async with database.writing() as connection:
-        await connection.execute(later)
 
 
 @pytest.mark.parametrize("seed", range(6))
