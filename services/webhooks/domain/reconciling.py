@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from libs.clock import Clock
 from libs.errors import AppError
 from services.webhooks.domain.backfill import Gap, Missed
 
@@ -85,9 +86,10 @@ class GapCheck:
 class Reconciling:
     """All checks, one after the other."""
 
-    def __init__(self, checks: Sequence[Check], *, log: ReconcilingLog) -> None:
+    def __init__(self, checks: Sequence[Check], *, log: ReconcilingLog, clock: Clock) -> None:
         self._checks = checks
         self._log = log
+        self._clock = clock
 
     async def preview(self) -> list[Finding]:
         """What a pass would find and do now; changes nothing. Raises AppError where our database is away."""
@@ -95,11 +97,12 @@ class Reconciling:
 
     async def run_once(self) -> list[Finding]:
         """One pass; raises AppError where our database is away: what was corrected by then stays so."""
-        findings: list[Finding] = []
+        start, findings = self._clock.monotonic(), list[Finding]()
         for check in self._checks:
             for finding in await check.correct():
                 self._log.found(finding)
                 findings.append(finding)
+        self._log.reconciled(len(findings), self._clock.monotonic() - start)
         return findings
 
 

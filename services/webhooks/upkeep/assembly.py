@@ -1,0 +1,145 @@
+"""Upkeep, put together."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from libs.clock import SystemClock
+from libs.leases.hold import hold
+from libs.leases.lease import Lease
+from libs.leases.store import SqlLeaseStore
+from libs.live import LiveSettings
+from libs.sql.engine import Database
+from libs.telemetry.metrics import Metrics
+from libs.work.job import new_owner
+from libs.work.outbox import SqlOutbox
+from libs.work.store import SqlWorkStore
+from services.webhooks.domain.backfill import Gap
+from services.webhooks.domain.reconciling import Check, GapCheck, Reconciling
+from services.webhooks.domain.retention import Remover, Retention
+from services.webhooks.tables import lease
+from services.webhooks.upkeep import holes, removal, stuck
+from services.webhooks.upkeep.backlog import SqlBacklog
+from services.webhooks.upkeep.live import LiveUpkeep
+from services.webhooks.upkeep.metrics import UpkeepMetrics
+from services.webhooks.upkeep.notes import Notes
+from services.webhooks.upkeep.partitions import SqlPartitions
+from services.webhooks.upkeep.servicer import UpkeepServicer
+from services.webhooks.upkeep.watermarks import SqlWatermarks
+from services.webhooks.upkeep.worker import HOURLY, LEASE, MEASURE, Reconciler, Repeatedly, RetentionRun
+
+Loop = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """What upkeep needs of the rest of the service: whom to wake, whom to ask."""
+
+    wake: Callable[[], None]
+    newest: Callable[[], Awaitable[datetime | None]]
+    gaps: Sequence[Gap] = ()
+
+
+class Upkeep:
+    """The reconciler, retention and partitions of one replica, with their service and their loops."""
+
+    def __init__(
+        self,
+        database: Database,
+        jobs: SqlWorkStore,
+        outbox: SqlOutbox,
+        *,
+        live: LiveSettings,
+        metrics: Metrics,
+        neighbours: Neighbours,
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._notes = Notes(outbox)
+        self._settings = LiveUpkeep(live)
+        self._metrics = UpkeepMetrics(metrics)
+        self._clock = SystemClock()
+        self._holder = new_owner()
+        self._watermarks = SqlWatermarks(database)
+        self._leases = SqlLeaseStore(database, lease)
+        self.partitions = SqlPartitions(database, self._notes)
+        self.reconciler = self._reconciler(neighbours)
+        self.retention = self._retention()
+        self.servicer = UpkeepServicer(self.reconciler)  # type: ignore[abstract] # until the audit trail is there
+
+    @property
+    def loops(self) -> list[Loop]:
+        """What runs beside the server."""
+        backlog = SqlBacklog(self._database)
+
+        async def measure() -> None:
+            self._metrics.backlog(await backlog.by_state())
+
+        return [
+            self.reconciler.run,
+            self.retention.run,
+            Repeatedly("partitions", self._make_partitions, every=HOURLY).run,
+            Repeatedly("backlog", measure, every=MEASURE).run,
+        ]
+
+    def _reconciler(self, neighbours: Neighbours) -> Reconciler:
+        reconciling = Reconciling(self._checks(neighbours), log=self._metrics, clock=self._clock)
+        return Reconciler(
+            reconciling,
+            self._watermarks,
+            self._alone,
+            interval=self._settings.interval,
+            clock=self._clock,
+            holder=self._holder,
+            done=self._metrics.last_reconciled,
+        )
+
+    def _retention(self) -> RetentionRun:
+        return RetentionRun(
+            Retention(self._removers(), log=self._metrics, clock=self._clock),
+            self._watermarks,
+            self._alone,
+            days=self._settings.days,
+            zone=None,
+            holder=self._holder,
+            done=self._metrics.last_retained,
+            ended=self._retained,
+        )
+
+    def _checks(self, neighbours: Neighbours) -> list[Check]:
+        database, notes, wake = self._database, self._notes, neighbours.wake
+        return [
+            self.partitions,
+            holes.MissingBodies(database, notes),
+            holes.MissingWork(database, self._jobs),
+            holes.orphaned_work(database, notes),
+            holes.orphaned_bodies(database, notes, self._settings.days),
+            stuck.ExpiredLeases(database, notes, wake),
+            stuck.OverdueWork(database, notes, wake),
+            stuck.OutdatedMatches(database, notes, wake, newest=neighbours.newest),
+            *map(GapCheck, neighbours.gaps),
+        ]
+
+    def _removers(self) -> list[Remover]:
+        return [
+            removal.EndedEvents(self._database),
+            removal.EndedReplays(self._database),
+            removal.Rejections(self._database),
+            removal.OldDays(self.partitions),
+            removal.FreePages(self._database),
+        ]
+
+    def _alone(self, name: str, *, wait: bool = False) -> AbstractAsyncContextManager[Lease]:
+        return hold(self._leases, name, ttl=LEASE, clock=self._clock, wait=wait)
+
+    async def _make_partitions(self) -> None:
+        await self.partitions.make()
+        self._metrics.partitions_missing(len(await self.partitions.missing()))
+
+    async def _retained(self, removed: Mapping[str, int]) -> None:
+        self._metrics.retained(removed)
+        async with self._database.writing() as connection:
+            detail: dict[str, Any] = {"removed": dict(removed), "days": self._settings.days()}
+            self._notes.of_retention(connection, "retention", detail)
