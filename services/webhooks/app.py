@@ -32,7 +32,7 @@ from services.webhooks.domain.source import LIDARR
 from services.webhooks.events.servicer import WebhooksServicer
 from services.webhooks.events.store import SqlEventStore
 from services.webhooks.metrics import WebhookMetrics
-from services.webhooks.secrets import LiveSecrets
+from services.webhooks.secrets import LiveSources, SettingsSecrets
 from services.webhooks.settings import Settings
 from services.webhooks.worker import BacklogGauge, Rematcher, Worker
 
@@ -66,7 +66,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
 
         news = _committed(metrics, worker, feed)
         admission = await stack.enter_async_context(open_admission(store, committed=news))
-        inbox = Inbox(admission, LiveSecrets(live), ready=ready, log=metrics, new_id=lambda: ids.new("evt"))
+        inbox = Inbox(
+            admission, LiveSources(SettingsSecrets(live)), ready=ready, log=metrics, new_id=lambda: ids.new("evt")
+        )
         authenticator = KeyAuthenticator(token, live.api_keys)
         server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
         server.add(WebhooksServicer(inbox, store, feed), rpc.add_WebhooksServiceServicer_to_server, SERVICE)

@@ -8,8 +8,8 @@ from libs.telemetry.metrics import Metrics
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import Event, NewEvent, Receipt
 from services.webhooks.domain.processing import Claimed, Settled
-from services.webhooks.domain.source import SOURCES, Source
-from services.webhooks.domain.verification import CredentialRefused
+from services.webhooks.domain.source import BUILT_IN, Source
+from services.webhooks.domain.verification.refusal import CredentialRefused
 
 log = get_logger()
 
@@ -39,7 +39,7 @@ class WebhookMetrics:
 
     def refused(self, delivery: Delivery, error: AppError) -> None:
         """A delivery was refused; the log says why, without anything that the sender sent as a secret."""
-        source = delivery.source if delivery.source in SOURCES else _OTHER
+        source = delivery.source if delivery.source in BUILT_IN else _OTHER
         self._events.labels(source, _OTHER, "rejected").inc()
         cause = error.cause if isinstance(error, CredentialRefused) else error.message
         log.warning("delivery.refused", source=source, reason=error.code_reason, cause=cause)
@@ -79,5 +79,5 @@ class WebhookMetrics:
 
 
 def _labels(event: Event) -> tuple[str, str]:
-    source = SOURCES.get(event.source)
+    source = BUILT_IN.get(event.source)
     return (source.name, source.label(event.type)) if source else (_OTHER, _OTHER)

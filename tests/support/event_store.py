@@ -7,7 +7,9 @@ from libs.sql.paging import PageTokens
 from services.webhooks import migrations
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import NewEvent, Receipt
-from services.webhooks.domain.source import Source
+from services.webhooks.domain.inbox import Listed
+from services.webhooks.domain.source import BUILT_IN, Source, UnknownSource
+from services.webhooks.domain.verification.scheme import Credentials
 from services.webhooks.events.store import SqlEventStore
 
 
@@ -29,3 +31,17 @@ class QuietLog:
 
     def refused(self, delivery: Delivery, error: AppError) -> None:
         """A delivery was refused."""
+
+
+class OpenSources:
+    """The built-in sources without secrets: this machine may deliver."""
+
+    def get(self, name: str) -> Listed:
+        """The source of this name."""
+        if name not in BUILT_IN:
+            raise UnknownSource(name)
+        return Listed(source=BUILT_IN[name], credentials=Credentials(secrets=(), required=False))
+
+    async def refresh(self) -> bool:
+        """Nothing changes."""
+        return False

@@ -2,12 +2,26 @@
 
 import hashlib
 import json
+import re
 from datetime import datetime
 
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.document import Document
 
 _BUCKET_SECONDS = 60
+_CLEAR = re.compile(r"[!\"$-~]{1,200}")  # printable ASCII without the `#` that marks contradictions
+
+
+def id_key(delivery_id: str) -> str:
+    """The key of a delivery that names its id: as it is where that is short and plain, else its hash."""
+    if _CLEAR.fullmatch(delivery_id):
+        return f"id:{delivery_id}"
+    return f"id-sha256:{hashlib.sha256(delivery_id.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def body_key(delivery: Delivery) -> str:
+    """The key of a delivery that names no id: the same bytes are the same event."""
+    return f"body-sha256:{hashlib.sha256(delivery.body).hexdigest()}"
 
 
 def lidarr_key(delivery: Delivery, document: Document) -> str:

@@ -8,6 +8,7 @@ from libs.errors import InvalidArgument
 
 Document = dict[str, object]
 
+_JSON_SPACES = b" \t\r\n"
 _UNSPEAKABLE = re.compile(r"[\x00\ud800-\udfff]")  # in no protobuf string (lone surrogates) or PostgreSQL text (NUL)
 
 
@@ -28,6 +29,14 @@ def read_document(body: bytes) -> Document:
     if not isinstance(document, dict):
         raise UnreadableBody("the body is JSON, but not an object")
     return document
+
+
+def expects_json(content_type: str, body: bytes) -> bool:
+    """Whether a body claims to be JSON: by its media type, or, where it has none, by its first character."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind:
+        return kind == "application/json" or kind.endswith("+json")
+    return body.lstrip(_JSON_SPACES)[:1] in (b"{", b"[")
 
 
 def text(document: Document, field: str) -> str:

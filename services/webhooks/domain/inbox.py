@@ -2,16 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
 from libs.errors import AppError, Internal, ResourceExhausted, Unavailable
 from services.webhooks.domain.delivery import Delivery, redacted
+from services.webhooks.domain.document import UnreadableBody
 from services.webhooks.domain.event import NewEvent, Receipt
-from services.webhooks.domain.source import Source, get_source
+from services.webhooks.domain.source import Description, Source, UnknownSource
+from services.webhooks.domain.verification.refusal import CredentialRefused, SecretNotSet
+from services.webhooks.domain.verification.scheme import Credentials
 
 RETRY_AFTER = timedelta(seconds=1)
+DISABLED = "the source is disabled"
+
+_UNPROVEN = UnknownSource, CredentialRefused, SecretNotSet
 
 
 class NotStored(Unavailable):
@@ -20,11 +26,23 @@ class NotStored(Unavailable):
     reason = "NOT_STORED"
 
 
-class Secrets(Protocol):
-    """The secrets of the sources, as the settings in force have them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A source with the secrets that are valid now."""
 
-    def of(self, source: str) -> Sequence[str]:
-        """The secrets of a source, none where none is set; raises Unavailable while the settings are not known."""
+    source: Source
+    credentials: Credentials
+
+
+class Sources(Protocol):
+    """The sources as they are known here now."""
+
+    def get(self, name: str) -> Listed:
+        """The source of this name; raises UnknownSource, or Unavailable while its secrets are not known."""
+        ...
+
+    async def refresh(self) -> bool:
+        """Look whether anything has changed since they were read; returns whether it had. Raises Unavailable."""
         ...
 
 
@@ -62,14 +80,14 @@ class Inbox:
     def __init__(
         self,
         admission: Admission,
-        secrets: Secrets,
+        sources: Sources,
         *,
         ready: Callable[[], Awaitable[None]],
         log: IngestLog,
         new_id: Callable[[], str],
     ) -> None:
         self._admission = admission
-        self._secrets = secrets
+        self._sources = sources
         self._ready = ready
         self._log = log
         self._new_id = new_id
@@ -79,26 +97,62 @@ class Inbox:
         results = await asyncio.gather(*map(self._store, deliveries), return_exceptions=True)
         return [self._outcome(delivery, result) for delivery, result in zip(deliveries, results, strict=True)]
 
+    async def backfill(self, events: Sequence[NewEvent]) -> list[Receipt]:
+        """Store what was found in a sender's own records, behind the same door. Raises AppError."""
+        return list(await asyncio.gather(*map(self._admission.submit, events)))
+
     async def standing(self, name: str) -> Standing:
-        """Whether deliveries of a source would be taken in now; raises UnknownSource."""
-        source = get_source(name)
+        """Whether deliveries of a source would be taken in now; raises UnknownSource, also for a concealed one."""
         try:
-            secrets = self._secrets.of(source.name)
+            listed = await self._listed(name)
         except Unavailable:
             return Standing(ready=False, credential_required=True)
+        if listed.source.verification.concealed:
+            raise UnknownSource(name)
         try:
             await self._ready()
         except Unavailable:
-            return Standing(ready=False, credential_required=bool(secrets))
-        return Standing(ready=True, credential_required=bool(secrets))
+            return Standing(ready=False, credential_required=listed.credentials.required)
+        return Standing(ready=True, credential_required=listed.credentials.required)
+
+    async def _listed(self, name: str) -> Listed:
+        try:
+            return self._sources.get(name)
+        except UnknownSource:
+            await self._sources.refresh()
+        return self._sources.get(name)
 
     async def _store(self, delivery: Delivery) -> Receipt:
-        source = get_source(delivery.source)
-        source.verification.verify(delivery, self._secrets.of(source.name))
-        event = self._event(source, delivery)
+        source = await self._verified(delivery)
+        description = source.describe(delivery)
+        if source.json_required and description.unreadable:
+            raise UnreadableBody(description.unreadable)
+        event = self._event(source, delivery, description)
         receipt = await self._admission.submit(event)
         self._log.stored(source, event, receipt)
-        return receipt
+        return replace(receipt, challenge=description.challenge) if description.challenge else receipt
+
+    async def _verified(self, delivery: Delivery) -> Source:
+        """The source that proved itself; one that cannot may have been changed a moment ago, by another replica."""
+        try:
+            return self._verify(delivery)
+        except _UNPROVEN:
+            if not await self._sources.refresh():
+                raise
+        return self._verify(delivery)
+
+    def _verify(self, delivery: Delivery) -> Source:
+        listed = self._sources.get(delivery.source)
+        scheme = listed.source.verification
+        if bool(delivery.url_secret) != scheme.concealed:
+            raise UnknownSource(delivery.source)
+        try:
+            scheme.verify(delivery, listed.credentials)
+        except CredentialRefused as error:
+            if scheme.concealed:
+                raise UnknownSource(delivery.source) from error
+            raise
+        return listed.source
 
     def _outcome(self, delivery: Delivery, result: Receipt | BaseException) -> Receipt | AppError:
         if isinstance(result, Receipt):
@@ -107,16 +161,18 @@ class Inbox:
         self._log.refused(delivery, error)
         return error
 
-    def _event(self, source: Source, delivery: Delivery) -> NewEvent:
-        event_type, key = source.describe(delivery)
+    def _event(self, source: Source, delivery: Delivery, description: Description) -> NewEvent:
         return NewEvent(
             id=self._new_id(),
             source=source.name,
-            type=event_type,
-            key=key,
-            headers=redacted(delivery.headers),
+            type=description.type,
+            key=description.key,
+            headers=redacted(delivery.headers, secret=source.verification.secret_headers),
             body=delivery.body,
             received_at=delivery.received_at,
+            order_key=description.order_key,
+            facts=description.facts,
+            ignored=DISABLED if source.disabled else "",
         )
 
 

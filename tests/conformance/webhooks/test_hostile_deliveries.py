@@ -1,7 +1,6 @@
 """Deliveries of those who do not mean well are kept as they came, on each database, and end as dead letters."""
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
@@ -14,17 +13,10 @@ from services.webhooks.domain.inbox import Inbox
 from services.webhooks.domain.lidarr import LidarrFact
 from services.webhooks.domain.processing import Claimed, Processing, Settled
 from services.webhooks.events.store import SqlEventStore
-from tests.support.event_store import QuietLog, always, open_event_store
+from tests.support.event_store import OpenSources, QuietLog, always, open_event_store
 from tests.support.lidarr_webhooks import delivery
 
 _ODD = (("x-odd", "a\x00b\ud800c"), ("x-\x00", "d"))
-
-
-class NoSecrets:
-    """This machine may deliver without one."""
-
-    def of(self, source: str) -> Sequence[str]:
-        return ()
 
 
 class Nobody:
@@ -57,7 +49,7 @@ async def store(database: Database) -> SqlEventStore:
 
 async def _taken_in(store: SqlEventStore, body: bytes) -> str:
     async with open_admission(store, committed=lambda _size: None) as admission:
-        inbox = Inbox(admission, NoSecrets(), ready=always, log=QuietLog(), new_id=lambda: "evt-1")
+        inbox = Inbox(admission, OpenSources(), ready=always, log=QuietLog(), new_id=lambda: "evt-1")
         [receipt] = await inbox.ingest([delivery(body, headers=_ODD)])
     assert isinstance(receipt, Receipt)
     return receipt.event_id

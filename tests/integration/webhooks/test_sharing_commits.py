@@ -11,15 +11,8 @@ from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import NewEvent, Receipt, State
 from services.webhooks.domain.inbox import Inbox
 from services.webhooks.events.store import SqlEventStore
-from tests.support.event_store import QuietLog, always, open_event_store
+from tests.support.event_store import OpenSources, QuietLog, always, open_event_store
 from tests.support.lidarr_webhooks import NOON, album, delivery, download
-
-
-class NoSecrets:
-    """This machine may deliver."""
-
-    def of(self, source: str) -> Sequence[str]:
-        return []
 
 
 def deliveries(count: int) -> list[Delivery]:
@@ -29,7 +22,7 @@ def deliveries(count: int) -> list[Delivery]:
 async def ingest_one_by_one(store: SqlEventStore, many: Sequence[Delivery]) -> tuple[list[object], list[int]]:
     commits: list[int] = []
     async with open_admission(store, committed=commits.append) as admission:
-        inbox = Inbox(admission, NoSecrets(), ready=always, log=QuietLog(), new_id=lambda: ids.new("evt"))
+        inbox = Inbox(admission, OpenSources(), ready=always, log=QuietLog(), new_id=lambda: ids.new("evt"))
         outcomes = await asyncio.gather(*(inbox.ingest([each]) for each in many))
     return [outcome for batch in outcomes for outcome in batch], commits
 

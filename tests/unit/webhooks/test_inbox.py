@@ -1,6 +1,5 @@
 """The inbox: what becomes of each delivery, alone."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -8,9 +7,10 @@ import pytest
 from libs.errors import AppError, Internal, ResourceExhausted, Unavailable
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.event import NewEvent, Receipt
-from services.webhooks.domain.inbox import Inbox, Standing
-from services.webhooks.domain.source import Source, UnknownSource
-from services.webhooks.domain.verification import CredentialRefused
+from services.webhooks.domain.inbox import Inbox, Listed, Standing
+from services.webhooks.domain.source import BUILT_IN, Source, UnknownSource
+from services.webhooks.domain.verification.refusal import CredentialRefused
+from services.webhooks.domain.verification.scheme import Credentials
 from tests.support.lidarr_webhooks import BODIES, delivery, grab
 
 
@@ -29,20 +29,31 @@ class FakeAdmission:
         return Receipt(event_id=item.id, duplicate=False)
 
 
-class FakeSecrets:
-    """The same secrets for every source."""
+class FakeSources:
+    """The built-in sources with the same secrets; `fresh`, when given, is what a refresh finds."""
 
-    def __init__(self, *secrets: str) -> None:
+    def __init__(self, *secrets: str, fresh: "FakeSources | None" = None, **sources: Source) -> None:
         self._secrets = secrets
+        self._sources = {**BUILT_IN, **sources}
+        self._fresh = fresh
 
-    def of(self, source: str) -> Sequence[str]:
-        return self._secrets
+    def get(self, name: str) -> Listed:
+        if name not in self._sources:
+            raise UnknownSource(name)
+        credentials = Credentials(secrets=self._secrets, required=bool(self._secrets))
+        return Listed(source=self._sources[name], credentials=credentials)
+
+    async def refresh(self) -> bool:
+        if self._fresh is None:
+            return False
+        self._secrets, self._sources, self._fresh = self._fresh._secrets, self._fresh._sources, None
+        return True
 
 
-class AbsentSecrets:
+class AbsentSources(FakeSources):
     """The settings have not come yet."""
 
-    def of(self, source: str) -> Sequence[str]:
+    def get(self, name: str) -> Listed:
         raise Unavailable("the settings are not here yet")
 
 
@@ -61,7 +72,7 @@ class Count:
 
 
 def inbox(admission: FakeAdmission, *secrets: str, log: Count | None = None) -> Inbox:
-    return Inbox(admission, FakeSecrets(*secrets), ready=always, log=log or Count(), new_id=lambda: "evt-1")
+    return Inbox(admission, FakeSources(*secrets), ready=always, log=log or Count(), new_id=lambda: "evt-1")
 
 
 async def always() -> None:
@@ -156,19 +167,19 @@ async def test_a_source_says_whether_it_needs_a_credential(secrets: list[str], r
 
 
 async def test_a_source_is_not_ready_without_its_store() -> None:
-    unready = Inbox(FakeAdmission(), FakeSecrets(), ready=never, log=Count(), new_id=lambda: "evt-1")
+    unready = Inbox(FakeAdmission(), FakeSources(), ready=never, log=Count(), new_id=lambda: "evt-1")
 
     assert await unready.standing("lidarr") == Standing(ready=False, credential_required=False)
 
 
 async def test_a_source_is_not_ready_before_its_settings_are_known() -> None:
-    unready = Inbox(FakeAdmission(), AbsentSecrets(), ready=always, log=Count(), new_id=lambda: "evt-1")
+    unready = Inbox(FakeAdmission(), AbsentSources(), ready=always, log=Count(), new_id=lambda: "evt-1")
 
     assert await unready.standing("lidarr") == Standing(ready=False, credential_required=True)
 
 
 async def test_deliveries_wait_for_the_settings() -> None:
-    unready = Inbox(FakeAdmission(), AbsentSecrets(), ready=always, log=Count(), new_id=lambda: "evt-1")
+    unready = Inbox(FakeAdmission(), AbsentSources(), ready=always, log=Count(), new_id=lambda: "evt-1")
 
     [outcome] = await unready.ingest([delivery(grab())])
 

@@ -7,12 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.webhooks.domain.verification import CredentialRefused, SecretNotSet, SharedSecret
+from services.webhooks.domain.verification.plain import SharedSecret
+from services.webhooks.domain.verification.refusal import CredentialRefused, SecretNotSet
+from services.webhooks.domain.verification.scheme import Credentials
 from tests.support.lidarr_webhooks import BODIES, delivery
 
 SECRET = "correct-horse-battery-staple"
 SCHEME = SharedSecret(header="x-webhook-secret")
 BODY = BODIES["Grab"]
+KNOWN = Credentials(secrets=[SECRET])
+OPEN = Credentials(secrets=[], required=False)
 
 
 def basic(password: str, user: str = "lidarr") -> tuple[str, str]:
@@ -22,26 +26,26 @@ def basic(password: str, user: str = "lidarr") -> tuple[str, str]:
 
 def refused(*headers: tuple[str, str]) -> CredentialRefused:
     with pytest.raises(CredentialRefused) as caught:
-        SCHEME.verify(delivery(BODY, headers=headers), [SECRET])
+        SCHEME.verify(delivery(BODY, headers=headers), KNOWN)
     return caught.value
 
 
 def test_the_secret_in_its_header_passes() -> None:
-    SCHEME.verify(delivery(BODY, headers=[("x-webhook-secret", SECRET)], remote_address="203.0.113.5"), [SECRET])
+    SCHEME.verify(delivery(BODY, headers=[("x-webhook-secret", SECRET)], remote_address="203.0.113.5"), KNOWN)
 
 
 @pytest.mark.parametrize("user", ["lidarr", "", "anybody"])
 def test_the_secret_as_basic_password_passes_whatever_the_user(user: str) -> None:
-    SCHEME.verify(delivery(BODY, headers=[basic(SECRET, user)]), [SECRET])
+    SCHEME.verify(delivery(BODY, headers=[basic(SECRET, user)]), KNOWN)
 
 
 def test_a_password_may_hold_colons() -> None:
-    SCHEME.verify(delivery(BODY, headers=[basic("a:b:c")]), ["a:b:c"])
+    SCHEME.verify(delivery(BODY, headers=[basic("a:b:c")]), Credentials(secrets=["a:b:c"]))
 
 
 def test_either_of_two_secrets_passes_during_rotation() -> None:
-    SCHEME.verify(delivery(BODY, headers=[("x-webhook-secret", "new")]), ["old", "new"])
-    SCHEME.verify(delivery(BODY, headers=[("x-webhook-secret", "old")]), ["old", "new"])
+    SCHEME.verify(delivery(BODY, headers=[("x-webhook-secret", "new")]), Credentials(secrets=["old", "new"]))
+    SCHEME.verify(delivery(BODY, headers=[("x-webhook-secret", "old")]), Credentials(secrets=["old", "new"]))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +84,7 @@ def test_the_cause_is_kept_for_our_own_log() -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"])
 def test_without_a_secret_this_machine_may_deliver(address: str) -> None:
-    SCHEME.verify(delivery(BODY, remote_address=address), [])
+    SCHEME.verify(delivery(BODY, remote_address=address), OPEN)
 
 
 @pytest.mark.parametrize(
@@ -88,10 +92,10 @@ def test_without_a_secret_this_machine_may_deliver(address: str) -> None:
 )
 def test_without_a_secret_nobody_else_may(address: str) -> None:
     with pytest.raises(SecretNotSet):
-        SCHEME.verify(delivery(BODY, remote_address=address), [])
+        SCHEME.verify(delivery(BODY, remote_address=address), OPEN)
 
 
 @pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])
 def test_without_a_secret_a_proxy_on_this_machine_does_not_count_as_this_machine(header: str) -> None:
     with pytest.raises(SecretNotSet):
-        SCHEME.verify(delivery(BODY, headers=[(header, "203.0.113.5")]), [])
+        SCHEME.verify(delivery(BODY, headers=[(header, "203.0.113.5")]), OPEN)
