@@ -7,7 +7,7 @@ and cannot be used for another list.
 import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ LARGEST_SIZE = 1000
 _SIGNATURE = 16  # bytes
 
 R = TypeVar("R", bound=Row[Any])
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,14 @@ class Page:
         page = rows[: self.size]
         last = [_to_json(page[-1]._mapping[key.column]) for key in self.order.keys]
         return page, _seal(self.key, self.arguments, last)
+
+    def part(self, items: Sequence[T], position: Callable[[T], tuple[Any, ...]]) -> tuple[Sequence[T], str]:
+        """As `apply` and `cut`, of a list that was made in memory and is sorted by `position`, ascending."""
+        rest = [item for item in items if self.after is None or position(item) > self.after]
+        if len(rest) <= self.size:
+            return rest, ""
+        page = rest[: self.size]
+        return page, _seal(self.key, self.arguments, list(position(page[-1])))
 
 
 class PageTokens:

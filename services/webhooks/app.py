@@ -24,6 +24,7 @@ from libs.telemetry.exposition import open_exposition
 from services.webhooks import migrations
 from services.webhooks.acquisition import GrpcAcquisitions
 from services.webhooks.admission import open_admission
+from services.webhooks.dead_letters.wiring import serve_dead_letters
 from services.webhooks.domain.feed import Feed
 from services.webhooks.domain.handling import Handling, LidarrHandler
 from services.webhooks.domain.inbox import Inbox
@@ -32,6 +33,7 @@ from services.webhooks.domain.source import LIDARR
 from services.webhooks.events.servicer import WebhooksServicer
 from services.webhooks.events.store import SqlEventStore
 from services.webhooks.metrics import WebhookMetrics
+from services.webhooks.replays.wiring import serve_replays
 from services.webhooks.secrets import LiveSources, SettingsSecrets
 from services.webhooks.settings import Settings
 from services.webhooks.worker import BacklogGauge, Rematcher, Worker
@@ -50,7 +52,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         root = load_root_key(settings.home, settings.secret_key)
         token = service_token(root)
         database = await stack.enter_async_context(_open_database(settings))
-        store = SqlEventStore(database, PageTokens(derive(root, "webhooks page tokens")))
+        tokens = PageTokens(derive(root, "webhooks page tokens"))
+        store = SqlEventStore(database, tokens)
 
         def channel(target: str) -> grpc.aio.Channel:
             return open_channel(target, credential=token, tracer=telemetry.tracer)
@@ -72,11 +75,16 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         authenticator = KeyAuthenticator(token, live.api_keys)
         server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
         server.add(WebhooksServicer(inbox, store, feed), rpc.add_WebhooksServiceServicer_to_server, SERVICE)
+        revived = _waking(worker, feed)
+        dead_letters = serve_dead_letters(server, database, tokens=tokens, telemetry=telemetry, decided=revived)
+        replays = serve_replays(
+            server, database, tokens=tokens, telemetry=telemetry, clock=SystemClock(), replayed=revived
+        )
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         rematcher = Rematcher(acquisitions.news, store.rematch, rematched=worker.wake)
-        yield Service(
-            server, loops=[live.run, worker.run, rematcher.run, BacklogGauge(store.backlog, metrics.backlog).run]
-        )
+        backlog = BacklogGauge(store.backlog, metrics.backlog)
+        loops = [live.run, worker.run, rematcher.run, backlog.run, dead_letters.run, replays.run]
+        yield Service(server, loops=loops)
 
 
 def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
@@ -94,6 +102,14 @@ def _committed(metrics: WebhookMetrics, worker: Worker, feed: Feed) -> Callable[
         feed.wake()
 
     return committed
+
+
+def _waking(worker: Worker, feed: Feed) -> Callable[[], None]:
+    def wake() -> None:
+        worker.wake()
+        feed.wake()
+
+    return wake
 
 
 def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
