@@ -95,6 +95,13 @@ class Peer:
         """What a GET below the prefix answers. Raises PeerUnavailable, PeerRefusedKey, PeerRefused."""
         return await self._call("GET", path, params=params, timeout=READ_TIMEOUT)
 
+    async def listing(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+        """What a GET answers that must be a list of objects: anything else says nothing. Raises like `get`."""
+        answer = await self.get(path, params)
+        if not isinstance(answer.body, list) or not all(isinstance(each, dict) for each in answer.body):
+            raise PeerUnavailable(f"what answers as {self.name} at {path} sends no list: is it {self.name}?")
+        return answer
+
     async def post(self, path: str, body: Json) -> Answer:
         """What a POST answers, with patience; raises like `get`, and then what became of it may be unknown."""
         return await self._call("POST", path, body=body, timeout=PATIENT_TIMEOUT)

@@ -83,10 +83,9 @@ class Cursor:
         return cls(begin=begin, date=date, seen=frozenset(data["seen"]))
 
 
-def read_rows(answer: object) -> list[HistoryRow]:
+def read_rows(listed: Iterable[Document]) -> list[HistoryRow]:
     """The rows that have a webhook, oldest first; what is not a row of Lidarr's is passed over."""
-    listed = answer if isinstance(answer, list) else []
-    rows = [row for raw in listed if isinstance(raw, dict) and (row := _row(raw))]
+    rows = [row for raw in listed if (row := _row(raw))]
     return sorted(rows, key=lambda row: (row.date, row.id))
 
 

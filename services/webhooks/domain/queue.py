@@ -1,6 +1,6 @@
 """Lidarr's queue as the webhooks that should have told of its rows. That a row is absent proves nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,9 +13,8 @@ _STUCK = frozenset({"importFailed", "importBlocked"})
 _KEPT = ("id", "albumId", "artistId", "downloadId", "title", "added", "trackedDownloadState", "statusMessages")
 
 
-def read_queue(answer: object, *, skew: timedelta) -> list[Found]:
+def read_queue(rows: Iterable[Document], *, skew: timedelta) -> list[Found]:
     """What the rows tell: `skew` is our clock minus Lidarr's."""
-    rows = [row for row in (answer if isinstance(answer, list) else []) if isinstance(row, dict)]
     found: dict[tuple[str, ...], Found] = {}
     for row in rows:
         added = date_of(row.get("added"))

@@ -88,10 +88,9 @@ def new_entry(schema: Sequence[Json], wanted: Wanted) -> Json | None:
     return repaired(entry, wanted) | {"name": NAME}
 
 
-def is_unhealthy(health: object, entries: Sequence[Json], own: Json) -> bool:
+def is_unhealthy(health: Sequence[Json], entries: Sequence[Json], own: Json) -> bool:
     """Whether Lidarr drops our events now. Its words may be in any language, but they name who is meant, or nobody."""
-    told = [each for each in (health if isinstance(health, list) else []) if isinstance(each, dict)]
-    messages = [str(each.get("message", "")) for each in told if each.get("source") == "NotificationStatusCheck"]
+    messages = [str(each.get("message", "")) for each in health if each.get("source") == "NotificationStatusCheck"]
     names = [str(entry["name"]) for entry in entries if entry.get("name")]
     return any(str(own["name"]) in message or not any(name in message for name in names) for message in messages)
 

@@ -72,7 +72,7 @@ class LidarrHistory:
 
     async def _ask(self, cursor: Cursor) -> Answer:
         date = cursor.since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return await self._lidarr.get("/history/since", {"date": date, "includeAlbum": "false"})
+        return await self._lidarr.listing("/history/since", {"date": date, "includeAlbum": "false"})
 
     async def _described(self, missing: Sequence[Found]) -> list[Found]:
         """With the release groups of their albums: an acquisition may not know Lidarr's own ids yet."""

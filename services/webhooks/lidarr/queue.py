@@ -51,7 +51,7 @@ class LidarrQueue:
         if self._lidarr.address is None or position is None:
             return []
         begin = Cursor.from_json(position).begin
-        answer = await self._lidarr.get("/queue/details", {"includeAlbum": "false", "includeArtist": "false"})
+        answer = await self._lidarr.listing("/queue/details", {"includeAlbum": "false", "includeArtist": "false"})
         found = read_queue(answer.body, skew=self._clock.now() - answer.at)
         since, until = self._clock.now() - (answer.at - begin) - OVERLAP, self._clock.now() - self._settling
         return await untold([each for each in found if each.at is None or since <= each.at <= until], self._told)

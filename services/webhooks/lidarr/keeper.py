@@ -1,0 +1,107 @@
+"""The loop that keeps Lidarr telling us: registered from the start, back after failures, asked for what was lost."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from libs.errors import AppError
+from libs.telemetry.logger import get_logger
+from services.webhooks.domain.backfill import Gap
+from services.webhooks.lidarr.registration import LidarrRegistration, Outcome, Standing
+from services.webhooks.lidarr.secret import SOURCE
+from services.webhooks.peers import Peer
+
+log = get_logger()
+
+LOOK = timedelta(seconds=60)  # between two looks while all is well
+SHORTEST_WAIT = timedelta(seconds=1)  # after trouble; doubles up to the time between two looks
+_JITTER = 0.2
+_random = random.SystemRandom()
+
+
+class Keeper:
+    """Looks after the registration; fills the gaps when Lidarr had us off, was restarted, or was away.
+
+    `wake` says that settings have changed. `shown` hears whether we are registered.
+    """
+
+    def __init__(
+        self,
+        lidarr: Peer,
+        registration: LidarrRegistration,
+        gaps: Sequence[Gap],
+        *,
+        shown: Callable[[str, bool], None],
+        look: timedelta = LOOK,
+    ) -> None:
+        self._lidarr = lidarr
+        self._registration = registration
+        self._gaps = gaps
+        self._shown = shown
+        self._pause = look
+        self._woken = asyncio.Event()
+        self._failures = 0
+        self._told = ""
+        self._filled_for = ""  # the start of Lidarr at which the gaps were last filled
+
+    def wake(self) -> None:
+        """Look now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Looks again and again."""
+        while True:
+            self._woken.clear()
+            await self.run_once()
+            await self._wait()
+
+    async def run_once(self) -> Outcome:
+        """One look, and what it calls for; whatever is wrong is told once."""
+        try:
+            outcome = await self._registration.tend()
+            await self._catch_up(outcome)
+        except AppError as error:
+            outcome = Outcome(standing=Standing.BROKEN, text=error.message)
+        self._failures = self._failures + 1 if outcome.standing is Standing.BROKEN else 0
+        self._tell(outcome)
+        return outcome
+
+    async def _catch_up(self, outcome: Outcome) -> None:
+        """After a start of ours or of Lidarr, and after trouble, whether or not Lidarr can reach us."""
+        if self._lidarr.address is None:
+            return
+        started = str((await self._lidarr.get("/system/status")).body.get("startTime", ""))
+        calm = outcome.standing in (Standing.GOOD, Standing.OFF) and not self._failures
+        if not (calm and started == self._filled_for):
+            filled = [await self._fill(gap) for gap in self._gaps]
+            self._filled_for = started if all(filled) else ""
+
+    async def _fill(self, gap: Gap) -> bool:
+        try:
+            await gap.fill()
+        except AppError as error:
+            log.warning("lidarr.gap_unknown", cause=error.message)
+            return False
+        return True
+
+    def _tell(self, outcome: Outcome) -> None:
+        self._shown(SOURCE, outcome.standing in (Standing.GOOD, Standing.REPAIRED))
+        told = f"{outcome.standing} {outcome.text}"
+        if told == self._told:
+            return
+        self._told = told
+        if outcome.standing is Standing.BROKEN:
+            log.warning("lidarr.registration_broken", cause=outcome.text)
+        elif outcome.standing is not Standing.OFF:
+            log.info("lidarr.registered", done=outcome.text or None)
+
+    async def _wait(self) -> None:
+        """Until the next look; sooner after trouble, and at once when woken."""
+        backed_off = SHORTEST_WAIT * 2 ** min(self._failures - 1, 10) if self._failures else self._pause
+        seconds = min(backed_off, self._pause).total_seconds() * (1 + _random.uniform(0, _JITTER))
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return

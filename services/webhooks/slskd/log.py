@@ -1,0 +1,89 @@
+"""What slskd's log of events tells and no webhook told: it sends each once, and loses them at a restart."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from services.webhooks.domain.backfill import SETTLING, Backfill, Missed, Watermarks
+from services.webhooks.domain.slskd import WATERMARK, LogCursor, LogRow, read_log
+from services.webhooks.peers import Answer, Peer
+
+PAGE = 100
+_OVERLAP = 10  # rows that two pages share: new events shift the offsets
+
+
+class KnownKeys(Protocol):
+    """Which events are here already."""
+
+    async def known(self, source: str, keys: Collection[str]) -> Collection[str]:
+        """Those of the dedup keys under which an event of the source is stored."""
+        ...
+
+
+class SlskdLog:
+    """The gap between slskd's log and our events. The first look only says where to begin."""
+
+    def __init__(
+        self,
+        slskd: Peer,
+        backfill: Backfill,
+        keys: KnownKeys,
+        watermarks: Watermarks,
+        *,
+        settling: timedelta = SETTLING,
+    ) -> None:
+        self._slskd = slskd
+        self._backfill = backfill
+        self._keys = keys
+        self._watermarks = watermarks
+        self._settling = settling
+
+    @property
+    def subject(self) -> str:
+        """Whom it asks."""
+        return self._backfill.subject
+
+    async def find(self) -> Sequence[Missed]:
+        """What is missing; changes nothing. Raises AppError."""
+        missing, _ = await self._look()
+        return self._backfill.planned([row.found() for row in missing])
+
+    async def fill(self) -> Sequence[Missed]:
+        """Brings it in, and only then moves on. Raises AppError."""
+        missing, cursor = await self._look()
+        missed = await self._backfill.bring_in([row.found() for row in missing])
+        if cursor is not None:
+            await self._watermarks.move(WATERMARK, cursor.to_json())
+        return missed
+
+    async def _look(self) -> tuple[list[LogRow], LogCursor | None]:
+        """The missing rows, oldest first, and where the next look begins; None where slskd is not set up."""
+        if self._slskd.address is None:
+            return [], None
+        position = await self._watermarks.find(WATERMARK)
+        if position is None:
+            now = (await self._page(0)).at
+            return [], LogCursor(begin=now, date=now, seen={})
+        cursor = LogCursor.from_json(position)
+        rows = await self._rows(cursor)
+        known = await self._keys.known("slskd", [row.id for row in rows])
+        missing = [row for row in rows if row.id not in known]
+        return missing, cursor.after(rows)
+
+    async def _rows(self, cursor: LogCursor) -> list[LogRow]:
+        """The rows behind the cursor that are not new: page by page, until one is older."""
+        rows: dict[str, LogRow] = {}
+        offset = 0
+        while True:
+            answer = await self._page(offset)
+            page = read_log(answer.body)
+            young = answer.at - self._settling
+            rows |= {row.id: row for row in page if cursor.since <= row.timestamp <= young}
+            if len(answer.body) < PAGE or not page or page[-1].timestamp < cursor.since:
+                break
+            offset += PAGE - _OVERLAP
+        new = [row for row in rows.values() if row.id not in cursor.seen]
+        return sorted(new, key=lambda row: row.timestamp)
+
+    async def _page(self, offset: int) -> Answer:
+        return await self._slskd.listing("/events", {"offset": offset, "limit": PAGE})
