@@ -8,12 +8,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where the service listens, keeps its data and finds its peers; what may hold a secret has no repr."""
+    """Where the service listens, keeps its data and finds its peers; what may hold a secret has no repr.
+
+    `gateway` is where Lidarr delivers unless the setting `webhooks.public_url` names another address.
+    """
 
     home: Path
     listen: str = "127.0.0.1:50052"
     acquisition: str = "127.0.0.1:50051"
     config: str = "127.0.0.1:50053"
+    gateway: str = "http://127.0.0.1:3006"
     log_level: str = "INFO"
     otlp_endpoint: str | None = None
     database: str | None = field(default=None, repr=False)
@@ -28,8 +32,15 @@ class Settings:
             listen=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", "127.0.0.1:50052"),
             acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
             config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
+            gateway=_gateway(given.get("LOCKGROOVE_HOST", "127.0.0.1"), given.get("LOCKGROOVE_PORT", "3006")),
             log_level=given.get("LOCKGROOVE_LOG_LEVEL", "INFO"),
             otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
         )
+
+
+def _gateway(host: str, port: str) -> str:
+    """The gateway's address on this machine: what listens everywhere also listens on loopback."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

@@ -1,0 +1,39 @@
+"""Everything that the service does with slskd of its own accord, put together."""
+
+from collections.abc import Callable, Sequence
+
+from lockgroove.config.v1 import config_pb2 as pb
+
+from libs import ids
+from libs.clock import Clock
+from libs.live import LiveSettings
+from libs.outbound.http import httpx
+from libs.sql.engine import Database
+from services.webhooks.domain.backfill import Backfill, Door, Gap
+from services.webhooks.peers import Address, Peer
+from services.webhooks.slskd.log import SlskdLog
+from services.webhooks.slskd.store import SqlKnownKeys
+from services.webhooks.watermarks import SqlWatermarks
+
+
+def watch_slskd(
+    http: httpx.AsyncClient,
+    live: LiveSettings,
+    database: Database,
+    *,
+    door: Door,
+    clock: Clock,
+    counted: Callable[[str, str], None],
+) -> Sequence[Gap]:
+    """The gap for the reconciler, wired to the settings in force."""
+    peer = Peer(
+        http, name="slskd", prefix="/api/v0", address=lambda: _address(live.current.settings.slskd), clock=clock
+    )
+    backfill = Backfill(door, source="slskd", clock=clock, new_id=lambda: ids.new("evt"), counted=counted)
+    return [SlskdLog(peer, backfill, SqlKnownKeys(database), SqlWatermarks(database))]
+
+
+def _address(settings: pb.SlskdSettings) -> Address | None:
+    if not settings.url or not settings.api_key:
+        return None
+    return Address(url=settings.url, api_key=settings.api_key)
