@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select
+from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -43,17 +43,24 @@ class SqlReplays:
     """The replays, on SQLite and PostgreSQL: rows beside jobs of the queue `replays` with the same ids."""
 
     def __init__(
-        self, database: Database, jobs: SqlWorkStore, interventions: SqlInterventions, *, tokens: PageTokens
+        self,
+        database: Database,
+        jobs: SqlWorkStore,
+        interventions: SqlInterventions,
+        *,
+        tokens: PageTokens,
+        now: ColumnElement[int] | None = None,
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._interventions = interventions
         self._tokens = tokens
+        self._now = select(now_ms() if now is None else now)
 
     async def preview(self, selection: Selection) -> Preview:
         """What a replay would do now; raises InvalidArgument, or EventNotFound for a name."""
         async with self._database.reading() as connection:
-            began = await _now(connection)
+            began = await self._time(connection)
             matched, taken = await _counted(connection, selection, began)
             replayable = rows.replayable(selection, began)
             some = rows.events_of(rows.selected(selection, began) & replayable, replayable).limit(_SAMPLES)
@@ -65,7 +72,7 @@ class SqlReplays:
         if (before := await self._begun(new)) is not None:
             return before
         async with self._database.reading() as connection:  # counting may take long, and must keep no writer waiting
-            began = await _now(connection)
+            began = await self._time(connection)
             matched, _ = await _counted(connection, new.selection, began)
         try:
             return await self._begin(new, matched, began)
@@ -106,6 +113,9 @@ class SqlReplays:
             await self._interventions.move(connection, job, state=state, done=state in _ENDED, delay=delay, actor=actor)
             return await _get(connection, replay_id)
 
+    async def _time(self, connection: AsyncConnection) -> datetime:
+        return from_millis((await connection.execute(self._now)).scalar_one())
+
     async def _begin(self, new: NewReplay, matched: int, began: datetime) -> Replay:
         job = NewJob(id=new.id, queue=QUEUE, kind=QUEUE, state=ReplayState.RUNNING, actor=new.actor)
         try:
@@ -130,10 +140,6 @@ class SqlReplays:
             violations = InvalidArgument.field("request_id", problem, reason=RequestIdReused.reason).violations
             raise RequestIdReused(f"request_id: {problem}", violations=violations)
         return before
-
-
-async def _now(connection: AsyncConnection) -> datetime:
-    return from_millis((await connection.execute(select(now_ms()))).scalar_one())
 
 
 async def _counted(connection: AsyncConnection, selection: Selection, began: datetime) -> tuple[int, int]:
