@@ -8,15 +8,19 @@ _LENGTH = 26  # characters for 128 bits
 
 
 def new(prefix: str) -> str:
-    """A new id: the prefix, then a UUIDv7 (RFC 9562) in base 32; ids made later sort later (to the millisecond)."""
+    """A new id: the prefix, then a UUIDv7 in base 32; of one process, ids made later sort later.
+
+    The 12 bits behind the milliseconds count 4096ths of one (RFC 9562, section 6.2, method 3): that is shorter than it
+    takes to make an id.
+    """
     return f"{prefix}-{_base32(_uuid7())}"
 
 
 def _uuid7() -> int:
-    random = int.from_bytes(os.urandom(10))
-    milliseconds = time.time_ns() // 1_000_000
-    upper, lower = random >> 62 & 0xFFF, random & (1 << 62) - 1
-    return milliseconds << 80 | 0x7 << 76 | upper << 64 | 0b10 << 62 | lower
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction = (rest << 12) // 1_000_000
+    chance = int.from_bytes(os.urandom(8)) & (1 << 62) - 1
+    return milliseconds << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | chance
 
 
 def _base32(number: int) -> str:

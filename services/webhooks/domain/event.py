@@ -130,6 +130,7 @@ class Progress:
 class Event:
     """An event as it is now; `body` is empty where only an overview was asked for.
 
+    `told` is known where it was claimed: whether events that came to us in the other way have told all it tells.
     `reason` is there while it is dead. `conflicting_event` has the same delivery id and another body. `body_sha256` is
     in hexadecimal.
     """
@@ -145,6 +146,7 @@ class Event:
     progress: Progress = field(default_factory=Progress)
     duplicates: int = 0
     next_attempt_at: datetime | None = None
+    told: bool = False
     headers: Mapping[str, str]
     body: bytes
     body_size: int

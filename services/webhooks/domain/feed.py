@@ -1,24 +1,52 @@
 """The feed: events as they are, then each whenever it changes, for as long as somebody follows."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from libs.errors import InvalidArgument
-from services.webhooks.domain.catalogue import ChangeLog, Query
+from services.webhooks.domain.catalogue import ChangeLog, Position
 from services.webhooks.domain.event import Event
 
 POLL = timedelta(seconds=1)
 _PAGE = 500
+_TOKEN = re.compile(r"(?P<number>\d{1,18})(?:\.(?P<ms>\d{1,14})\.(?P<event>[a-z0-9-]{1,63}))?", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One event of the feed; `resume_token` leads on behind it, and is empty where only the start does."""
+    """One event of the feed; `resume_token` leads on behind it."""
 
     event: Event
-    resume_token: str = ""
+    resume_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Cursor:
+    """Which changes were seen; `position` is how far the events as they are were read, None once all of them were."""
+
+    number: int
+    position: Position | None = None
+
+    @classmethod
+    def parse(cls, token: str) -> "_Cursor":
+        """Raises InvalidArgument."""
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            raise InvalidArgument.field("resume_token", "is not one that this stream has sent")
+        if match["event"] is None:
+            return cls(int(match["number"]))
+        received_at = _EPOCH + int(match["ms"]) * _MILLISECOND
+        return cls(int(match["number"]), Position(received_at=received_at, event_id=match["event"]))
+
+    def __str__(self) -> str:
+        if self.position is None:
+            return str(self.number)
+        return f"{self.number}.{(self.position.received_at - _EPOCH) // _MILLISECOND}.{self.position.event_id}"
 
 
 class Feed:
@@ -35,38 +63,27 @@ class Feed:
         self._news = asyncio.Event()
 
     async def follow(self, query_filter: str, resume_token: str) -> AsyncIterator[Step]:
-        """The events that match, then each change; with a token only the changes behind it. Raises InvalidArgument."""
-        if resume_token:
-            number = _number(resume_token)
-        else:
-            number = await self._changes.last_change()
-            async for step in self._snapshot(query_filter, number):
+        """The events that match, then each change; with a token only what is behind it. Raises InvalidArgument."""
+        cursor = _Cursor.parse(resume_token) if resume_token else _Cursor(await self._changes.last_change())
+        number = cursor.number
+        if cursor.position is not None or not resume_token:
+            async for step in self._as_they_are(query_filter, cursor):
                 yield step
         while True:
             news = self._news
             changes, after = await self._changes.changes(number, query_filter)
             for change in changes:
-                yield Step(event=change.event, resume_token=str(change.number))
+                yield Step(event=change.event, resume_token=str(_Cursor(change.number)))
             if after == number:
                 await self._wait(news)
             number = after
 
-    async def _snapshot(self, query_filter: str, number: int) -> AsyncIterator[Step]:
-        """Only its last step has a token: who is cut off before it starts again and misses nothing."""
-        waiting: Event | None = None
-        token = ""
-        while True:
-            query = Query(filter=query_filter, order_by="receive_time", page_size=_PAGE, page_token=token)
-            page = await self._changes.page(query)
-            for event in page.events:
-                if waiting is not None:
-                    yield Step(event=waiting)
-                waiting = event
-            token = page.next_token
-            if not token:
-                break
-        if waiting is not None:
-            yield Step(event=waiting, resume_token=str(number))
+    async def _as_they_are(self, query_filter: str, cursor: _Cursor) -> AsyncIterator[Step]:
+        """What changes meanwhile comes again, as a change after the cursor's number."""
+        while events := await self._changes.oldest(query_filter, cursor.position, _PAGE):
+            for event in events:
+                cursor = _Cursor(cursor.number, Position(received_at=event.received_at, event_id=event.id))
+                yield Step(event=event, resume_token=str(cursor))
 
     async def _wait(self, news: asyncio.Event) -> None:
         try:
@@ -74,9 +91,3 @@ class Feed:
                 await news.wait()
         except TimeoutError:
             return
-
-
-def _number(resume_token: str) -> int:
-    if not resume_token.isascii() or not resume_token.isdecimal() or len(resume_token) > len(str(1 << 62)):
-        raise InvalidArgument.field("resume_token", "is not one that this stream has sent")
-    return int(resume_token)

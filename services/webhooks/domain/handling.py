@@ -14,8 +14,8 @@ from libs.errors import (
     Unimplemented,
 )
 from services.webhooks.domain import lidarr
-from services.webhooks.domain.document import UnreadableBody
-from services.webhooks.domain.event import DeadReason, Event
+from services.webhooks.domain.document import UnreadableBody, expects_json, read_document
+from services.webhooks.domain.event import DeadReason, Event, Origin
 from services.webhooks.domain.verdict import Failed, Hopeless, NobodyWaits, NothingToDo, Outage, TookEffect, Verdict
 
 _OUTAGES = (
@@ -53,6 +53,9 @@ class LidarrHandler:
 
     async def handle(self, event: Event) -> Verdict:
         """Let the event take effect."""
+        if event.told:
+            found = event.origin is Origin.DELIVERY
+            return TookEffect(note="already found in Lidarr's history" if found else "delivered meanwhile")
         fact = lidarr.read_fact(event.body)
         if fact is None:
             known = event.type in lidarr.QUIET_TYPES
@@ -61,19 +64,36 @@ class LidarrHandler:
         return TookEffect(acquisitions=reached) if reached else NobodyWaits()
 
 
-class Handling:
-    """The handlers of all sources; turns what goes wrong into verdicts."""
+class SlskdHandler:
+    """Reads what slskd sends; acquisitions ask slskd themselves."""
 
-    def __init__(self, handlers: Mapping[str, Handler]) -> None:
+    async def handle(self, event: Event) -> Verdict:
+        """There is nothing to do."""
+        read_document(event.body)
+        return NothingToDo(note="acquisitions do not wait for events of slskd")
+
+
+class ReadersHandler:
+    """Keeps events of sources that nothing here acts on, for those who read them through the API."""
+
+    async def handle(self, event: Event) -> Verdict:
+        """It has done what it can once it can be read."""
+        if expects_json(event.headers.get("content-type", ""), event.body):
+            read_document(event.body)
+        return TookEffect(note="kept for readers")
+
+
+class Handling:
+    """The handlers of some sources, and one for all others; turns what goes wrong into verdicts."""
+
+    def __init__(self, handlers: Mapping[str, Handler], others: Handler | None = None) -> None:
         self._handlers = handlers
+        self._others = others or ReadersHandler()
 
     async def handle(self, event: Event) -> Verdict:
         """The verdict of one try; raises nothing that a caller of ours could have caused."""
-        handler = self._handlers.get(event.source)
-        if handler is None:
-            return NothingToDo(note=f"nothing here handles events of {event.source}")
         try:
-            return await handler.handle(event)
+            return await self._handlers.get(event.source, self._others).handle(event)
         except UnreadableBody as error:
             return Hopeless(error=error.message, reason=DeadReason.UNREADABLE)
         except InvalidArgument as error:

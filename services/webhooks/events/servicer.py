@@ -7,6 +7,7 @@ from grpc.aio import ServicerContext
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
 
+from libs.rpc import context as call
 from services.webhooks import convert
 from services.webhooks.domain.catalogue import Catalogue
 from services.webhooks.domain.feed import Feed
@@ -42,6 +43,17 @@ class WebhooksServicer(rpc.WebhooksServiceServicer):
         page = await self._catalogue.page(convert.query_from_pb(request))
         return pb.ListEventsResponse(events=map(convert.event_to_pb, page.events), next_page_token=page.next_token)
 
+    async def ListEventAttempts(
+        self, request: pb.ListEventAttemptsRequest, context: Context
+    ) -> pb.ListEventAttemptsResponse:
+        found = await self._catalogue.attempts(
+            convert.event_id(request.parent, field="parent"),
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        attempts = map(convert.attempt_to_pb, found.attempts)
+        return pb.ListEventAttemptsResponse(attempts=attempts, next_page_token=found.next_token)
+
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncIterator[pb.WatchEventsResponse]:
@@ -49,4 +61,5 @@ class WebhooksServicer(rpc.WebhooksServiceServicer):
             yield pb.WatchEventsResponse(event=convert.event_to_pb(step.event), resume_token=step.resume_token)
 
     async def ReplayEvent(self, request: pb.ReplayEventRequest, context: Context) -> pb.Event:
-        return convert.event_to_pb(await self._catalogue.replay(convert.event_id(request.name)))
+        event = await self._catalogue.replay(convert.event_id(request.name), actor=call.principal.get().name)
+        return convert.event_to_pb(event)

@@ -1,43 +1,35 @@
-"""All SQL of the inbox: an event is a row of the ledger, its body, and a job of `libs.work` with the same id."""
+"""The inbox on a database: an event is a row of the ledger, its body, and a job of `libs.work` with the same id."""
 
-from collections import Counter
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.sql.engine import Database
 from libs.sql.filters import compile_filter
-from libs.sql.paging import Order, PageTokens
+from libs.sql.paging import Order, PageTokens, SortKey
 from libs.sql.types import now_ms
 from libs.work.errors import ClaimLost
-from libs.work.job import Claim, Finish, NewJob, new_owner
+from libs.work.interventions import SqlInterventions
+from libs.work.job import Claim, Finish, new_owner
 from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
 from services.webhooks import rows
-from services.webhooks.domain.catalogue import Change, Page, Query
-from services.webhooks.domain.event import (
-    REPLAYABLE,
-    Event,
-    EventNotEnded,
-    EventNotFound,
-    NewEvent,
-    Receipt,
-    State,
-)
+from services.webhooks.domain.catalogue import Attempts, Change, Page, Position, Query
+from services.webhooks.domain.event import REPLAYABLE, Event, EventNotEnded, EventNotFound, NewEvent, Receipt, State
 from services.webhooks.domain.processing import Claimed, Settled
-from services.webhooks.tables import event, event_body, work
+from services.webhooks.events.intake import SqlIntake
+from services.webhooks.events.search import search
+from services.webhooks.tables import event, event_acquisition, event_fact, work
 
-QUEUE = "webhooks"
-KIND = "event"
 _NEWEST_FIRST = "receive_time desc"
+_OLDEST_FIRST = Order(
+    keys=(SortKey(column=event.c.received_at, descending=False), SortKey(column=event.c.id, descending=False))
+)
 _CHANGES = 500  # that are read at once
-
-# Both know ON CONFLICT, but have no common type that does.
-_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_KEYS = 500  # of facts that one statement asks for
 
 
 class SqlEventStore:
@@ -46,50 +38,58 @@ class SqlEventStore:
     def __init__(self, database: Database, tokens: PageTokens) -> None:
         self._database = database
         self._tokens = tokens
-        self._jobs = SqlWorkStore(database, work)
-        self._outbox = SqlOutbox(database, work, now=now_ms())
+        self._jobs = SqlWorkStore(database, work, parked={State.UNMATCHED})
+        outbox = SqlOutbox(database, work, now=now_ms())
+        self._people = SqlInterventions(work, outbox)
+        self._intake = SqlIntake(database, self._jobs, outbox)
         self._owner = new_owner()
-        self._insert_new = (
-            _INSERTS[database.dialect](event)
-            .values(duplicates=0, updated_at=now_ms(), stored_on=rows.TODAY)
-            .on_conflict_do_nothing(index_elements=[event.c.source, event.c.dedup_key])
-            .returning(event.c.id, event.c.stored_on)
-        )
 
     async def add(self, events: Sequence[NewEvent]) -> list[Receipt]:
         """Store events in one commit; of those with the same source and key the first ever is the event.
 
+        A delivery that has another body than the first with its key is an event of its own, and dead.
         Raises DatabaseUnavailable or StorageFull: then nothing was stored, or it is unknown whether it was.
         """
-        firsts = {(new.source, new.key): new for new in reversed(events)}
-        async with self._database.writing() as connection:
-            stored = await self._insert(connection, [firsts[key] for key in sorted(firsts)])
-            known = await self._known(connection, [key for key, new in firsts.items() if new.id not in stored])
-            ids = {key: known.get(key, new.id) for key, new in firsts.items()}
-            receipts = [Receipt(event_id=ids[new.source, new.key], duplicate=new.id not in stored) for new in events]
-            await self._count(connection, [receipt.event_id for receipt in receipts if receipt.duplicate])
-        return receipts
+        return await self._intake.add(events)
 
     async def get(self, event_id: str) -> Event:
         """The event with its body; raises EventNotFound."""
         async with self._database.reading() as connection:
-            found = await self._find(connection, [event_id])
+            found = await _find(connection, rows.whole_events(), [event_id])
         if not found:
             raise EventNotFound(event_id)
         return found[event_id]
 
+    async def told_since(self, keys: Collection[str], moment: datetime) -> frozenset[str]:
+        """Those of the facts that an event tells which came in since then."""
+        wanted = sorted(keys)
+        told: set[str] = set()
+        async with self._database.reading() as connection:
+            for start in range(0, len(wanted), _KEYS):
+                some = event_fact.c.key.in_(wanted[start : start + _KEYS])
+                facts = select(event_fact.c.key).join(event).where(some, event.c.received_at >= moment)
+                told.update(await connection.scalars(facts))
+        return frozenset(told)
+
+    # Handling.
+
     async def claim(self, limit: int, lease: timedelta) -> list[Claimed]:
         """Take up to so many due events, the most overdue first, for the time of the lease."""
-        claims = await self._jobs.claim(QUEUE, self._owner, limit, lease)
+        claims = await self._jobs.claim(rows.QUEUE, self._owner, limit, lease)
         if not claims:
             return []
         async with self._database.reading() as connection:
-            found = await self._find(connection, [claim.id for claim in claims])
+            found = await _find(connection, rows.claimed_events(), [claim.id for claim in claims])
         return [_claimed(claim, found[claim.id]) for claim in claims]
 
     async def settle(self, settled: Sequence[Settled]) -> frozenset[str]:
         """Write what the tries came to, in one transaction; returns the ids of those whose lease still held."""
-        results = await self._jobs.finish_many([self._finish(each) for each in settled])
+        by_claim = {_key(_lease(each.claimed)): each for each in settled}
+
+        async def note(connection: AsyncConnection, held: Sequence[Finish]) -> None:
+            await _note(connection, [by_claim[_key(finish.claim)] for finish in held])
+
+        results = await self._jobs.finish_many([self._finish(each) for each in settled], also=note)
         pairs = zip(settled, results, strict=True)
         return frozenset(each.claimed.event.id for each, result in pairs if not isinstance(result, ClaimLost))
 
@@ -98,19 +98,23 @@ class SqlEventStore:
         for claimed in claims:
             await self._jobs.release(_lease(claimed))
 
-    async def replay(self, event_id: str) -> Event:
+    async def replay(self, event_id: str, *, actor: str) -> Event:
         """Let an event that has ended, or that nobody waits for, be handled anew.
 
         Raises EventNotFound, or EventNotEnded for one that is on its way.
         """
         async with self._database.writing() as connection:
-            before = (await self._find(connection, [event_id], lock=True)).get(event_id)
+            standing = await self._people.lock(connection, [event_id])
+            before = (await _find(connection, rows.events(), [event_id])).get(event_id)
             if before is None:
                 raise EventNotFound(event_id)
             if before.state not in REPLAYABLE:
                 raise EventNotEnded(event_id, before.state)
-            await self._reset(connection, before)
-            return (await self._find(connection, [event_id]))[event_id]
+            await self._people.restart(
+                connection, standing.values(), state=State.RECEIVED, actor=actor, detail={"replayed": True}
+            )
+            await rows.forget_outcomes(connection, [event_id])
+            return (await _find(connection, rows.whole_events(), [event_id]))[event_id]
 
     async def rematch(self) -> int:
         """Make every unmatched event due; returns how many were not."""
@@ -122,15 +126,41 @@ class SqlEventStore:
         async with self._database.writing() as connection:
             return (await connection.execute(unmatched.values(due=now_ms()))).rowcount
 
+    # Reading.
+
     async def page(self, query: Query) -> Page:
         """A page of events without their bodies; raises InvalidArgument for what cannot be read in the query."""
         order = Order.parse(query.order_by, fields=rows.ORDERS, default=_NEWEST_FIRST, unique=event.c.id)
-        arguments = [query.filter, query.order_by]
+        arguments = [query.filter, query.order_by, query.search]
         page = self._tokens.page(size=query.page_size, token=query.page_token, order=order, arguments=arguments)
-        statement = page.apply(rows.events().where(compile_filter(query.filter, rows.FILTERS)))
+        matching = compile_filter(query.filter, rows.FILTERS)
         async with self._database.reading() as connection:
-            found, token = page.cut((await connection.execute(statement)).all())
+            if query.search:
+                found, token = await search(connection, page, matching, query.search.encode())
+            else:
+                statement = page.apply(rows.events().where(matching))
+                found, token = page.cut((await connection.execute(statement)).all())
         return Page(events=[rows.event_of(row._mapping) for row in found], next_token=token)
+
+    async def oldest(self, query_filter: str, behind: Position | None, limit: int) -> list[Event]:
+        """Events that match now, oldest first, behind a place; raises InvalidArgument for the filter."""
+        statement = rows.events().where(compile_filter(query_filter, rows.FILTERS))
+        if behind is not None:
+            statement = statement.where(_OLDEST_FIRST.after([behind.received_at, behind.event_id]))
+        async with self._database.reading() as connection:
+            found = await connection.execute(statement.order_by(*_OLDEST_FIRST.clauses()).limit(limit))
+            return [rows.event_of(row) for row in found.mappings()]
+
+    async def attempts(self, event_id: str, *, page_size: int, page_token: str) -> Attempts:
+        """A page of the tries of an event, oldest first; raises EventNotFound, or InvalidArgument for the token."""
+        tries = rows.tries(event_id, self._database.dialect)
+        order = Order(keys=(SortKey(column=tries.c.seq, descending=False),))
+        page = self._tokens.page(size=page_size, token=page_token, order=order, arguments=["attempts", event_id])
+        async with self._database.reading() as connection:
+            if await connection.scalar(select(event.c.id).where(event.c.id == event_id)) is None:
+                raise EventNotFound(event_id)
+            found, token = page.cut((await connection.execute(page.apply(select(tries)))).all())
+        return Attempts(attempts=[rows.attempt_of(row._mapping) for row in found], next_token=token)
 
     async def last_change(self) -> int:
         """The number of the newest change."""
@@ -151,7 +181,8 @@ class SqlEventStore:
 
     async def backlog(self) -> tuple[int, timedelta]:
         """How many events have not ended, and how long the most overdue one has been due."""
-        waiting = select(func.count(), func.min(work.work.c.due), now_ms()).where(work.unfinished)
+        job = work.work
+        waiting = select(func.count(), func.min(job.c.due), now_ms()).where(work.unfinished, job.c.queue == rows.QUEUE)
         async with self._database.reading() as connection:
             count, due, now = (await connection.execute(waiting)).one()
         return count, rows.overdue(due, now)
@@ -160,63 +191,29 @@ class SqlEventStore:
         """Raises DatabaseUnavailable."""
         await self._database.ping()
 
-    async def _insert(self, connection: AsyncConnection, events: Sequence[NewEvent]) -> frozenset[str]:
-        result = await connection.execute(self._insert_new, [rows.ledger_row(new) for new in events])
-        stored: dict[str, int] = {event_id: stored_on for event_id, stored_on in result}
-        fresh = [new for new in events if new.id in stored]
-        if fresh:
-            await connection.execute(insert(event_body), [rows.body_row(new, stored[new.id]) for new in fresh])
-            await self._jobs.create_many(
-                connection, [NewJob(id=new.id, queue=QUEUE, kind=KIND, state=State.RECEIVED) for new in fresh]
-            )
-        return frozenset(stored)
-
-    async def _known(self, connection: AsyncConnection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        if not keys:
-            return {}
-        named = tuple_(event.c.source, event.c.dedup_key)
-        found = await connection.execute(select(event.c.source, event.c.dedup_key, event.c.id).where(named.in_(keys)))
-        return {(source, key): event_id for source, key, event_id in found}
-
-    async def _count(self, connection: AsyncConnection, ids: Sequence[str]) -> None:
-        """One more duplicate for each id, as often as it is there."""
-        counts = Counter(ids)
-        if not counts:
-            return
-        more = {"duplicates": event.c.duplicates + bindparam("p_more"), "updated_at": now_ms()}
-        counting = update(event).where(event.c.id == bindparam("p_id")).values(more)
-        await connection.execute(counting, [{"p_id": each, "p_more": counts[each]} for each in sorted(counts)])
-        await self._tell(connection, sorted(counts), actor="sender", detail={"duplicate": True})
-
-    async def _tell(
-        self, connection: AsyncConnection, ids: Sequence[str], *, actor: str, detail: dict[str, Any]
-    ) -> None:
-        """Let watchers know of a change that is not a step of the job."""
-        states = select(work.work.c.id, work.work.c.version, work.work.c.state).where(work.work.c.id.in_(ids))
-        for job_id, version, state in (await connection.execute(states)).all():
-            change = {"job_id": job_id, "version": version, "from_state": state, "to_state": state}
-            self._outbox.append(connection, change | {"actor": actor, "detail": detail})
-
-    async def _find(self, connection: AsyncConnection, ids: Sequence[str], *, lock: bool = False) -> dict[str, Event]:
-        statement: Select[Any] = rows.whole_events().where(event.c.id.in_(ids))
-        if lock:
-            statement = statement.with_for_update(of=work.work)
-        return {row["id"]: rows.event_of(row) for row in (await connection.execute(statement)).mappings()}
-
-    async def _reset(self, connection: AsyncConnection, before: Event) -> None:
-        if before.state.ended:
-            await self._jobs.reopen(connection, before.id, state=State.RECEIVED, data={}, actor="operator")
-            return
-        anew = {"state": State.RECEIVED, "data": {}, "due": now_ms(), "updated": now_ms()}
-        table = work.work
-        await connection.execute(
-            update(table).where(table.c.id == before.id).values(version=table.c.version + 1, **anew)
-        )
-        await self._tell(connection, [before.id], actor="operator", detail={"replayed": True})
-
     def _finish(self, settled: Settled) -> Finish:
-        outcome = rows.outcome_of(settled.settlement)
-        return Finish(claim=_lease(settled.claimed), outcome=outcome, actor=self._owner)
+        return Finish(claim=_lease(settled.claimed), outcome=rows.outcome_of(settled), actor=self._owner)
+
+
+async def _find(connection: AsyncConnection, statement: Select[Any], ids: Sequence[str]) -> dict[str, Event]:
+    found = (await connection.execute(statement.where(event.c.id.in_(ids)))).mappings()
+    return {row["id"]: rows.event_of(row) for row in found}
+
+
+async def _note(connection: AsyncConnection, settled: Sequence[Settled]) -> None:
+    """Whom the events belong to, and why some were given up."""
+    outcomes = [(each.claimed.event.id, each.settlement) for each in settled]
+    owned = [
+        {"acquisition": name, "event_id": event_id}
+        for event_id, settlement in outcomes
+        for name in dict.fromkeys(settlement.progress.acquisitions)
+    ]
+    if owned:
+        await connection.execute(insert(event_acquisition), owned)
+    given_up = [{"p_id": event_id, "p_reason": end.reason} for event_id, end in outcomes if end.reason is not None]
+    if given_up:
+        because = update(event).where(event.c.id == bindparam("p_id")).values(reason=bindparam("p_reason"))
+        await connection.execute(because, given_up)
 
 
 def _claimed(claim: Claim, found: Event) -> Claimed:
@@ -226,3 +223,7 @@ def _claimed(claim: Claim, found: Event) -> Claimed:
 def _lease(claimed: Claimed) -> Claim:
     assert isinstance(claimed.lease, Claim)
     return claimed.lease
+
+
+def _key(claim: Claim) -> tuple[str, int]:
+    return claim.id, claim.fence

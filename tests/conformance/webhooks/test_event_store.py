@@ -82,10 +82,9 @@ async def test_an_event_that_is_not_there_has_a_name(store: SqlEventStore) -> No
 async def test_the_same_key_again_gets_the_first_id_and_is_counted(store: SqlEventStore) -> None:
     first = await stored(store)
 
-    assert await store.add([new_event(body=b"other")]) == [Receipt(event_id=first, duplicate=True)]
+    assert await store.add([new_event()]) == [Receipt(event_id=first, duplicate=True)]
 
-    found = await store.get(first)
-    assert (found.duplicates, found.body) == (1, new_event().body)
+    assert (await store.get(first)).duplicates == 1
 
 
 async def test_the_same_key_twice_in_one_batch_is_one_event(store: SqlEventStore) -> None:
@@ -249,7 +248,7 @@ async def test_a_duplicate_of_an_ended_event_is_not_processed_again(store: SqlEv
 async def test_a_replay_starts_anew(store: SqlEventStore, state: State) -> None:
     event = await after(store, Settlement(state=state, progress=Progress(tries=3, failures=3, error="why")))
 
-    replayed = await store.replay(event.id)
+    replayed = await store.replay(event.id, actor="tester")
 
     assert (replayed.state, replayed.progress) == (State.RECEIVED, Progress())
     [claim] = await claimed(store)
@@ -259,7 +258,7 @@ async def test_a_replay_starts_anew(store: SqlEventStore, state: State) -> None:
 async def test_a_replay_of_an_unmatched_event_makes_it_due(store: SqlEventStore) -> None:
     event = await after(store, Settlement(state=State.UNMATCHED, progress=Progress(tries=1), delay=HOUR))
 
-    await store.replay(event.id)
+    await store.replay(event.id, actor="tester")
 
     assert [claim.event.id for claim in await claimed(store)] == [event.id]
 
@@ -268,18 +267,18 @@ async def test_an_event_that_is_on_its_way_cannot_be_replayed(store: SqlEventSto
     event_id = await stored(store)
 
     with pytest.raises(EventNotEnded):
-        await store.replay(event_id)
+        await store.replay(event_id, actor="tester")
     [claim] = await claimed(store)
     with pytest.raises(EventNotEnded):
-        await store.replay(event_id)
+        await store.replay(event_id, actor="tester")
     await settle(store, claim, Settlement(state=State.RETRY, progress=Progress(tries=1), delay=HOUR))
     with pytest.raises(EventNotEnded):
-        await store.replay(event_id)
+        await store.replay(event_id, actor="tester")
 
 
 async def test_a_replay_of_nothing_has_a_name(store: SqlEventStore) -> None:
     with pytest.raises(EventNotFound):
-        await store.replay("evt-none")
+        await store.replay("evt-none", actor="tester")
 
 
 async def test_the_backlog_counts_what_has_not_ended(store: SqlEventStore) -> None:

@@ -1,5 +1,6 @@
 """Handling: how each event and each trouble ends as a verdict."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -17,8 +18,8 @@ from libs.errors import (
     Unavailable,
     Unimplemented,
 )
-from services.webhooks.domain.event import Event, State
-from services.webhooks.domain.handling import Handling, LidarrHandler
+from services.webhooks.domain.event import DeadReason, Event, Origin, State
+from services.webhooks.domain.handling import Handling, LidarrHandler, SlskdHandler
 from services.webhooks.domain.lidarr import FactKind, LidarrFact
 from services.webhooks.domain.source import LIDARR
 from services.webhooks.domain.verdict import Failed, Hopeless, NobodyWaits, NothingToDo, Outage, TookEffect, Verdict
@@ -46,7 +47,7 @@ def stored(body: bytes | Body, source: str = "lidarr") -> Event:
     return Event(
         id="evt-1",
         source=source,
-        type=LIDARR.describe(delivery(raw))[0],
+        type=LIDARR.describe(delivery(raw)).type,
         state=State.PROCESSING,
         headers={},
         body=raw,
@@ -100,10 +101,13 @@ async def test_a_body_that_cannot_be_read_is_hopeless() -> None:
 
     assert isinstance(result, Hopeless)
     assert result.error.startswith("the body is not JSON")
+    assert result.reason is DeadReason.UNREADABLE
 
 
 async def test_a_fact_that_is_refused_is_hopeless() -> None:
-    assert await verdict(grab(), FakeAcquisitions(InvalidArgument("bad id"))) == Hopeless(error="refused: bad id")
+    refused = Hopeless(error="refused: bad id", reason=DeadReason.REJECTED)
+
+    assert await verdict(grab(), FakeAcquisitions(InvalidArgument("bad id"))) == refused
 
 
 @pytest.mark.parametrize(
@@ -120,7 +124,40 @@ async def test_any_other_error_is_a_failure(kind: type[AppError]) -> None:
     assert await verdict(grab(), FakeAcquisitions(kind("odd"))) == Failed(error="odd")
 
 
-async def test_an_event_of_a_source_that_is_gone_asks_for_nothing() -> None:
-    result = await verdict(grab(), FakeAcquisitions(), source="gone")
+async def test_who_failed_says_when_to_come_again() -> None:
+    error = Internal("odd", retry_after=timedelta(seconds=3))
 
-    assert result == NothingToDo(note="nothing here handles events of gone")
+    assert await verdict(grab(), FakeAcquisitions(error)) == Failed(error="odd", retry_after=timedelta(seconds=3))
+
+
+async def test_events_of_other_sources_are_kept_for_readers() -> None:
+    assert await verdict(grab(), FakeAcquisitions(), source="forge") == TookEffect(note="kept for readers")
+
+
+async def test_a_body_that_is_no_json_and_does_not_claim_to_be_is_kept_for_readers() -> None:
+    assert isinstance(await verdict(b"a=1&b=2", FakeAcquisitions(), source="forge"), TookEffect)
+
+
+async def test_a_body_that_claims_to_be_json_and_is_not_is_hopeless() -> None:
+    result = await verdict(b'{"half": ', FakeAcquisitions(), source="forge")
+
+    assert isinstance(result, Hopeless)
+    assert result.reason is DeadReason.UNREADABLE
+
+
+async def test_nothing_waits_for_events_of_slskd() -> None:
+    result = await Handling({"slskd": SlskdHandler()}).handle(stored(grab(), "slskd"))
+
+    assert isinstance(result, NothingToDo)
+
+
+@pytest.mark.parametrize(
+    ("origin", "note"),
+    [(Origin.DELIVERY, "already found in Lidarr's history"), (Origin.BACKFILL, "delivered meanwhile")],
+)
+async def test_what_was_told_in_the_other_way_is_not_told_again(origin: Origin, note: str) -> None:
+    acquisitions = FakeAcquisitions()
+    event = replace(stored(grab()), origin=origin, told=True)
+
+    assert await LidarrHandler(acquisitions).handle(event) == TookEffect(note=note)
+    assert acquisitions.heard == []
