@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(check: Callable[[], Awaitable[T | None]], *, within: float = 20.0, every: float = 0.05) -> T:
+async def eventually(check: Callable[[], Awaitable[T | None]], *, within: float = 60.0, every: float = 0.05) -> T:
     """The first truthy answer of `check`; fails after `within` seconds, naming the last answer."""
     deadline = time.monotonic() + within
     while True:

@@ -50,7 +50,7 @@ class World:
     async def run(self, job: Job | None = None, *, until: State | None = None) -> Job:
         """Step by step, as the engine does, to the end or to a state."""
         job = job or self.job()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while job.acquisition.active:
                 move = await self.steps.advance(job, unheard)
                 job = Job(acquisition=move.acquisition, plan=move.plan)

@@ -294,7 +294,7 @@ async def test_a_cancelled_step_ends_its_transfers(world: World, honest: Peer) -
     world.network.peers = [honest]
     trying, moves = await world.run(world.job(), until=State.DOWNLOADING)
     step = asyncio.create_task(world.steps.advance(Job(acquisition=trying, plan=moves[-1].plan), unheard))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not world.network.fetched:
             await asyncio.sleep(0)
 
@@ -311,7 +311,7 @@ async def test_a_second_file_is_asked_for_when_the_first_has_begun(world: World,
     trying, moves = await world.run(world.job(), until=State.DOWNLOADING)
     step = asyncio.create_task(world.steps.advance(Job(acquisition=trying, plan=moves[-1].plan), unheard))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while len(world.network.fetched) < 2:
             await asyncio.sleep(0)
 

@@ -16,7 +16,7 @@ from libs.clock import ManualClock
 
 from .receiver import Receiver, open_receiver
 
-DEADLINE = 20  # seconds
+DEADLINE = 60  # seconds
 
 
 async def until(condition: Callable[[], Any]) -> Any:

@@ -249,7 +249,7 @@ async def test_a_client_that_is_down_hides_its_rows(open_lidarr: OpenLidarr, alb
 
 
 async def test_after_a_restart_the_queue_is_empty_for_a_while(open_lidarr: OpenLidarr, albums: Albums) -> None:
-    lidarr = await open_lidarr(scenarios={albums[0].mbid: SLOW}, timing=Timing(clients=0.3))
+    lidarr = await open_lidarr(scenarios={albums[0].mbid: SLOW}, timing=Timing(clients=2))
     await lidarr.add_and_search(albums[0])
     await until_queue_shows(lidarr, "downloading")
 
@@ -291,7 +291,8 @@ async def test_history_since_a_date_includes_that_date(lidarr: LidarrDriver, alb
     assert rows[-1]["eventType"] == "downloadImported"
 
 
-async def test_an_equal_command_that_runs_already_is_found_again(lidarr: LidarrDriver) -> None:
+async def test_an_equal_command_that_has_not_ended_is_found_again(open_lidarr: OpenLidarr) -> None:
+    lidarr = await open_lidarr(timing=Timing(queue=60))
     bodies = [{"name": "AlbumSearch", "albumIds": ids} for ids in ([1, 2], [2, 1])]
 
     answers = [await lidarr.post("/command", body) for body in bodies]

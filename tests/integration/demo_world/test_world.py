@@ -107,5 +107,5 @@ async def test_a_world_of_its_own_ends_when_told(tmp_path: Path, ending: str) ->
             assert process.stdin is not None
             process.stdin.close()
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0

@@ -21,11 +21,11 @@ def limits(*, idle: float = 10, queue: float = 10) -> Limits:
     return {"idle_timeout": timedelta(seconds=idle), "queue_timeout": timedelta(seconds=queue)}
 
 
-PATIENT = limits()
+PATIENT = limits(idle=60, queue=60)
 
 
 async def offers(session: SoulseekSession, album: Album) -> list[Candidate]:
-    return await session.search(f"{album.artist} {album.title}", timedelta(seconds=1.5))
+    return await session.search(f"{album.artist} {album.title}", timedelta(seconds=3))
 
 
 async def first_file(session: SoulseekSession, album: Album) -> tuple[str, RemoteFile]:
@@ -40,6 +40,6 @@ async def hang_up(session: SoulseekSession) -> None:
 
 
 async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)

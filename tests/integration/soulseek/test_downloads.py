@@ -88,7 +88,7 @@ async def test_a_stall_costs_the_idle_timeout(
 
     async with log_in(world) as session:
         peer, file = await first_file(session, albums[0])
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(30):
             with pytest.raises(TransferStalled, match=r"stalling stopped sending .*flac: no new byte for 1 s"):
                 await session.download(peer, file, tmp_path / "01.flac", **limits(idle=1, queue=60))
 
@@ -116,13 +116,13 @@ async def test_a_peer_that_went_offline_is_named_at_once(
     async with log_in(world) as session:
         peer, file = await first_file(session, albums[0])
         await world.peers["one"].stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with pytest.raises(PeerOffline):
                 await session.download(peer, file, tmp_path / "01.flac", **PATIENT)
 
 
 async def test_a_peer_that_nobody_knows_is_offline(network: OpenNetwork, log_in: LogIn, tmp_path: Path) -> None:
-    async with log_in(await network()) as session, asyncio.timeout(5):
+    async with log_in(await network()) as session, asyncio.timeout(30):
         with pytest.raises(PeerOffline):
             await session.download("nobody", RemoteFile(path="x\\01.flac", size=1), tmp_path / "01.flac", **PATIENT)
 
@@ -150,7 +150,7 @@ async def test_a_peer_that_lost_our_request_is_asked_again(
     world = await network(PeerPlan(username="forgetful", albums=albums, behaviour=Behaviour.FORGETFUL))
 
     async with log_in(world) as session:
-        await session.download(*await first_file(session, albums[0]), tmp_path / "01.flac", **limits(queue=8))
+        await session.download(*await first_file(session, albums[0]), tmp_path / "01.flac", **limits(queue=12))
 
     assert (tmp_path / "01.flac").read_bytes() == album_files(albums[0])[0]
 

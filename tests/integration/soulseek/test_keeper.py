@@ -69,14 +69,14 @@ async def holder(leases: SqlLeaseStore, world: SoulseekWorld) -> str | None:
 
 
 async def reaches(keeper: SessionKeeper, state: KeeperState) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while keeper.state is not state:
             await asyncio.sleep(0.01)
 
 
 async def stays(keeper: SessionKeeper, state: KeeperState) -> None:
     """For several times the pause after which it would try again."""
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         for _ in range(30):
             await asyncio.sleep(0.01)
             assert keeper.state is state
@@ -282,7 +282,7 @@ async def test_other_settings_open_another_session(network: OpenNetwork, run_kee
         keeper.follow(account_on(world))
         await reaches(keeper, KeeperState.CONNECTED)
         keeper.follow(replace(account_on(world), username="another", password="new"))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not world.server.is_online("another"):
                 await asyncio.sleep(0.01)
 
@@ -340,6 +340,6 @@ async def test_the_network_asks_the_live_session_with_the_limits_of_the_moment(
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)

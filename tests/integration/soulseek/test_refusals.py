@@ -17,7 +17,7 @@ from services.acquisition.soulseek.session import SoulseekSession
 
 from .conftest import LogIn, OpenNetwork
 
-LIMIT = timedelta(seconds=10)
+LIMIT = timedelta(seconds=60)
 
 
 def wish(album: Album, *, listed: bool) -> domain.Album:
@@ -29,7 +29,7 @@ def wish(album: Album, *, listed: bool) -> domain.Album:
 
 
 async def found(session: SoulseekSession, wanted: domain.Album) -> list[RankedCandidate]:
-    return rank(wanted, await session.search(queries(wanted)[0], timedelta(seconds=1)))
+    return rank(wanted, await session.search(queries(wanted)[0], timedelta(seconds=3)))
 
 
 async def delivered(

@@ -111,7 +111,7 @@ async def _taker(transfers: TransferManager, *, connecting: str) -> str:
     await _until(lambda: answered == ["one", "two"])
     try:
         await transfers._on_peer_initialized(PeerInitializedEvent(connection, requested=False))
-        done, _ = await asyncio.wait(awaiting.values(), timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(awaiting.values(), timeout=30, return_when=asyncio.FIRST_COMPLETED)
         return next(peer for peer, task in awaiting.items() if task in done)
     finally:
         for task in awaiting.values():
@@ -148,7 +148,7 @@ class _FileConnection:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0)
 
