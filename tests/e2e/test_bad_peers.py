@@ -71,14 +71,12 @@ async def test_nothing_of_bad_peers_enters_the_library_and_every_try_tells_why(
     waiting = await in_state(suite, name, "WAITING", "FAILED")
 
     reasons = {attempt["peer"].rpartition("-")[0]: attempt["reason"] for attempt in waiting["attempts"]}
-    expected = {
+    assert reasons == {
         "other-tags": "WRONG_TAGS",
         "truncated": "TRUNCATED",
         "renamed-text": "NOT_DECODABLE",
         "short": "SIZE_MISMATCH",
     }
-    slow = "QUEUE_TIMEOUT"  # on a busy machine a peer may miss its turn: that is a reason, too
-    assert {peer: expected[peer] if reason == slow else reason for peer, reason in reasons.items()} == expected
     assert all(attempt["state"] == "FAILED" and attempt["error"] for attempt in waiting["attempts"])
     assert not (music / album.artist).exists()
     await cancel(suite, name)
