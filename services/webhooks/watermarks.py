@@ -1,13 +1,14 @@
-"""Watermarks: how far something has been read that others write, kept beside what came of it."""
+"""Watermarks: how far something has come that goes on after restarts, or is done once in the whole suite."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from libs.sql.engine import Database
-from libs.sql.types import now_ms
+from libs.sql.types import from_millis, now_ms
 from services.webhooks.tables import watermark
 
 
@@ -34,3 +35,25 @@ class SqlWatermarks:
         )
         async with self._database.writing() as connection:
             await connection.execute(moved)
+
+    async def read(self, name: str) -> tuple[Mapping[str, Any] | None, datetime]:
+        """The position, None before the first one, and the time by the database's clock."""
+        stored = select(watermark.c.position).where(watermark.c.name == name)
+        async with self._database.reading() as connection:
+            position = await connection.scalar(stored)
+            now: int = (await connection.execute(select(now_ms()))).scalar_one()
+        return position, from_millis(now)
+
+    async def swap(self, name: str, before: Mapping[str, Any] | None, after: Mapping[str, Any]) -> bool:
+        """Set the position unless it is no longer what it was before; returns whether it is set."""
+        stored = select(watermark.c.position).where(watermark.c.name == name).with_for_update()
+        values = {"position": dict(after), "updated": now_ms()}
+        first = self._insert(watermark).values(name=name, **values)
+        async with self._database.writing() as connection:
+            if before is None:
+                made = first.on_conflict_do_nothing(index_elements=[watermark.c.name]).returning(watermark.c.name)
+                return (await connection.execute(made)).first() is not None
+            if await connection.scalar(stored) != before:
+                return False
+            await connection.execute(update(watermark).where(watermark.c.name == name).values(values))
+        return True

@@ -24,15 +24,13 @@ from libs.work.job import NewJob
 from libs.work.store import SqlWorkStore
 from services.webhooks.domain.event import State
 from services.webhooks.domain.reconciling import Finding, Kind
-from services.webhooks.rows import TODAY
+from services.webhooks.rows import KIND, QUEUE, TODAY
 from services.webhooks.tables import KEPT, event, event_body, work
 from services.webhooks.upkeep.notes import RECONCILER, Notes
 from services.webhooks.upkeep.stuck import FINDINGS, subject_of
 
 CHUNK = 5_000  # rows a read
 PASS = 100_000  # rows in a pass; the next one goes on from there
-QUEUE = "webhooks"
-KIND = "event"
 
 _job = work.work
 _NO_WORK = ~exists().where(_job.c.id == event.c.id)

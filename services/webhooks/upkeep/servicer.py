@@ -7,6 +7,7 @@ from grpc.aio import ServicerContext
 from lockgroove.webhooks.v1 import upkeep_pb2 as pb
 from lockgroove.webhooks.v1 import upkeep_pb2_grpc as rpc
 
+from services.webhooks.domain.audit import AuditTrail
 from services.webhooks.domain.reconciling import Finding
 from services.webhooks.upkeep import convert
 
@@ -28,9 +29,23 @@ class Reconciler(Protocol):
 class UpkeepServicer(rpc.UpkeepServiceServicer):
     """The API of upkeep."""
 
-    def __init__(self, reconciler: Reconciler) -> None:
+    def __init__(self, reconciler: Reconciler, trail: AuditTrail) -> None:
         self._reconciler = reconciler
+        self._trail = trail
 
     async def ReconcileEvents(self, request: pb.ReconcileEventsRequest, context: Context) -> pb.ReconcileEventsResponse:
         found = await (self._reconciler.preview() if request.dry_run else self._reconciler.reconcile())
         return pb.ReconcileEventsResponse(findings=map(convert.finding_to_pb, found), dry_run=request.dry_run)
+
+    async def ListAuditRecords(
+        self, request: pb.ListAuditRecordsRequest, context: Context
+    ) -> pb.ListAuditRecordsResponse:
+        page = await self._trail.page(convert.query_from_pb(request))
+        records = map(convert.record_to_pb, page.records)
+        return pb.ListAuditRecordsResponse(audit_records=records, next_page_token=page.next_token)
+
+    async def VerifyAuditTrail(
+        self, request: pb.VerifyAuditTrailRequest, context: Context
+    ) -> pb.VerifyAuditTrailResponse:
+        verdict = await self._trail.verify(request.after_sequence, convert.checked_from_pb(request))
+        return convert.verdict_to_pb(verdict)

@@ -16,6 +16,7 @@ from libs.telemetry.metrics import Metrics
 from libs.work.job import new_owner
 from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
+from services.webhooks.domain.audit import AuditTrail
 from services.webhooks.domain.backfill import Gap
 from services.webhooks.domain.reconciling import Check, GapCheck, Reconciling
 from services.webhooks.domain.retention import Remover, Retention
@@ -27,8 +28,8 @@ from services.webhooks.upkeep.metrics import UpkeepMetrics
 from services.webhooks.upkeep.notes import Notes
 from services.webhooks.upkeep.partitions import SqlPartitions
 from services.webhooks.upkeep.servicer import UpkeepServicer
-from services.webhooks.upkeep.watermarks import SqlWatermarks
 from services.webhooks.upkeep.worker import HOURLY, LEASE, MEASURE, Reconciler, Repeatedly, RetentionRun
+from services.webhooks.watermarks import SqlWatermarks
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -54,6 +55,7 @@ class Upkeep:
         live: LiveSettings,
         metrics: Metrics,
         neighbours: Neighbours,
+        trail: AuditTrail,
     ) -> None:
         self._database = database
         self._jobs = jobs
@@ -67,7 +69,7 @@ class Upkeep:
         self.partitions = SqlPartitions(database, self._notes)
         self.reconciler = self._reconciler(neighbours)
         self.retention = self._retention()
-        self.servicer = UpkeepServicer(self.reconciler)  # type: ignore[abstract] # until the audit trail is there
+        self.servicer = UpkeepServicer(self.reconciler, trail)
 
     @property
     def loops(self) -> list[Loop]:
