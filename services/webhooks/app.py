@@ -10,8 +10,9 @@ from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
 
 from libs import ids
 from libs.clock import SystemClock
-from libs.crypto import derive, load_root_key, service_token
+from libs.crypto import Keyring, derive, load_root_key, service_token
 from libs.live import LiveSettings
+from libs.outbound.http import httpx
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.client import open_channel
 from libs.rpc.server import Server
@@ -32,10 +33,12 @@ from services.webhooks.domain.processing import Processing
 from services.webhooks.domain.source import LIDARR
 from services.webhooks.events.servicer import WebhooksServicer
 from services.webhooks.events.store import SqlEventStore
-from services.webhooks.metrics import WebhookMetrics
+from services.webhooks.lidarr.watch import watch_lidarr
+from services.webhooks.metrics import SenderMetrics, WebhookMetrics
 from services.webhooks.replays.wiring import serve_replays
-from services.webhooks.secrets import LiveSources, SettingsSecrets
+from services.webhooks.secrets import SettingsSecrets
 from services.webhooks.settings import Settings
+from services.webhooks.sources.wiring import open_sources
 from services.webhooks.worker import BacklogGauge, Rematcher, Worker
 
 SERVICE = pb.DESCRIPTOR.services_by_name["WebhooksService"].full_name
@@ -69,22 +72,34 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
 
         news = _committed(metrics, worker, feed)
         admission = await stack.enter_async_context(open_admission(store, committed=news))
-        inbox = Inbox(
-            admission, LiveSources(SettingsSecrets(live)), ready=ready, log=metrics, new_id=lambda: ids.new("evt")
-        )
+        keyring = Keyring.from_secret(root)
+        sources = await open_sources(database, keyring, tokens, settings_secret=SettingsSecrets(live).of, log=metrics)
+        inbox = Inbox(admission, sources.registry, ready=ready, log=sources.log, new_id=lambda: ids.new("evt"))
         authenticator = KeyAuthenticator(token, live.api_keys)
         server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
         server.add(WebhooksServicer(inbox, store, feed), rpc.add_WebhooksServiceServicer_to_server, SERVICE)
+        sources.serve(server)
         revived = _waking(worker, feed)
         dead_letters = serve_dead_letters(server, database, tokens=tokens, telemetry=telemetry, decided=revived)
         replays = serve_replays(
             server, database, tokens=tokens, telemetry=telemetry, clock=SystemClock(), replayed=revived
         )
+        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        lidarr = watch_lidarr(
+            http,
+            live,
+            database,
+            gateway=settings.gateway,
+            keyring=keyring,
+            door=inbox,
+            told=store,
+            log=SenderMetrics(telemetry.metrics),
+        )
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         rematcher = Rematcher(acquisitions.news, store.rematch, rematched=worker.wake)
         backlog = BacklogGauge(store.backlog, metrics.backlog)
-        loops = [live.run, worker.run, rematcher.run, backlog.run, dead_letters.run, replays.run]
-        yield Service(server, loops=loops)
+        loops = [live.run, worker.run, rematcher.run, backlog.run, dead_letters.run, replays.run, lidarr.keeper.run]
+        yield Service(server, loops=[*loops, *sources.loops])
 
 
 def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -6,14 +6,18 @@ from libs.errors import AppError
 from libs.telemetry.logger import get_logger
 from libs.telemetry.metrics import Metrics
 from services.webhooks.domain.delivery import Delivery
-from services.webhooks.domain.event import Event, NewEvent, Receipt
+from services.webhooks.domain.document import UnreadableBody
+from services.webhooks.domain.event import NewEvent, Receipt
 from services.webhooks.domain.processing import Claimed, Settled
 from services.webhooks.domain.source import BUILT_IN, Source
-from services.webhooks.domain.verification.refusal import CredentialRefused
+from services.webhooks.domain.verification.refusal import CredentialRefused, SecretNotSet
 
 log = get_logger()
 
 _OTHER = "other"
+_MOST_SOURCES = 100  # that get labels of their own
+_MOST_TYPES = 20  # of a source that has no closed set of them
+_OF_KNOWN_SOURCES = CredentialRefused, SecretNotSet, UnreadableBody
 
 
 class WebhookMetrics:
@@ -31,16 +35,26 @@ class WebhookMetrics:
         )
         self._backlog = metrics.gauge("webhook_backlog_events", "Events that have not ended.")
         self._age = metrics.gauge("webhook_backlog_age_seconds", "How long the oldest overdue event has been due.")
+        self._ingest = metrics.histogram(
+            "webhook_ingest_seconds", "From a delivery's arrival at the service to its commit.", ["source"]
+        )
+        self._rejections = metrics.counter(
+            "webhook_rejections", "Deliveries that were refused, and why.", ["source", "reason"]
+        )
+        self._labels = _Labels()
 
-    def stored(self, source: Source, event: NewEvent, receipt: Receipt) -> None:
-        """A delivery was stored."""
-        status = "duplicate" if receipt.duplicate else "accepted"
-        self._events.labels(source.name, source.label(event.type), status).inc()
+    def stored(self, source: Source, event: NewEvent, receipt: Receipt, seconds: float) -> None:
+        """A delivery was stored, so many seconds after it came."""
+        name, event_type = self._labels.of(source.name, event.type)
+        self._events.labels(name, event_type, "duplicate" if receipt.duplicate else "accepted").inc()
+        self._ingest.labels(name).observe(seconds)
 
     def refused(self, delivery: Delivery, error: AppError) -> None:
         """A delivery was refused; the log says why, without anything that the sender sent as a secret."""
-        source = delivery.source if delivery.source in BUILT_IN else _OTHER
+        proven = isinstance(error, _OF_KNOWN_SOURCES) or delivery.source in BUILT_IN
+        source = self._labels.of(delivery.source, "")[0] if proven else _OTHER
         self._events.labels(source, _OTHER, "rejected").inc()
+        self._rejections.labels(source, error.code_reason).inc()
         cause = error.cause if isinstance(error, CredentialRefused) else error.message
         log.warning("delivery.refused", source=source, reason=error.code_reason, cause=cause)
 
@@ -51,7 +65,7 @@ class WebhookMetrics:
     def settled(self, settled: Settled) -> None:
         """A try was settled."""
         event, settlement = settled.claimed.event, settled.settlement
-        labels = _labels(event)
+        labels = self._labels.of(event.source, event.type)
         self._events.labels(*labels, settlement.state.lower()).inc()
         self._durations.labels(*labels).observe(settled.seconds)
         log.info(
@@ -78,6 +92,43 @@ class WebhookMetrics:
         self._age.set(age.total_seconds())
 
 
-def _labels(event: Event) -> tuple[str, str]:
-    source = BUILT_IN.get(event.source)
-    return (source.name, source.label(event.type)) if source else (_OTHER, _OTHER)
+class SenderMetrics:
+    """What is counted of senders that we look after ourselves."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._registered = metrics.gauge(
+            "webhook_registered", "Whether our webhook is registered with a sender and delivers.", ["source"]
+        )
+        self._backfilled = metrics.counter(
+            "webhook_backfilled_events",
+            "Events found in senders' own records, that no webhook told.",
+            ["source", "event_type"],
+        )
+
+    def registered(self, source: str, registered: bool) -> None:
+        """We are, or are not."""
+        self._registered.labels(source).set(registered)
+
+    def backfilled(self, source: str, event_type: str) -> None:
+        """An event was brought in."""
+        known = event_type in BUILT_IN[source].types
+        self._backfilled.labels(source, event_type if known else _OTHER).inc()
+
+
+class _Labels:
+    """Names of sources and types as labels: people make sources, and senders make types, but labels stay few."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, set[str]] = {}
+
+    def of(self, source: str, event_type: str) -> tuple[str, str]:
+        """The labels of a source that exists, and of one of its types."""
+        built_in = BUILT_IN.get(source)
+        if built_in is not None:
+            return source, built_in.label(event_type)
+        if source not in self._types and len(self._types) >= _MOST_SOURCES:
+            return _OTHER, _OTHER
+        types = self._types.setdefault(source, set())
+        if event_type and len(types) < _MOST_TYPES:
+            types.add(event_type)
+        return source, event_type if event_type in types else _OTHER

@@ -99,8 +99,20 @@ class Watermarks(Protocol):
         ...
 
 
+class SenderLog(Protocol):
+    """Who counts what we do with senders of our own accord."""
+
+    def registered(self, source: str, registered: bool) -> None:
+        """Whether our webhook is registered with it, as far as we know."""
+        ...
+
+    def backfilled(self, source: str, event_type: str) -> None:
+        """An event was brought in."""
+        ...
+
+
 class Backfill:
-    """Brings what one source's records tell into the inbox; `counted` hears the type of each event brought in."""
+    """Brings what one source's records tell into the inbox."""
 
     def __init__(
         self,
@@ -109,14 +121,14 @@ class Backfill:
         source: str,
         clock: Clock,
         new_id: Callable[[], str],
-        counted: Callable[[str, str], None],
+        log: SenderLog,
     ) -> None:
         self.subject = f"sources/{source}"
         self._door = door
         self._source = source
         self._clock = clock
         self._new_id = new_id
-        self._counted = counted
+        self._log = log
 
     def planned(self, found: Sequence[Found]) -> list[Missed]:
         """What would be brought in."""
@@ -147,7 +159,7 @@ class Backfill:
         )
 
     def _brought(self, found: Found, receipt: Receipt) -> Missed:
-        self._counted(self._source, found.type)
+        self._log.backfilled(self._source, found.type)
         return Missed(subject=f"events/{receipt.event_id}", correction=f"brought in {_name(found)}")
 
 

@@ -2,17 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from libs.errors import AppError
 from libs.telemetry.logger import get_logger
-from services.webhooks.domain.backfill import Gap
+from services.webhooks.domain.backfill import Gap, SenderLog
 from services.webhooks.lidarr.registration import LidarrRegistration, Outcome, Standing
 from services.webhooks.lidarr.secret import SOURCE
 from services.webhooks.peers import Peer
 
-log = get_logger()
+logger = get_logger()
 
 LOOK = timedelta(seconds=60)  # between two looks while all is well
 SHORTEST_WAIT = timedelta(seconds=1)  # after trouble; doubles up to the time between two looks
@@ -23,7 +23,7 @@ _random = random.SystemRandom()
 class Keeper:
     """Looks after the registration; fills the gaps when Lidarr had us off, was restarted, or was away.
 
-    `wake` says that settings have changed. `shown` hears whether we are registered.
+    `wake` says that settings have changed.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class Keeper:
         registration: LidarrRegistration,
         gaps: Sequence[Gap],
         *,
-        shown: Callable[[str, bool], None],
+        log: SenderLog,
         look: timedelta = LOOK,
     ) -> None:
         self._lidarr = lidarr
         self._registration = registration
         self._gaps = gaps
-        self._shown = shown
+        self._log = log
         self._pause = look
         self._woken = asyncio.Event()
         self._failures = 0
@@ -81,20 +81,20 @@ class Keeper:
         try:
             await gap.fill()
         except AppError as error:
-            log.warning("lidarr.gap_unknown", cause=error.message)
+            logger.warning("lidarr.gap_unknown", cause=error.message)
             return False
         return True
 
     def _tell(self, outcome: Outcome) -> None:
-        self._shown(SOURCE, outcome.standing in (Standing.GOOD, Standing.REPAIRED))
+        self._log.registered(SOURCE, outcome.standing in (Standing.GOOD, Standing.REPAIRED))
         told = f"{outcome.standing} {outcome.text}"
         if told == self._told:
             return
         self._told = told
         if outcome.standing is Standing.BROKEN:
-            log.warning("lidarr.registration_broken", cause=outcome.text)
+            logger.warning("lidarr.registration_broken", cause=outcome.text)
         elif outcome.standing is not Standing.OFF:
-            log.info("lidarr.registered", done=outcome.text or None)
+            logger.info("lidarr.registered", done=outcome.text or None)
 
     async def _wait(self) -> None:
         """Until the next look; sooner after trouble, and at once when woken."""

@@ -1,18 +1,18 @@
 """Everything that the service does with Lidarr of its own accord, put together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs import ids
-from libs.clock import Clock
+from libs.clock import SystemClock
 from libs.crypto import Keyring
 from libs.leases.store import SqlLeaseStore
 from libs.live import LiveSettings
 from libs.outbound.http import httpx
 from libs.sql.engine import Database
-from services.webhooks.domain.backfill import Backfill, Door, Gap, Told
+from services.webhooks.domain.backfill import Backfill, Door, Gap, SenderLog, Told
 from services.webhooks.domain.registration import webhook_url
 from services.webhooks.lidarr.history import LidarrHistory
 from services.webhooks.lidarr.keeper import Keeper
@@ -43,11 +43,11 @@ def watch_lidarr(
     keyring: Keyring,
     door: Door,
     told: Told,
-    clock: Clock,
-    counted: Callable[[str, str], None],
-    shown: Callable[[str, bool], None],
+    log: SenderLog,
 ) -> LidarrWatch:
     """Wires the registration and the two gaps to the settings in force."""
+
+    clock = SystemClock()
 
     def current() -> pb.Settings:
         return live.current.settings
@@ -64,11 +64,11 @@ def watch_lidarr(
         answers=lambda url: _answers(http, url),
         clock=clock,
     )
-    backfill = Backfill(door, source=SOURCE, clock=clock, new_id=lambda: ids.new("evt"), counted=counted)
+    backfill = Backfill(door, source=SOURCE, clock=clock, new_id=lambda: ids.new("evt"), log=log)
     watermarks = SqlWatermarks(database)
     history = LidarrHistory(peer, backfill, told, watermarks, clock=clock)
     queue = LidarrQueue(peer, backfill, told, watermarks, clock=clock)
-    keeper = Keeper(peer, registration, [history, queue], shown=shown)
+    keeper = Keeper(peer, registration, [history, queue], log=log)
     live.subscribe(lambda _: keeper.wake())
     return LidarrWatch(gaps=[registration, history, queue], keeper=keeper)
 

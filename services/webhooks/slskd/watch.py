@@ -1,15 +1,15 @@
 """Everything that the service does with slskd of its own accord, put together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs import ids
-from libs.clock import Clock
+from libs.clock import SystemClock
 from libs.live import LiveSettings
 from libs.outbound.http import httpx
 from libs.sql.engine import Database
-from services.webhooks.domain.backfill import Backfill, Door, Gap
+from services.webhooks.domain.backfill import Backfill, Door, Gap, SenderLog
 from services.webhooks.peers import Address, Peer
 from services.webhooks.slskd.log import SlskdLog
 from services.webhooks.slskd.store import SqlKnownKeys
@@ -22,14 +22,14 @@ def watch_slskd(
     database: Database,
     *,
     door: Door,
-    clock: Clock,
-    counted: Callable[[str, str], None],
+    log: SenderLog,
 ) -> Sequence[Gap]:
     """The gap for the reconciler, wired to the settings in force."""
+    clock = SystemClock()
     peer = Peer(
         http, name="slskd", prefix="/api/v0", address=lambda: _address(live.current.settings.slskd), clock=clock
     )
-    backfill = Backfill(door, source="slskd", clock=clock, new_id=lambda: ids.new("evt"), counted=counted)
+    backfill = Backfill(door, source="slskd", clock=clock, new_id=lambda: ids.new("evt"), log=log)
     return [SlskdLog(peer, backfill, SqlKnownKeys(database), SqlWatermarks(database))]
 
 
