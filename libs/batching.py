@@ -55,7 +55,7 @@ class Batcher(Generic[T, R]):
         if self._flusher is None:
             # A context of its own: the first caller's request id and span are not those of the others.
             self._flusher = asyncio.create_task(self._flush(), context=contextvars.Context())
-        return await asyncio.shield(answer)
+        return await answer
 
     async def aclose(self) -> None:
         """Takes nothing more, and returns when everything that waits is answered."""
@@ -86,6 +86,8 @@ class Batcher(Generic[T, R]):
             await self._halve(batch, error)
             return
         for (_, answer), result in zip(batch, results, strict=True):
+            if answer.done():  # its caller was cancelled
+                continue
             if isinstance(result, AppError):
                 answer.set_exception(result)
             else:
@@ -93,7 +95,8 @@ class Batcher(Generic[T, R]):
 
     async def _halve(self, batch: list[tuple[T, asyncio.Future[R]]], error: Exception) -> None:
         if len(batch) == 1:
-            batch[0][1].set_exception(error)
+            if not batch[0][1].done():
+                batch[0][1].set_exception(error)
             return
         middle = len(batch) // 2
         await self._answer(batch[:middle])

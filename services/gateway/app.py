@@ -66,6 +66,8 @@ def build(
 ) -> Starlette:
     """The application: what no annotation can express, then everything else."""
     routes: list[BaseRoute] = [
+        Route("/api/webhooks/{source}", intake, methods=["POST"]),
+        Route("/api/webhooks/{source}/{secret}", intake, methods=["POST"]),
         Route("/", description.root),
         Route("/api/live", health.live),
         Route("/api/ready", health.ready),
@@ -74,8 +76,6 @@ def build(
         Route("/api/openapi.json", description.document),
         Route("/api/docs", description.docs),
         Route("/api/docs/{name}", description.asset),
-        Route("/api/webhooks/{source}", intake.receive, methods=["POST"]),
-        Route("/api/webhooks/{source}/{secret}", intake.receive, methods=["POST"]),
         transcoded,
     ]
     handlers = {

@@ -1,5 +1,7 @@
 """`POST /api/webhooks/{source}`: the one route that no annotation can express, because its bytes must stay as they are.
 
+It is plain ASGI, because whole bursts pass here: what a request or response object costs is paid for each delivery.
+
 Senders that can do no better name a secret behind the source; it is handed on and shown nowhere.
 
 Deliveries that arrive while a call runs share the next one, in the order they came; each is answered for itself, after
@@ -7,19 +9,20 @@ the service has stored it.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
 
 from libs.batching import Batcher
 from libs.clock import Clock
 from libs.errors import AppError, DeadlineExceeded, Internal, NotFound, ResourceExhausted, Unavailable
 from libs.rpc.errors import from_status
+from libs.telemetry import correlation
 from libs.transcoding import jsontext
 from services.gateway.bodies import read_body
 
@@ -32,6 +35,8 @@ _SOURCE = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _URL_SECRET = re.compile(r"[A-Za-z0-9_-]{0,500}", re.ASCII)
 _LONGEST_ADDRESS = 100
 _RETRY_AFTER = timedelta(seconds=5)
+_REQUEST_ID = "x-request-id"
+_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
 class SourceUnknown(NotFound):
@@ -70,29 +75,27 @@ class Intake:
         """Take nothing more, and return when everything that waits is answered."""
         await self._batcher.aclose()
 
-    async def receive(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The endpoint: 202 once the delivery is stored, 200 where its sender wants a challenge back.
 
         Raises what the service says, and BodyTooLarge.
         """
-        source: str = request.path_params["source"]
-        url_secret: str = request.path_params.get("secret", "")
+        source: str = scope["path_params"]["source"]
+        url_secret: str = scope["path_params"].get("secret", "")
         if not (_SOURCE.fullmatch(source) and _URL_SECRET.fullmatch(url_secret)):
             raise SourceUnknown(source)
-        body = await read_body(request.headers, request.receive)
-        delivery = self._delivery(request, source, body)
-        delivery.url_secret = url_secret
-        return _answer(await self._submit(delivery))
+        body = await read_body(Headers(scope=scope), receive)
+        await _answer(await self._submit(self._delivery(scope, body, source, url_secret)), send)
 
-    def _delivery(self, request: Request, source: str, body: bytes) -> pb.Delivery:
-        moment = Timestamp()
-        moment.FromDatetime(self._clock.now())
+    def _delivery(self, scope: Scope, body: bytes, source: str, url_secret: str) -> pb.Delivery:
+        now = self._clock.now()
         return pb.Delivery(
             source=source,
-            headers=[pb.Header(name=name, value=value) for name, value in request.headers.items()],
+            headers=_headers(scope["headers"]),
             body=body,
-            receive_time=moment,
-            remote_address=request.client.host[:_LONGEST_ADDRESS] if request.client else "",
+            receive_time=Timestamp(seconds=int(now.timestamp()), nanos=1000 * now.microsecond),
+            remote_address=scope["client"][0][:_LONGEST_ADDRESS] if scope["client"] else "",
+            url_secret=url_secret,
         )
 
     async def _submit(self, delivery: pb.Delivery) -> pb.DeliveryOutcome:
@@ -127,13 +130,22 @@ class Intake:
         return [_result(outcome) for outcome in response.outcomes]
 
 
-def _answer(outcome: pb.DeliveryOutcome) -> Response:
+def _headers(sent: Iterable[tuple[bytes, bytes]]) -> list[pb.Header]:
+    """What was sent, and under which id we speak of it."""
+    headers = [pb.Header(name=name.decode("latin-1"), value=value.decode("latin-1")) for name, value in sent]
+    if all(header.name != _REQUEST_ID for header in headers):
+        headers.append(pb.Header(name=_REQUEST_ID, value=correlation.request_id.get() or ""))
+    return headers
+
+
+async def _answer(outcome: pb.DeliveryOutcome, send: Send) -> None:
     status, answer = 202, {"eventId": outcome.event_id, "duplicate": outcome.duplicate}
     if outcome.challenge:
         status, answer = 200, {"challenge": outcome.challenge}
-    return Response(
-        jsontext.dumps(answer), status, headers={"cache-control": "no-store"}, media_type="application/json"
-    )
+    body = jsontext.dumps(answer)
+    headers = [*_HEADERS, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _result(outcome: pb.DeliveryOutcome) -> pb.DeliveryOutcome | AppError:

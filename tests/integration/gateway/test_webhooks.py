@@ -32,6 +32,18 @@ async def test_bytes_and_headers_stay_as_they_are(suite: Suite, client: httpx.As
     assert delivery.receive_time.seconds > 0
 
 
+async def test_the_id_of_the_request_stays_with_the_delivery(suite: Suite, client: httpx.AsyncClient) -> None:
+    named = await client.post(URL, content=b"1", headers={"x-request-id": "told"})
+    unnamed = await client.post(URL, content=b"2")
+
+    kept = [
+        [header.value for header in delivery.headers if header.name == "x-request-id"]
+        for (delivery,) in suite.inbox.calls
+    ]
+    assert kept == [[answer.headers["x-request-id"]] for answer in (named, unnamed)]
+    assert kept[0] == ["told"]
+
+
 async def test_a_delivery_needs_no_key_of_ours(suite: Suite) -> None:
     async with httpx.AsyncClient(base_url=f"http://{suite.address}") as client:
         assert (await client.post(URL, content=b"1")).status_code == 202
