@@ -1,6 +1,6 @@
 """Events between the domain and their rows."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,16 +13,14 @@ from sqlalchemy import (
     Subquery,
     and_,
     case,
-    delete,
     exists,
     func,
     not_,
     null,
     select,
     type_coerce,
-    update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.dialects import postgresql, sqlite
 
 from libs.sql.filters import EnumField, Field, TextField, TimeField
 from libs.sql.types import duration_ms, from_millis, millis, now_ms
@@ -34,6 +32,9 @@ from services.webhooks.tables import event, event_acquisition, event_body, event
 
 QUEUE = "webhooks"
 KIND = "event"
+
+# Both know ON CONFLICT, but have no common type that does.
+INSERTS: Mapping[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 _job = work.work
 _leased = _job.c.lease_until.is_not(None) & (_job.c.lease_until >= now_ms())
@@ -183,13 +184,6 @@ def attempt_of(row: RowMapping) -> Attempt:
         actor=row["actor"],
         ended_at=row["at"],
     )
-
-
-async def forget_outcomes(connection: AsyncConnection, event_ids: Collection[str]) -> None:
-    """What goes with the job's data when events start anew: why they were given up, and whom they belonged to."""
-    of_these = event.c.id.in_(event_ids)
-    await connection.execute(delete(event_acquisition).where(event_acquisition.c.event_id.in_(event_ids)))
-    await connection.execute(update(event).where(of_these, event.c.reason != "").values(reason=""))
 
 
 def outcome_of(settled: Settled) -> Next | Done:

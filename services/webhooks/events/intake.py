@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.errors import Unavailable
@@ -19,9 +18,6 @@ from libs.work.store import SqlWorkStore
 from services.webhooks import rows
 from services.webhooks.domain.event import DeadReason, NewEvent, Origin, Progress, Receipt, State
 from services.webhooks.tables import event, event_body, event_fact, work
-
-# Both know ON CONFLICT, but have no common type that does.
-_INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 Key = tuple[str, str]
 
@@ -80,7 +76,7 @@ class SqlIntake:
         self._jobs = jobs
         self._outbox = outbox
         self._insert_new = (
-            _INSERTS[database.dialect](event)
+            rows.INSERTS[database.dialect](event)
             .values(duplicates=0, updated_at=now_ms(), stored_on=rows.TODAY)
             .on_conflict_do_nothing(index_elements=[event.c.source, event.c.dedup_key])
             .returning(event.c.id, event.c.stored_on)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, insert, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.sql.engine import Database
@@ -30,6 +30,7 @@ _OLDEST_FIRST = Order(
 )
 _CHANGES = 500  # that are read at once
 _KEYS = 500  # of facts that one statement asks for
+_GIVE_UP = update(event).where(event.c.id == bindparam("p_id")).values(reason=bindparam("p_reason"))
 
 
 class SqlEventStore:
@@ -43,6 +44,7 @@ class SqlEventStore:
         self._people = SqlInterventions(work, outbox)
         self._intake = SqlIntake(database, self._jobs, outbox)
         self._owner = new_owner()
+        self._relate = rows.INSERTS[database.dialect](event_acquisition).on_conflict_do_nothing()
 
     async def add(self, events: Sequence[NewEvent]) -> list[Receipt]:
         """Store events in one commit; of those with the same source and key the first ever is the event.
@@ -87,7 +89,7 @@ class SqlEventStore:
         by_claim = {_key(_lease(each.claimed)): each for each in settled}
 
         async def note(connection: AsyncConnection, held: Sequence[Finish]) -> None:
-            await _note(connection, [by_claim[_key(finish.claim)] for finish in held])
+            await self._note(connection, [by_claim[_key(finish.claim)] for finish in held])
 
         results = await self._jobs.finish_many([self._finish(each) for each in settled], also=note)
         pairs = zip(settled, results, strict=True)
@@ -113,7 +115,7 @@ class SqlEventStore:
             await self._people.restart(
                 connection, standing.values(), state=State.RECEIVED, actor=actor, detail={"replayed": True}
             )
-            await rows.forget_outcomes(connection, [event_id])
+            await connection.execute(update(event).where(event.c.id == event_id).values(reason=""))
             return (await _find(connection, rows.whole_events(), [event_id]))[event_id]
 
     async def rematch(self) -> int:
@@ -191,6 +193,20 @@ class SqlEventStore:
         """Raises DatabaseUnavailable."""
         await self._database.ping()
 
+    async def _note(self, connection: AsyncConnection, settled: Sequence[Settled]) -> None:
+        """Whom the events belong to, and why some were given up."""
+        outcomes = [(each.claimed.event.id, each.settlement) for each in settled]
+        owned = [
+            {"acquisition": name, "event_id": event_id}
+            for event_id, settlement in outcomes
+            for name in dict.fromkeys(settlement.progress.acquisitions)
+        ]
+        if owned:
+            await connection.execute(self._relate, owned)
+        given_up = [{"p_id": event_id, "p_reason": end.reason} for event_id, end in outcomes if end.reason is not None]
+        if given_up:
+            await connection.execute(_GIVE_UP, given_up)
+
     def _finish(self, settled: Settled) -> Finish:
         return Finish(claim=_lease(settled.claimed), outcome=rows.outcome_of(settled), actor=self._owner)
 
@@ -198,22 +214,6 @@ class SqlEventStore:
 async def _find(connection: AsyncConnection, statement: Select[Any], ids: Sequence[str]) -> dict[str, Event]:
     found = (await connection.execute(statement.where(event.c.id.in_(ids)))).mappings()
     return {row["id"]: rows.event_of(row) for row in found}
-
-
-async def _note(connection: AsyncConnection, settled: Sequence[Settled]) -> None:
-    """Whom the events belong to, and why some were given up."""
-    outcomes = [(each.claimed.event.id, each.settlement) for each in settled]
-    owned = [
-        {"acquisition": name, "event_id": event_id}
-        for event_id, settlement in outcomes
-        for name in dict.fromkeys(settlement.progress.acquisitions)
-    ]
-    if owned:
-        await connection.execute(insert(event_acquisition), owned)
-    given_up = [{"p_id": event_id, "p_reason": end.reason} for event_id, end in outcomes if end.reason is not None]
-    if given_up:
-        because = update(event).where(event.c.id == bindparam("p_id")).values(reason=bindparam("p_reason"))
-        await connection.execute(because, given_up)
 
 
 def _claimed(claim: Claim, found: Event) -> Claimed:

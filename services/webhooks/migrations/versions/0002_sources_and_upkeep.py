@@ -88,12 +88,25 @@ def _create_relations() -> None:
         sa.Column("event_id", OrderedText, sa.ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
     )
     op.create_index("event_acquisition_by_event", "event_acquisition", ["event_id"])
+    _relate_events()
     op.create_table(
         "event_fact",
         sa.Column("event_id", OrderedText, sa.ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("key", sa.Text, primary_key=True),
     )
     op.create_index("event_fact_by_key", "event_fact", ["key"])
+
+
+def _relate_events() -> None:
+    """Whom events belong to, out of the data of their work."""
+    each = {
+        "sqlite": "json_each(w.data, '$.acquisitions') a",
+        "postgresql": "jsonb_array_elements_text(w.data->'acquisitions') a(value)",
+    }[op.get_bind().dialect.name]
+    op.execute(
+        "INSERT INTO event_acquisition (acquisition, event_id)"
+        f" SELECT DISTINCT a.value, e.id FROM event e JOIN work w ON w.id = e.id CROSS JOIN {each}"  # noqa: S608 - ours
+    )
 
 
 def _create_sources() -> None:
