@@ -154,7 +154,9 @@ class FreePages:
     async def _give_back(self) -> int:
         free = await self._pragma("freelist_count")
         async with self._database.writing() as connection:
-            (await connection.exec_driver_sql(f"PRAGMA incremental_vacuum({_PAGES})")).all()
+            # It gives back one page for each row that is fetched, though its rows have no columns: only the driver can.
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await driver.execute_fetchall(f"PRAGMA incremental_vacuum({_PAGES})")
         return free - await self._pragma("freelist_count")
 
     async def _pragma(self, name: str) -> int:

@@ -1,0 +1,207 @@
+"""What retention removes and what it leaves, on each database."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from libs.clock import SystemClock
+from libs.sql.engine import open_database
+from services.webhooks.domain.event import State
+from services.webhooks.domain.retention import Remover, Retention, limit
+from services.webhooks.tables import KEPT
+from services.webhooks.upkeep import removal
+from services.webhooks.upkeep.partitions import SqlPartitions
+from tests.conformance.webhooks.upkeep.conftest import Inbox, new_event
+from tests.support.event_store import open_event_store
+
+DAYS = 30
+OLD = timedelta(days=40)
+YOUNG = timedelta(days=20)
+
+
+class QuietLog:
+    """Counts nothing."""
+
+    def removed(self, what: str, count: int) -> None:
+        """So much of one kind was removed."""
+
+
+def removers(inbox: Inbox) -> Sequence[Remover]:
+    database = inbox.database
+    return [
+        removal.EndedEvents(database),
+        removal.EndedReplays(database),
+        removal.Rejections(database),
+        removal.OldDays(SqlPartitions(database, inbox.notes)),
+        removal.FreePages(database),
+    ]
+
+
+async def retain(inbox: Inbox) -> dict[str, int]:
+    return await Retention(removers(inbox), log=QuietLog(), clock=SystemClock()).run_once(
+        limit(datetime.now(UTC), DAYS)
+    )
+
+
+async def aged(inbox: Inbox, state: State, ago: timedelta, **changes: Any) -> str:
+    """An event that was stored, and got into its state, so long ago."""
+    event_id = await inbox.receive_in(state, ago=ago, **changes)
+    await inbox.store_on(event_id, await inbox.today() - ago.days)
+    return event_id
+
+
+async def bodies(inbox: Inbox) -> set[str]:
+    return {row[1] for row in (await inbox.dump())["event_body"]}
+
+
+async def test_what_ended_long_ago_goes_with_all_that_belongs_to_it(inbox: Inbox) -> None:
+    await aged(inbox, State.DONE, OLD, facts=("grabbed:1:2",))
+    await aged(inbox, State.IGNORED, OLD)
+
+    removed = await retain(inbox)
+
+    assert removed["events"] == 2
+    left = await inbox.dump()
+    gone = ("event", "event_body", "event_fact", "event_acquisition", "work", "work_signal")
+    assert {name: left[name] for name in gone} == {name: [] for name in gone}
+
+
+@pytest.mark.parametrize("state", [State.DEAD, State.RETRY, State.UNMATCHED, State.RECEIVED], ids=str.lower)
+async def test_what_waits_for_somebody_stays_and_can_be_read(inbox: Inbox, state: State) -> None:
+    event_id = await aged(inbox, state, OLD)
+
+    assert (await retain(inbox))["events"] == 0
+
+    assert (await inbox.store.get(event_id)).body == new_event().body
+
+
+async def test_what_ended_lately_stays_however_old_it_is(inbox: Inbox) -> None:
+    young = await aged(inbox, State.DONE, YOUNG)
+    late = await aged(inbox, State.DONE, OLD)
+    await inbox.execute("UPDATE work SET updated = updated + 2592000000 WHERE id = :id", id=late)
+
+    assert (await retain(inbox))["events"] == 0
+
+    assert await bodies(inbox) == {young, late}
+    assert (await inbox.store.get(late)).body == new_event().body
+
+
+async def test_what_stays_is_still_known_when_it_comes_again(inbox: Inbox) -> None:
+    dead, done = await aged(inbox, State.DEAD, OLD, key="dead"), await aged(inbox, State.DONE, YOUNG, key="done")
+    gone = await aged(inbox, State.DONE, OLD, key="gone")
+    await retain(inbox)
+
+    receipts = await inbox.store.add([new_event(key=key) for key in ("dead", "done", "gone")])
+
+    assert [receipt.duplicate for receipt in receipts] == [True, True, False]
+    assert [receipt.event_id for receipt in receipts[:2]] == [dead, done]
+    assert receipts[2].event_id != gone
+
+
+async def test_a_dead_letter_that_was_decided_goes_in_time(inbox: Inbox) -> None:
+    event_id = await aged(inbox, State.DEAD, OLD)
+    await retain(inbox)
+    await inbox.execute("UPDATE work SET state = 'IGNORED' WHERE id = :id", id=event_id)
+
+    assert (await retain(inbox))["events"] == 1
+
+    assert (await inbox.ids(), await bodies(inbox)) == (set(), set())
+
+
+async def test_all_of_many_go_step_by_step(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removal, "STEP", 3)
+    for _ in range(7):
+        await aged(inbox, State.DONE, OLD)
+    await aged(inbox, State.DEAD, OLD)
+    limited = removal.EndedEvents(inbox.database)
+
+    steps = [count async for count in limited.remove(limit(datetime.now(UTC), DAYS))]
+
+    assert sum(steps) == 7
+    assert max(steps) <= 3
+
+
+async def test_an_event_that_is_replayed_meanwhile_stays(inbox: Inbox) -> None:
+    event_id = await aged(inbox, State.DONE, OLD)
+    ended = removal.EndedEvents(inbox.database)
+    before = limit(datetime.now(UTC), DAYS)
+    [seen] = await ended._some(before, (datetime(1970, 1, 1, tzinfo=UTC), ""))
+    await inbox.execute("UPDATE work SET done = false, state = 'RECEIVED' WHERE id = :id", id=event_id)
+
+    assert await ended._remove([seen.id], before) == 0
+
+    assert (await inbox.store.get(event_id)).state is State.RECEIVED
+
+
+async def test_refused_deliveries_are_forgotten(inbox: Inbox) -> None:
+    add = (
+        "INSERT INTO rejection (id, source, reason, cause, remote_address, body_size, headers, received_at)"
+        " VALUES (:id, 'x', 'R', 'c', '', 0, '{}', :at)"
+    )
+    now = datetime.now(UTC)
+    for name, moment in {"old": now - OLD, "young": now - YOUNG}.items():
+        await inbox.execute(add, id=name, at=int(moment.timestamp() * 1000))
+
+    assert (await retain(inbox))["rejections"] == 1
+
+    assert await inbox.scalar("SELECT id FROM rejection") == "young"
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_bodies_leave_with_their_day_and_those_that_stay_are_moved_first(inbox: Inbox) -> None:
+    dead, done = await aged(inbox, State.DEAD, OLD), await aged(inbox, State.DONE, OLD)
+    day = await inbox.today() - OLD.days
+    partitions = SqlPartitions(inbox.database, inbox.notes)
+    assert day in await partitions.older_than(day + 1)
+
+    removed = await retain(inbox)
+
+    assert (removed["events"], removed["partitions"]) == (1, 1)
+    assert await partitions.older_than(await inbox.today() - DAYS) == []
+    assert await bodies(inbox) == {dead}
+    assert await inbox.scalar("SELECT stored_on FROM event WHERE id = :id", id=dead) == KEPT
+    assert done not in await inbox.ids()
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_a_day_in_use_keeps_nobody_waiting_and_goes_later(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.webhooks.upkeep.partitions.DROP_TRIES", 1)
+    await aged(inbox, State.DONE, OLD)
+    async with inbox.database.reading() as reader:
+        await reader.exec_driver_sql("SELECT count(*) FROM event_body")
+
+        assert (await retain(inbox))["partitions"] == 0
+        assert await inbox.receive()
+
+    assert (await retain(inbox))["partitions"] == 1
+
+
+@pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
+async def test_a_day_that_holds_a_body_of_an_event_is_never_dropped(inbox: Inbox) -> None:
+    event_id = await aged(inbox, State.DEAD, OLD)
+    partitions = SqlPartitions(inbox.database, inbox.notes)
+
+    assert not await partitions._drop(await inbox.today() - OLD.days)
+
+    assert (await inbox.store.get(event_id)).body == new_event().body
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"], indirect=True)
+async def test_a_file_that_is_set_up_for_it_gives_its_room_back(inbox: Inbox, tmp_path: Any) -> None:
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/shrinking.db", schema="s") as database:
+        async with database.writing() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            for statement in ("ROLLBACK", "PRAGMA auto_vacuum = 2", "VACUUM", "BEGIN"):
+                await driver.execute(statement)
+        store = await open_event_store(database)
+        shrinking = replace(inbox, database=database, store=store)
+        await aged(shrinking, State.DONE, OLD, body=bytes(500_000))
+        before = await shrinking.scalar("PRAGMA page_count")
+
+        removed = await retain(shrinking)
+
+        assert removed["pages"] > 100
+        assert await shrinking.scalar("PRAGMA page_count") < before - 100
