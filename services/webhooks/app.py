@@ -113,7 +113,7 @@ def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[N
 def _committed(metrics: WebhookMetrics, worker: Worker, feed: Feed) -> Callable[[int], None]:
     def committed(size: int) -> None:
         metrics.committed(size)
-        worker.wake()
+        worker.wake(size)
         feed.wake()
 
     return committed

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
@@ -12,6 +13,9 @@ from services.webhooks.domain.processing import BATCH, Processing
 log = get_logger()
 
 POLL = timedelta(seconds=1)
+BURST = 8  # events in one commit: their senders wait for each other
+QUIET = timedelta(seconds=0.05)  # without such a commit, and the burst is over
+PATIENCE = timedelta(seconds=1)
 RECONNECT = timedelta(seconds=2)
 MEASURE = timedelta(seconds=15)
 _JITTER = 0.2  # so that replicas do not ask in step
@@ -19,22 +23,29 @@ _random = random.SystemRandom()
 
 
 class Worker:
-    """Handles due events; `wake` says that there are new ones, polling finds the rest."""
+    """Handles due events; `wake` says that there are new ones, polling finds the rest.
+
+    Senders come first: while a burst is being stored, a pass waits for its end, but never longer than a second.
+    """
 
     def __init__(self, processing: Processing, *, handled: Callable[[], None], poll: timedelta = POLL) -> None:
         self._processing = processing
         self._handled = handled
         self._poll = poll
         self._woken = asyncio.Event()
+        self._burst_until = 0.0
 
-    def wake(self) -> None:
-        """Look for due events now."""
+    def wake(self, stored: int = 0) -> None:
+        """Look for due events now; so many were stored in one commit."""
         self._woken.set()
+        if stored >= BURST:
+            self._burst_until = time.monotonic() + QUIET.total_seconds()
 
     async def run(self) -> None:
         """Pass after pass; waits between them unless there is more to do."""
         while True:
             self._woken.clear()
+            await self._let_burst_pass()
             if await self.run_once() < BATCH:
                 await self._pause()
 
@@ -48,6 +59,13 @@ class Worker:
         if taken:
             self._handled()
         return taken
+
+    async def _let_burst_pass(self) -> None:
+        now = time.monotonic()
+        end = now + PATIENCE.total_seconds()
+        while now < min(self._burst_until, end):
+            await asyncio.sleep(min(self._burst_until, end) - now)
+            now = time.monotonic()
 
     async def _pause(self) -> None:
         try:
