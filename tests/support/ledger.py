@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, text, update
 
 from libs import ids
 from libs.sql.engine import Database
-from libs.sql.migrations import migrate
-from services.webhooks import migrations
-from services.webhooks.tables import event, event_body, work
+from services.webhooks.tables import KEPT, event, event_body, metadata, work
 
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -38,17 +36,27 @@ class Ledger:
     ) -> list[str]:
         """So many events, each received a second after the one before unless a time is given; their ids."""
         new = [ids.new("evt") for _ in range(count)]
-        given_up = "HANDLER_ERROR" if state == "DEAD" else ""
+        if reason is None:
+            reason = "HANDLER_ERROR" if state == "DEAD" else ""
+        received = [received_at or LONG_AGO + (self._put + number) * SECOND for number in range(1, count + 1)]
+        self._put += count
+        rows = [
+            _event(event_id, moment, source=source, reason=reason, stored_at=stored_at)
+            for event_id, moment in zip(new, received, strict=True)
+        ]
         async with self.database.writing() as connection:
-            for event_id in new:
-                self._put += 1
-                received = received_at or LONG_AGO + self._put * SECOND
-                row = _event(event_id, source, received, stored_at) | {"reason": given_up if reason is None else reason}
-                body = {"stored_on": -1, "event_id": event_id, "headers": {}, "body": b"{}"}
-                await connection.execute(insert(event).values(row))
-                await connection.execute(insert(work.work).values(_job(event_id, state, error, stored_at, lease_until)))
-                await connection.execute(insert(event_body).values(body))
+            await connection.execute(insert(event), rows)
+            await connection.execute(
+                insert(work.work), [_job(event_id, state, error, stored_at, lease_until) for event_id in new]
+            )
+            await connection.execute(insert(event_body), [_body(event_id) for event_id in new])
         return new
+
+    async def touch(self, event_id: str, at: datetime) -> None:
+        """Somebody changes an event at this time."""
+        this = work.work.c.id == event_id
+        async with self.database.writing() as connection:
+            await connection.execute(update(work.work).where(this).values(updated=at))
 
     async def states(self, event_ids: Sequence[str]) -> list[str]:
         """The states of events, in the order of the ids; `GONE` for one that is not there."""
@@ -83,12 +91,17 @@ class Ledger:
 
 
 async def open_ledger(database: Database) -> Ledger:
-    """A ledger whose tables are there."""
-    await migrate(database, package=migrations.__name__, head=migrations.HEAD)
+    """A ledger whose tables are there, made at once and not migration by migration."""
+    async with database.writing() as connection:
+        await connection.run_sync(metadata.create_all)
+        if database.dialect == "postgresql":
+            await connection.execute(
+                text("CREATE TABLE event_body_kept PARTITION OF event_body FOR VALUES FROM (MINVALUE) TO (0)")
+            )
     return Ledger(database)
 
 
-def _event(event_id: str, source: str, received_at: datetime, stored_at: datetime) -> dict[str, Any]:
+def _event(event_id: str, received_at: datetime, *, source: str, reason: str, stored_at: datetime) -> dict[str, Any]:
     return {
         "id": event_id,
         "source": source,
@@ -98,8 +111,13 @@ def _event(event_id: str, source: str, received_at: datetime, stored_at: datetim
         "duplicates": 0,
         "received_at": received_at,
         "updated_at": stored_at,
-        "stored_on": -1,
+        "reason": reason,
+        "stored_on": KEPT,
     }
+
+
+def _body(event_id: str) -> dict[str, Any]:
+    return {"stored_on": KEPT, "event_id": event_id, "headers": {}, "body": b"{}"}
 
 
 def _job(event_id: str, state: str, error: str, stored_at: datetime, lease_until: datetime | None) -> dict[str, Any]:
