@@ -8,15 +8,13 @@ from contextlib import asynccontextmanager, suppress
 
 @asynccontextmanager
 async def running_service(service: str, environment: Mapping[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m services.SERVICE` with this environment; ended at exit."""
+    """`python -m services.SERVICE` with this environment; ended at exit. Its log is shown where the test fails."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         f"services.{service}",
         env=dict(environment),
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
     )
     try:
         yield process
