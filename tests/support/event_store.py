@@ -11,12 +11,16 @@ from services.webhooks.domain.inbox import Listed
 from services.webhooks.domain.source import BUILT_IN, Source, UnknownSource
 from services.webhooks.domain.verification.scheme import Credentials
 from services.webhooks.events.store import SqlEventStore
+from tests.support.memory_event_store import MemoryEventStore
+
+TOKENS = PageTokens(b"page tokens of tests")
+EventStore = SqlEventStore | MemoryEventStore
 
 
 async def open_event_store(database: Database) -> SqlEventStore:
     """A store whose tables are there."""
     await migrate(database, package=migrations.__name__, head=migrations.HEAD)
-    return SqlEventStore(database, PageTokens(b"page tokens of tests"))
+    return SqlEventStore(database, TOKENS)
 
 
 async def always() -> None:
@@ -26,7 +30,7 @@ async def always() -> None:
 class QuietLog:
     """Counts nothing."""
 
-    def stored(self, source: Source, event: NewEvent, receipt: Receipt) -> None:
+    def stored(self, source: Source, event: NewEvent, receipt: Receipt, seconds: float) -> None:
         """A delivery was stored."""
 
     def refused(self, delivery: Delivery, error: AppError) -> None:

@@ -132,6 +132,7 @@ def delivery(
     headers: Sequence[tuple[str, str]] = (("content-type", "application/json"),),
     received_at: datetime = NOON,
     remote_address: str = "127.0.0.1",
+    url_secret: str = "",
 ) -> Delivery:
     """A delivery of this body, from this machine unless told otherwise."""
     return Delivery(
@@ -140,4 +141,5 @@ def delivery(
         body=body if isinstance(body, bytes) else encode(body),
         received_at=received_at,
         remote_address=remote_address,
+        url_secret=url_secret,
     )

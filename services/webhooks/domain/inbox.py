@@ -1,6 +1,7 @@
 """The inbox: takes deliveries in, and answers for each only after it is on disk."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -57,8 +58,8 @@ class Admission(Protocol):
 class IngestLog(Protocol):
     """Who counts what came in."""
 
-    def stored(self, source: Source, event: NewEvent, receipt: Receipt) -> None:
-        """A delivery was stored."""
+    def stored(self, source: Source, event: NewEvent, receipt: Receipt, seconds: float) -> None:
+        """A delivery was stored, so many seconds after it came."""
         ...
 
     def refused(self, delivery: Delivery, error: AppError) -> None:
@@ -123,13 +124,14 @@ class Inbox:
         return self._sources.get(name)
 
     async def _store(self, delivery: Delivery) -> Receipt:
+        started = time.monotonic()
         source = await self._verified(delivery)
         description = source.describe(delivery)
         if source.json_required and description.unreadable:
             raise UnreadableBody(description.unreadable)
         event = self._event(source, delivery, description)
         receipt = await self._admission.submit(event)
-        self._log.stored(source, event, receipt)
+        self._log.stored(source, event, receipt, time.monotonic() - started)
         return replace(receipt, challenge=description.challenge) if description.challenge else receipt
 
     async def _verified(self, delivery: Delivery) -> Source:

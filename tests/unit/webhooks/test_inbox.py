@@ -64,7 +64,7 @@ class Count:
         self.seen: list[tuple[str, str]] = []
         self.reasons: list[str] = []
 
-    def stored(self, source: Source, event: NewEvent, receipt: Receipt) -> None:
+    def stored(self, source: Source, event: NewEvent, receipt: Receipt, seconds: float) -> None:
         self.seen.append((source.name, source.label(event.type)))
 
     def refused(self, delivery: Delivery, error: AppError) -> None:

@@ -41,9 +41,9 @@ def test_deliveries_are_counted_by_what_became_of_them() -> None:
     metrics = Metrics()
     webhooks = WebhookMetrics(metrics)
 
-    webhooks.stored(LIDARR, new_event("Grab"), Receipt(event_id="evt-1", duplicate=False))
-    webhooks.stored(LIDARR, new_event("Grab"), Receipt(event_id="evt-1", duplicate=True))
-    webhooks.stored(LIDARR, new_event("x" * 50), Receipt(event_id="evt-2", duplicate=False))
+    webhooks.stored(LIDARR, new_event("Grab"), Receipt(event_id="evt-1", duplicate=False), 0.01)
+    webhooks.stored(LIDARR, new_event("Grab"), Receipt(event_id="evt-1", duplicate=True), 0.01)
+    webhooks.stored(LIDARR, new_event("x" * 50), Receipt(event_id="evt-2", duplicate=False), 0.01)
     webhooks.refused(delivery(grab(), source="made-up"), NotFound("no"))
 
     assert lines(metrics, "lockgroove_webhook_events_total") == [
@@ -63,11 +63,11 @@ def test_tries_are_counted_and_timed() -> None:
 
     assert lines(metrics, "lockgroove_webhook_events_total") == [
         'lockgroove_webhook_events_total{event_type="Grab",source="lidarr",status="done"} 1.0',
-        'lockgroove_webhook_events_total{event_type="other",source="other",status="done"} 1.0',
+        'lockgroove_webhook_events_total{event_type="Grab",source="gone",status="done"} 1.0',
     ]
     assert lines(metrics, "lockgroove_webhook_processing_duration_seconds_count") == [
         'lockgroove_webhook_processing_duration_seconds_count{event_type="Grab",source="lidarr"} 1.0',
-        'lockgroove_webhook_processing_duration_seconds_count{event_type="other",source="other"} 1.0',
+        'lockgroove_webhook_processing_duration_seconds_count{event_type="Grab",source="gone"} 1.0',
     ]
 
 

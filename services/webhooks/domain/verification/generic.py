@@ -55,6 +55,8 @@ class Hmac:
 
     def __post_init__(self) -> None:
         """Raises InvalidArgument for a content that cannot be signed, or could be read in two ways."""
+        if not self.header:
+            raise _wrong("header", "is missing")
         names = _NAMES.findall(self.content)
         if not self.content.endswith(_BODY) or len(set(names)) < len(names) or set(names) - {"id", "timestamp", "body"}:
             raise _wrong("content", "must be text with {id}, {timestamp} and, last, {body}, each at most once")

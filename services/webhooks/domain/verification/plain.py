@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import ClassVar
 
+from libs.errors import InvalidArgument
 from services.webhooks.domain.delivery import Delivery
 from services.webhooks.domain.verification.matching import require_any, required, same, single
 from services.webhooks.domain.verification.refusal import CredentialRefused, SecretNotSet
@@ -75,6 +76,11 @@ class HeaderToken:
     conventions: ClassVar[Conventions] = Conventions()
     secret_rule: ClassVar[SecretRule] = HEADER_TEXT
     concealed: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        """Raises InvalidArgument without a header."""
+        if not self.header:
+            raise InvalidArgument.field("verification.header_token.header", "is missing", reason="VERIFICATION_INVALID")
 
     @property
     def secret_headers(self) -> frozenset[str]:

@@ -50,7 +50,7 @@ def public_key(secret: str) -> bytes | None:
 
 def _decoded(text: str, lengths: range) -> bytes | None:
     try:
-        key = base64.b64decode(text, validate=True)
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
     return key if len(key) in lengths else None
