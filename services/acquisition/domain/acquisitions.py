@@ -166,7 +166,8 @@ class Acquisitions:
     async def report(self, fact: LidarrFact) -> Sequence[str]:
         """The names of the acquisitions that the fact belongs to."""
         ids = await self._store.report(fact)
-        self._bell.ring()
+        if ids:
+            self._bell.ring()
         return [f"acquisitions/{acquisition_id}" for acquisition_id in ids]
 
     def _wanted(self, wish: Wish) -> Acquisition:
