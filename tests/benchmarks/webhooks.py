@@ -1,129 +1,89 @@
-"""How many webhooks a second are acknowledged, each after its commit: shared commits beside one commit per event."""
+"""How many webhooks a second are acknowledged, each after its commit: this suite beside two ways without sharing."""
 
-import asyncio
-import json
+import sys
 import tempfile
-import time
-import uuid
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from statistics import median
 
 from libs import ids
-from libs.sql.engine import open_database
-from libs.sql.migrations import migrate
-from libs.sql.paging import PageTokens
-from libs.sql.url import database_url
-from services.webhooks import migrations
-from services.webhooks.admission import open_admission
-from services.webhooks.domain.event import NewEvent
-from services.webhooks.events.store import SqlEventStore
-from tests.support.lidarr_webhooks import download
-from tests.support.suite import running_suite, suite_environment
+from tests.benchmarks import systems
+from tests.benchmarks.load import Load, offered
+from tests.benchmarks.systems import System
+from tests.support.postgres import Postgres, run_postgres
 
-_SENDERS = 64  # at once
-_SECONDS = 5.0  # that each way is measured
-_SECRET = "benchmark-secret"
+ROUNDS = 5
+SECONDS = 4.0  # that each load lasts
+CONNECTIONS = (64, 256)
 
-Send = Callable[[], Awaitable[None]]
+Open = Callable[[Path, str | None], AbstractAsyncContextManager[System]]
+
+SYSTEMS: dict[str, Open] = {
+    "this suite": systems.ours,
+    "this suite, a call and a commit per event": systems.one_by_one,
+    "FastAPI + SQLAlchemy, a commit per event": systems.plain,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One load on one system; `cpu` is milliseconds of processor for an event, by process."""
+
+    load: Load
+    cpu: dict[str, float]
 
 
 async def measure() -> str:
-    """The table, on SQLite: the store alone in both ways, then the suite through REST."""
-    single, shared = await _store_rates()
-    rest = await _rest_rate()
-    rows = [
-        f"| {_SENDERS} senders at once | acknowledged a second | ratio |",
-        "| --- | --- | --- |",
-        f"| store, one commit per event | {single:.0f} | 1.0 |",
-        f"| store, shared commits (what the service does) | {shared:.0f} | {shared / single:.1f} |",
-        f"| `POST /api/webhooks/lidarr`, processing included | {rest:.0f} | {rest / single:.1f} |",
-    ]
-    return "\n".join(rows) + "\n"
+    """The table: medians of interleaved rounds, on SQLite and PostgreSQL."""
+    with run_postgres(durable=True) as server:
+        parts = [await _table("SQLite", None), await _table("PostgreSQL", server)]
+    return "\n".join(parts)
 
 
-async def _store_rates() -> tuple[float, float]:
+async def _table(database: str, server: Postgres | None) -> str:
+    runs: dict[tuple[str, int], list[Run]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        for name, open_system in SYSTEMS.items():
+            for connections, run in zip(CONNECTIONS, await _round(open_system, server), strict=True):
+                runs[name, connections].append(run)
+                print(database, name, connections, run, file=sys.stderr, flush=True)  # noqa: T201 (how it goes)
+    heads = "".join(f" {connections}: events/s | p50, ms | p99, ms | ours is |" for connections in CONNECTIONS)
+    lines = [f"| {database}, connections |{heads}", "| --- |" + " --- |" * 4 * len(CONNECTIONS)]
+    for name in SYSTEMS:
+        cells = "".join(_cells(runs, name, connections) for connections in CONNECTIONS)
+        lines.append(f"| {name} |{cells}")
+    return "\n".join([*lines, ""])
+
+
+async def _round(open_system: Open, server: Postgres | None) -> list[Run]:
+    """One system from its start to its end, under each of the loads."""
     with tempfile.TemporaryDirectory() as home:
-        url = database_url(home=Path(home), service="webhooks", configured=None)
-        async with open_database(url, schema="webhooks") as database:
-            await migrate(database, package=migrations.__name__, head=migrations.HEAD)
-            store = SqlEventStore(database, PageTokens(b"benchmark"))
-            single = await _rate([lambda: _alone(store)] * _SENDERS)
-            async with open_admission(store, committed=lambda _size: None) as admission:
-                shared = await _rate([lambda: _discard(admission.submit(_event()))] * _SENDERS)
-    return single, shared
+        database = None
+        if server is not None:
+            name = ids.new("bench")
+            server.execute(f'CREATE DATABASE "{name}"')
+            database = server.url(name)
+        async with open_system(Path(home), database) as system:
+            return [await _run(system, connections) for connections in CONNECTIONS]
 
 
-async def _alone(store: SqlEventStore) -> None:
-    await store.add([_event()])
+async def _run(system: System, connections: int) -> Run:
+    before = system.cpu()
+    load = await offered(system.address, connections=connections, seconds=SECONDS)
+    after = system.cpu()
+    return Run(load=load, cpu={name: 1000 * (after[name] - before[name]) / load.count for name in after})
 
 
-async def _discard(answer: Awaitable[object]) -> None:
-    await answer
+def _cells(runs: dict[tuple[str, int], list[Run]], name: str, connections: int) -> str:
+    loads = [run.load for run in runs[name, connections]]
+    ours = [run.load for run in runs[next(iter(SYSTEMS)), connections]]
+    ratio = _median([mine.per_second / theirs.per_second for mine, theirs in zip(ours, loads, strict=True)])
+    rate, p50, p99 = (_median([getattr(load, what) for load in loads]) for what in ("per_second", "p50", "p99"))
+    return f" {rate:.0f} | {p50:.0f} | {p99:.0f} | {ratio:.1f} x |"
 
 
-def _event() -> NewEvent:
-    body = _body()
-    return NewEvent(
-        id=ids.new("evt"),
-        source="lidarr",
-        type="Download",
-        key=uuid.uuid4().hex,
-        headers={"content-type": "application/json"},
-        body=body,
-        received_at=datetime.now(UTC),
-    )
-
-
-def _body() -> bytes:
-    return json.dumps(download(downloadId=uuid.uuid4().hex)).encode()
-
-
-async def _rest_rate() -> float:
-    with tempfile.TemporaryDirectory() as home:
-        environment = suite_environment(Path(home), {"LIDARR_WEBHOOK_SECRET": _SECRET})
-        async with running_suite(environment) as suite:
-            where = urlsplit(suite.url)
-            clients = [_Client(*await asyncio.open_connection(where.hostname, where.port)) for _ in range(_SENDERS)]
-            try:
-                return await _rate([client.deliver for client in clients])
-            finally:
-                for client in clients:
-                    client.close()
-
-
-class _Client:
-    """One kept connection; as little as possible around the bytes, for it shares the processors with the suite."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    async def deliver(self) -> None:
-        """Deliver one event; raises AssertionError when it is not acknowledged."""
-        body = _body()
-        head = f"POST /api/webhooks/lidarr HTTP/1.1\r\nhost: x\r\nx-webhook-secret: {_SECRET}\r\n"
-        self._writer.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-        answer = await self._reader.readuntil(b"}")
-        assert answer.startswith(b"HTTP/1.1 202 "), answer
-
-    def close(self) -> None:
-        """Hang up."""
-        self._writer.close()
-
-
-async def _rate(senders: list[Send]) -> float:
-    """Acknowledgements a second, of senders that each send again as soon as they are answered."""
-    end = time.monotonic() + _SECONDS
-
-    async def repeat(send: Send) -> int:
-        count = 0
-        while time.monotonic() < end:
-            await send()
-            count += 1
-        return count
-
-    begun = time.monotonic()
-    counts = await asyncio.gather(*map(repeat, senders))
-    return sum(counts) / (time.monotonic() - begun)
+def _median(numbers: Sequence[float]) -> float:
+    return median(numbers)
