@@ -13,6 +13,8 @@ from sqlalchemy import ColumnElement, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.sql.engine import Database, before_commit
+from libs.sql.types import now_ms
+from libs.work.chain import Chain
 from libs.work.job import Event
 from libs.work.tables import WorkTables
 
@@ -22,12 +24,24 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 2)
 
 
 class SqlOutbox:
-    """The events of one service's jobs."""
+    """The events of one service's jobs; with a `chain_key` each commit adds a step to the hash chain over them.
 
-    def __init__(self, database: Database, tables: WorkTables, *, now: ColumnElement[int]) -> None:
+    All outboxes of one database have the same key, or none.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        tables: WorkTables,
+        *,
+        now: ColumnElement[int] | None = None,
+        chain_key: bytes | None = None,
+    ) -> None:
+        now = now_ms() if now is None else now
         self._database = database
         self._table = tables.event
         self._insert = insert(tables.event).values(at=now)
+        self._chain = None if chain_key is None else Chain(tables, chain_key, now=now)
         self._waiting: WeakKeyDictionary[AsyncConnection, list[Change]] = WeakKeyDictionary()
 
     def append(self, connection: AsyncConnection, change: Change) -> None:
@@ -52,4 +66,8 @@ class SqlOutbox:
     async def _flush(self, connection: AsyncConnection) -> None:
         if connection.dialect.name == "postgresql":
             await connection.execute(_LOCK)
-        await connection.execute(self._insert, self._waiting.pop(connection))
+        changes = self._waiting.pop(connection)
+        if self._chain is None:
+            await connection.execute(self._insert, changes)
+        else:
+            await self._chain.append(connection, changes)

@@ -45,7 +45,7 @@ class SqlWorkStore:
     """Jobs, claims, signals, switches and events of one service.
 
     Of jobs with one order key, claims take one at a time, by their ids; one in a `parked` state lets others pass until
-    it is due. None where no job has an order key: then claims are cheaper.
+    it is due. None where no job has an order key: then claims are cheaper. `outbox` is given where it is shared.
     `now` is the clock in milliseconds that due times and leases are compared with: the database's own, except in tests.
     """
 
@@ -55,12 +55,13 @@ class SqlWorkStore:
         tables: WorkTables,
         *,
         parked: Collection[str] | None = None,
+        outbox: SqlOutbox | None = None,
         now: ColumnElement[int] | None = None,
     ) -> None:
         self._database = database
         self._tables = tables
         self._now = now_ms() if now is None else now
-        self._outbox = SqlOutbox(database, tables, now=self._now)
+        self._outbox = outbox or SqlOutbox(database, tables, now=self._now)
         self._claim = statements.claim(tables, self._now, parked)
         self._one_after_the_other = parked is not None and database.dialect == "postgresql"
         self._lock_held = statements.lock_held(tables)
