@@ -1,6 +1,7 @@
 """The acquisition service, as handlers of events need it."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import grpc
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
@@ -35,6 +36,12 @@ class GrpcAcquisitions:
         )
         response = await self._stub.ReportLidarrFact(request)
         return tuple(response.acquisitions)
+
+    async def newest(self) -> datetime | None:
+        """When an active acquisition through Lidarr was made or changed last; None where there is none."""
+        request = pb.ListAcquisitionsRequest(filter=_WAITING_FOR_LIDARR, order_by="update_time desc", page_size=1)
+        found = (await self._stub.ListAcquisitions(request)).acquisitions
+        return found[0].update_time.ToDatetime(UTC) if found else None
 
     async def news(self) -> AsyncIterator[str]:
         """Something of each active acquisition through Lidarr that is new whenever it is made or changes its state."""

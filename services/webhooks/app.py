@@ -19,9 +19,12 @@ from libs.rpc.server import Server
 from libs.service import Service
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
+from libs.sql.types import now_ms
 from libs.sql.upgrade import open_service_database
 from libs.telemetry import open_telemetry
 from libs.telemetry.exposition import open_exposition
+from libs.work.outbox import SqlOutbox
+from libs.work.store import SqlWorkStore
 from services.webhooks import migrations
 from services.webhooks.acquisition import GrpcAcquisitions
 from services.webhooks.admission import open_admission
@@ -39,6 +42,9 @@ from services.webhooks.replays.wiring import serve_replays
 from services.webhooks.secrets import SettingsSecrets
 from services.webhooks.settings import Settings
 from services.webhooks.sources.wiring import open_sources
+from services.webhooks.tables import work
+from services.webhooks.upkeep.partitions import RoomForBodies
+from services.webhooks.upkeep.wiring import Neighbours, Upkeep, open_partitions
 from services.webhooks.worker import BacklogGauge, Rematcher, Worker
 
 SERVICE = pb.DESCRIPTOR.services_by_name["WebhooksService"].full_name
@@ -71,7 +77,10 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         worker = Worker(processing, handled=feed.wake)
 
         news = _committed(metrics, worker, feed)
-        admission = await stack.enter_async_context(open_admission(store, committed=news))
+        outbox = SqlOutbox(database, work, now=now_ms())
+        partitions = await open_partitions(database, outbox)
+        sink = RoomForBodies(store, partitions.make)
+        admission = await stack.enter_async_context(open_admission(sink, committed=news))
         keyring = Keyring.from_secret(root)
         sources = await open_sources(database, keyring, tokens, settings_secret=SettingsSecrets(live).of, log=metrics)
         inbox = Inbox(admission, sources.registry, ready=ready, log=sources.log, new_id=lambda: ids.new("evt"))
@@ -95,11 +104,20 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             told=store,
             log=SenderMetrics(telemetry.metrics),
         )
+        upkeep = Upkeep(
+            database,
+            SqlWorkStore(database, work),
+            outbox,
+            partitions=partitions,
+            live=live,
+            metrics=telemetry.metrics,
+            neighbours=Neighbours(wake=revived, newest=acquisitions.newest, gaps=lidarr.gaps),
+        )
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         rematcher = Rematcher(acquisitions.news, store.rematch, rematched=worker.wake)
         backlog = BacklogGauge(store.backlog, metrics.backlog)
         loops = [live.run, worker.run, rematcher.run, backlog.run, dead_letters.run, replays.run, lidarr.keeper.run]
-        yield Service(server, loops=[*loops, *sources.loops])
+        yield Service(server, loops=[*loops, *sources.loops, *upkeep.loops])
 
 
 def _both(first: Callable[[], Awaitable[None]], second: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -16,7 +16,6 @@ from libs.telemetry.metrics import Metrics
 from libs.work.job import new_owner
 from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
-from services.webhooks.domain.audit import AuditTrail
 from services.webhooks.domain.backfill import Gap
 from services.webhooks.domain.reconciling import Check, GapCheck, Reconciling
 from services.webhooks.domain.retention import Remover, Retention
@@ -27,7 +26,6 @@ from services.webhooks.upkeep.live import LiveUpkeep
 from services.webhooks.upkeep.metrics import UpkeepMetrics
 from services.webhooks.upkeep.notes import Notes
 from services.webhooks.upkeep.partitions import SqlPartitions
-from services.webhooks.upkeep.servicer import UpkeepServicer
 from services.webhooks.upkeep.worker import HOURLY, LEASE, MEASURE, Reconciler, Repeatedly, RetentionRun
 from services.webhooks.watermarks import SqlWatermarks
 
@@ -43,8 +41,15 @@ class Neighbours:
     gaps: Sequence[Gap] = ()
 
 
+async def open_partitions(database: Database, outbox: SqlOutbox) -> SqlPartitions:
+    """The days of bodies; when it returns those of the coming week are there. Raises DatabaseUnavailable."""
+    partitions = SqlPartitions(database, Notes(outbox))
+    await partitions.make()
+    return partitions
+
+
 class Upkeep:
-    """The reconciler, retention and partitions of one replica, with their service and their loops."""
+    """The reconciler, retention and partitions of one replica, with their loops."""
 
     def __init__(
         self,
@@ -52,10 +57,10 @@ class Upkeep:
         jobs: SqlWorkStore,
         outbox: SqlOutbox,
         *,
+        partitions: SqlPartitions,
         live: LiveSettings,
         metrics: Metrics,
         neighbours: Neighbours,
-        trail: AuditTrail,
     ) -> None:
         self._database = database
         self._jobs = jobs
@@ -66,10 +71,9 @@ class Upkeep:
         self._holder = new_owner()
         self._watermarks = SqlWatermarks(database)
         self._leases = SqlLeaseStore(database, lease)
-        self.partitions = SqlPartitions(database, self._notes)
+        self._partitions = partitions
         self.reconciler = self._reconciler(neighbours)
         self.retention = self._retention()
-        self.servicer = UpkeepServicer(self.reconciler, trail)
 
     @property
     def loops(self) -> list[Loop]:
@@ -113,7 +117,7 @@ class Upkeep:
     def _checks(self, neighbours: Neighbours) -> list[Check]:
         database, notes, wake = self._database, self._notes, neighbours.wake
         return [
-            self.partitions,
+            self._partitions,
             holes.MissingBodies(database, notes),
             holes.MissingWork(database, self._jobs),
             holes.orphaned_work(database, notes),
@@ -129,7 +133,7 @@ class Upkeep:
             removal.EndedEvents(self._database),
             removal.EndedReplays(self._database),
             removal.Rejections(self._database),
-            removal.OldDays(self.partitions),
+            removal.OldDays(self._partitions),
             removal.FreePages(self._database),
         ]
 
@@ -137,8 +141,8 @@ class Upkeep:
         return hold(self._leases, name, ttl=LEASE, clock=self._clock, wait=wait)
 
     async def _make_partitions(self) -> None:
-        await self.partitions.make()
-        self._metrics.partitions_missing(len(await self.partitions.missing()))
+        await self._partitions.make()
+        self._metrics.partitions_missing(len(await self._partitions.missing()))
 
     async def _retained(self, removed: Mapping[str, int]) -> None:
         self._metrics.retained(removed)
