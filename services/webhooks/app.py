@@ -19,7 +19,6 @@ from libs.rpc.server import Server
 from libs.service import Service
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
-from libs.sql.types import now_ms
 from libs.sql.upgrade import open_service_database
 from libs.telemetry import open_telemetry
 from libs.telemetry.exposition import open_exposition
@@ -62,7 +61,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         token = service_token(root)
         database = await stack.enter_async_context(_open_database(settings))
         tokens = PageTokens(derive(root, "webhooks page tokens"))
-        store = SqlEventStore(database, tokens)
+        trail_key = derive(root, "webhooks audit trail")
+        outbox = SqlOutbox(database, work, chain_key=trail_key)
+        store = SqlEventStore(database, tokens, outbox=outbox)
 
         def channel(target: str) -> grpc.aio.Channel:
             return open_channel(target, credential=token, tracer=telemetry.tracer)
@@ -77,7 +78,6 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         worker = Worker(processing, handled=feed.wake)
 
         news = _committed(metrics, worker, feed)
-        outbox = SqlOutbox(database, work, now=now_ms())
         partitions = await open_partitions(database, outbox)
         sink = RoomForBodies(store, partitions.make)
         admission = await stack.enter_async_context(open_admission(sink, committed=news))
@@ -89,9 +89,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         server.add(WebhooksServicer(inbox, store, feed), rpc.add_WebhooksServiceServicer_to_server, SERVICE)
         sources.serve(server)
         revived = _waking(worker, feed)
-        dead_letters = serve_dead_letters(server, database, tokens=tokens, telemetry=telemetry, decided=revived)
+        dead_letters = serve_dead_letters(server, database, outbox, tokens=tokens, telemetry=telemetry, decided=revived)
         replays = serve_replays(
-            server, database, tokens=tokens, telemetry=telemetry, clock=SystemClock(), replayed=revived
+            server, database, outbox, tokens=tokens, telemetry=telemetry, clock=SystemClock(), replayed=revived
         )
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
         lidarr = watch_lidarr(
@@ -106,7 +106,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         )
         upkeep = Upkeep(
             database,
-            SqlWorkStore(database, work),
+            SqlWorkStore(database, work, outbox=outbox),
             outbox,
             partitions=partitions,
             live=live,

@@ -8,7 +8,6 @@ from lockgroove.webhooks.v1 import dead_letters_pb2_grpc as rpc
 from libs.rpc.server import Server
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
-from libs.sql.types import now_ms
 from libs.telemetry import Telemetry
 from libs.work.interventions import SqlInterventions
 from libs.work.outbox import SqlOutbox
@@ -21,10 +20,16 @@ SERVICE = pb.DESCRIPTOR.services_by_name["DeadLetterService"].full_name
 
 
 def serve_dead_letters(
-    server: Server, database: Database, *, tokens: PageTokens, telemetry: Telemetry, decided: Callable[[], None]
+    server: Server,
+    database: Database,
+    outbox: SqlOutbox,
+    *,
+    tokens: PageTokens,
+    telemetry: Telemetry,
+    decided: Callable[[], None],
 ) -> DeadLetterGauge:
     """Adds DeadLetterService to the server; returns the gauge, which is to be run."""
-    interventions = SqlInterventions(work, SqlOutbox(database, work, now=now_ms()))
+    interventions = SqlInterventions(work, outbox)
     dead_letters = SqlDeadLetters(database, interventions, tokens=tokens)
     metrics = DeadLetterMetrics(telemetry.metrics)
     servicer = DeadLetterServicer(dead_letters, metrics=metrics, decided=decided)

@@ -36,11 +36,11 @@ _GIVE_UP = update(event).where(event.c.id == bindparam("p_id")).values(reason=bi
 class SqlEventStore:
     """The events of the inbox, on SQLite and PostgreSQL."""
 
-    def __init__(self, database: Database, tokens: PageTokens) -> None:
+    def __init__(self, database: Database, tokens: PageTokens, *, outbox: SqlOutbox | None = None) -> None:
         self._database = database
         self._tokens = tokens
-        self._jobs = SqlWorkStore(database, work, parked={State.UNMATCHED})
-        outbox = SqlOutbox(database, work, now=now_ms())
+        outbox = outbox or SqlOutbox(database, work)
+        self._jobs = SqlWorkStore(database, work, parked={State.UNMATCHED}, outbox=outbox)
         self._people = SqlInterventions(work, outbox)
         self._intake = SqlIntake(database, self._jobs, outbox)
         self._owner = new_owner()

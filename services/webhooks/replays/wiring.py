@@ -11,7 +11,6 @@ from libs.clock import Clock
 from libs.rpc.server import Server
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
-from libs.sql.types import now_ms
 from libs.telemetry import Telemetry
 from libs.work.interventions import SqlInterventions
 from libs.work.outbox import SqlOutbox
@@ -30,6 +29,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["ReplayService"].full_name
 def serve_replays(
     server: Server,
     database: Database,
+    outbox: SqlOutbox,
     *,
     tokens: PageTokens,
     telemetry: Telemetry,
@@ -37,8 +37,8 @@ def serve_replays(
     replayed: Callable[[], None],
 ) -> Worker:
     """Adds ReplayService to the server; returns the worker, which is to be run."""
-    jobs = SqlWorkStore(database, work)
-    interventions = SqlInterventions(work, SqlOutbox(database, work, now=now_ms()))
+    jobs = SqlWorkStore(database, work, outbox=outbox)
+    interventions = SqlInterventions(work, outbox)
     replays = SqlReplays(database, jobs, interventions, tokens=tokens)
     worker = ReplayWork(
         replays,
