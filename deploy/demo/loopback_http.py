@@ -14,10 +14,20 @@ _GOODBYE_SECONDS = 1  # for requests that are under way at the end
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, *, port: int = 0) -> AsyncIterator[int]:
-    """Serve the application for as long as the context lasts; yields the port, a free one unless it was given."""
+async def serving(app: ASGIApp, *, port: int = 0, dates: bool = True) -> AsyncIterator[int]:
+    """Serve the application for as long as the context lasts; yields the port, a free one unless it was given.
+
+    `dates` says whether the server dates its answers; else the application does.
+    """
     listener = socket.create_server((HOST, port))
-    config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=_GOODBYE_SECONDS)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="off",
+        ws="none",
+        date_header=dates,
+        timeout_graceful_shutdown=_GOODBYE_SECONDS,
+    )
     server = _Server(config)
     task = asyncio.create_task(server.serve([listener]))
     try:

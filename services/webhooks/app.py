@@ -116,7 +116,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         rematcher = Rematcher(acquisitions.news, store.rematch, rematched=worker.wake)
         backlog = BacklogGauge(store.backlog, metrics.backlog)
-        loops = [live.run, worker.run, rematcher.run, backlog.run, dead_letters.run, replays.run, lidarr.keeper.run]
+        loops = [live.run, worker.run, rematcher.run, backlog.run, dead_letters.run, replays.run, lidarr.run]
         yield Service(server, loops=[*loops, *sources.loops, *upkeep.loops])
 
 

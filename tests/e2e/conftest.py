@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from deploy.demo.lidarr.registration import register_webhook
+from deploy.demo.lidarr.registration import registered
 from deploy.demo.world import World, open_world
 from tests.support.suite import Suite, running_suite, suite_environment
 
@@ -22,7 +22,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 async def suite(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
     environment = suite_environment(tmp_path_factory.mktemp("home"), world.environment)
     async with running_suite(environment) as suite:
-        await register_webhook(world.environment, suite.url)
+        await registered(world.environment, suite.url)
         yield suite
 
 

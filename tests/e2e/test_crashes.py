@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo.lidarr.registration import register_webhook
+from deploy.demo.lidarr.registration import registered
 from deploy.demo.world import World, open_world
 from tests.support.albums import is_complete, wanted
 from tests.support.suite import SERVICES, Suite, running_suite, suite_environment
@@ -31,7 +31,7 @@ async def test_a_service_that_is_killed_again_and_again_loses_nothing(service: s
     async with open_world(tmp_path / "world") as world:
         environment = suite_environment(tmp_path / "home", world.environment)
         async with running_suite(environment) as suite:
-            await register_webhook(world.environment, suite.url)
+            await registered(world.environment, suite.url)
             names = await _ask_for_all(suite, world)
 
             killed = await _kill_at_random(suite, service, chance)

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from deploy.demo.albums import Album, album_files, invent_albums
-from deploy.demo.lidarr.registration import register_webhook
+from deploy.demo.lidarr.registration import registered
 from deploy.demo.lidarr.scenario import NO_RELEASE, Outcome, Scenario
 from deploy.demo.lidarr.world import LidarrWorld
 from tests.support.albums import wanted
@@ -52,7 +52,7 @@ async def suite(lidarr: LidarrWorld, tmp_path_factory: pytest.TempPathFactory) -
         "LIDARR_POLL_INTERVAL": "1s",
     }
     async with running_suite(suite_environment(tmp_path_factory.mktemp("home"), environment)) as suite:
-        await register_webhook(environment, suite.url)
+        await registered(environment, suite.url)
         yield suite
 
 

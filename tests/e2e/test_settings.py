@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.demo.lidarr.registration import register_webhook
+from deploy.demo.lidarr.registration import registered
 from deploy.demo.world import World, open_world
 from tests.support.albums import wanted
 from tests.support.outages import away
@@ -50,7 +50,7 @@ async def test_a_lidarr_that_is_set_while_the_suite_runs_delivers_without_a_rest
 
             names = {"url": "LIDARR_URL", "apiKey": "LIDARR_API_KEY", "webhookSecret": "LIDARR_WEBHOOK_SECRET"}
             await _change(suite, {"lidarr": {name: world.environment[variable] for name, variable in names.items()}})
-            await register_webhook(world.environment, suite.url)
+            await registered(world.environment, suite.url)
             name = (await suite.request(album=wanted(world.albums.by_lidarr), source="LIDARR"))["name"]
 
             assert (await suite.ended(name))["state"] == "COMPLETED"

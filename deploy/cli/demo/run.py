@@ -15,7 +15,7 @@ from deploy.cli.demo.board import Board
 from deploy.cli.demo.processes import open_suite_processes, open_world_process, suite_addresses, without_settings
 from deploy.cli.demo.report import Asked, findings, table
 from deploy.demo.albums import Album
-from deploy.demo.lidarr.registration import register_webhook
+from deploy.demo.lidarr.registration import registered
 from deploy.demo.world import demo_albums
 from libs.errors import FailedPrecondition
 
@@ -49,7 +49,7 @@ async def run_demo(*, folder: Path, keep: bool) -> int:
         url = await stack.enter_async_context(open_suite_processes(environment, folder / "suite.log"))
         api = Api(url, key)
         stack.push_async_callback(api.aclose)
-        await register_webhook(world, url)
+        await registered(world, url)
         asked = await _ask(api)
         await _follow(api, console)
         status = await _report(api, console, asked, folder / "music")

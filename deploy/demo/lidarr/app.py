@@ -1,13 +1,15 @@
 """The pretended Lidarr's HTTP side: the key is asked for everywhere but at `/ping`."""
 
 import hmac
+from email.utils import format_datetime
 
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deploy.demo.lidarr.activity_routes import ActivityRoutes
 from deploy.demo.lidarr.music_routes import MusicRoutes
@@ -30,7 +32,10 @@ async def _ping(_request: Request) -> Response:
 
 
 class _Gate:
-    """Counts requests, lets only those with the key pass, and answers with the fault that a test asked for."""
+    """Counts requests, lets only those with the key pass, and answers with the fault that a test asked for.
+
+    Answers bear the time of this Lidarr's own clock.
+    """
 
     def __init__(self, app: ASGIApp, *, lidarr: Lidarr) -> None:
         self._app = app
@@ -42,7 +47,15 @@ class _Gate:
             return
         request = Request(scope)
         self._lidarr.counts.requests.append((request.method, request.url.path))
-        await (self._refusal(request) or self._app)(scope, receive, send)
+        await (self._refusal(request) or self._app)(scope, receive, self._dated(send))
+
+    def _dated(self, send: Send) -> Send:
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Date"] = format_datetime(self._lidarr.clock.now(), usegmt=True)
+            await send(message)
+
+        return dated
 
     def _refusal(self, request: Request) -> Response | None:
         if request.url.path != "/ping" and not hmac.compare_digest(

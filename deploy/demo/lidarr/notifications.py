@@ -20,7 +20,14 @@ SWITCHES = {
     "Download": "onReleaseImport",
     "DownloadFailure": "onDownloadFailure",
     "ImportFailure": "onImportFailure",
+    "Rename": "onRename",
+    "Retag": "onTrackRetag",
     "ArtistAdd": "onArtistAdd",
+    "ArtistDelete": "onArtistDelete",
+    "AlbumDelete": "onAlbumDelete",
+    "Health": "onHealthIssue",
+    "HealthRestored": "onHealthRestored",
+    "ApplicationUpdate": "onApplicationUpdate",
 }
 _MASK = "********"
 _MASKED = ("password",)
@@ -195,6 +202,11 @@ def with_kept_secrets(resource: Json, stored: Notification) -> Json:
     return resource | {"fields": kept}
 
 
+def same(one: Json, other: Json) -> bool:
+    """Whether two registrations are the same definition: what the API adds when it shows one does not count."""
+    return _definition(one) == _definition(other)
+
+
 def schema() -> list[Json]:
     """What `GET /notification/schema` answers: the one kind of notification that this Lidarr has."""
     names = ("url", "method", "username", "password", "headers")
@@ -217,3 +229,10 @@ def _credentials(resource: Json) -> httpx.BasicAuth | None:
 
 def _masked(entry: Json) -> Json:
     return entry | {"value": _MASK} if entry.get("name") in _MASKED and entry.get("value") else entry
+
+
+def _definition(resource: Json) -> Json:
+    fields = {entry["name"]: entry.get("value") for entry in resource.get("fields", [])}
+    kept = {name: resource.get(name) for name in ("name", "implementation", "configContract", "tags")}
+    switches = {name: bool(resource.get(name)) for name in (*SWITCHES.values(), "onUpgrade", "includeHealthWarnings")}
+    return kept | switches | {"fields": {name: value for name, value in fields.items() if value not in (None, "", [])}}

@@ -1,36 +1,34 @@
-"""Lets a Lidarr tell the suite what happens: registers the suite's webhook, once."""
+"""Waits until the suite has registered its webhook, which it does by itself."""
 
+import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import httpx
 
 NAME = "Lockgroove"
-_SWITCHES = ("onGrab", "onReleaseImport", "onUpgrade", "onDownloadFailure", "onImportFailure")
+_PAUSE = 0.1  # seconds between two looks
 
 
-async def register_webhook(environment: Mapping[str, str], gateway: str) -> None:
-    """Register `gateway/api/webhooks/lidarr` with the Lidarr of this environment, or bring its registration up to date.
+class NotRegisteredError(Exception):
+    """The suite did not register in time."""
 
-    The suite must be up, for Lidarr sends a Test at once. Raises httpx.HTTPStatusError if Lidarr refuses.
-    """
-    fields = {
-        "url": f"{gateway.rstrip('/')}/api/webhooks/lidarr",
-        "method": 1,
-        "headers": [{"key": "X-Webhook-Secret", "value": environment["LIDARR_WEBHOOK_SECRET"]}],
-    }
-    webhook = {
-        "name": NAME,
-        "implementation": "Webhook",
-        "configContract": "WebhookSettings",
-        "tags": [],
-        "fields": [{"name": name, "value": value} for name, value in fields.items()],
-    } | dict.fromkeys(_SWITCHES, True)
+
+async def registered(environment: Mapping[str, str], gateway: str, *, within: float = 60.0) -> None:
+    """Return once the Lidarr of this environment delivers to the gateway; raises NotRegisteredError."""
     key = {"X-Api-Key": environment["LIDARR_API_KEY"]}
+    url = f"{gateway.rstrip('/')}/api/webhooks/lidarr"
     async with httpx.AsyncClient(base_url=environment["LIDARR_URL"], headers=key, trust_env=False) as client:
-        known = (await client.get("/api/v1/notification")).raise_for_status().json()
-        own = next((row["id"] for row in known if row["name"] == NAME), None)
-        if own is None:
-            answer = await client.post("/api/v1/notification", json=webhook)
-        else:
-            answer = await client.put(f"/api/v1/notification/{own}", json=webhook | {"id": own})
-        answer.raise_for_status()
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    entries = (await client.get("/api/v1/notification")).raise_for_status().json()
+                    if any(_delivers(entry, url) for entry in entries):
+                        return
+                    await asyncio.sleep(_PAUSE)
+        except TimeoutError as error:
+            raise NotRegisteredError(f"after {within:.0f} s Lidarr does not know the webhook at {url}") from error
+
+
+def _delivers(entry: Mapping[str, Any], url: str) -> bool:
+    return entry["name"] == NAME and any(field.get("value") == url for field in entry["fields"])

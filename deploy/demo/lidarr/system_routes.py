@@ -46,10 +46,15 @@ class SystemRoutes:
         return JSONResponse(identity | more | {"startTime": stamp(self._lidarr.started)})
 
     async def _health(self, _request: Request) -> Response:
-        failing = ", ".join(str(row.resource["name"]) for row in self._webhooks.failing())
-        told = {"id": 1, "source": "NotificationStatusCheck", "type": "warning"}
-        text = f"Notifications unavailable due to failures: {failing}"
-        return JSONResponse([told | {"message": text, "wikiUrl": ""}] if failing else [])
+        failing = self._webhooks.failing()
+        if not failing:
+            return JSONResponse([])
+        names = ", ".join(str(row.resource["name"]) for row in failing)
+        everybody = len(failing) == len(self._webhooks.rows)
+        told = {"id": 1, "source": "NotificationStatusCheck", "type": "error" if everybody else "warning"}
+        text = "All notifications are unavailable due to failures"
+        text = text if everybody else f"Notifications unavailable due to failures: {names}"
+        return JSONResponse([told | {"message": text, "wikiUrl": ""}])
 
     async def _root_folders(self, _request: Request) -> Response:
         root = self._lidarr.library.root
@@ -85,7 +90,7 @@ class SystemRoutes:
         row = self._stored(request)
         body = webhooks.with_kept_secrets(await object_of(request), row)
         self._check(body, own=row)
-        if body != row.resource and not flag(request, "forceSave", default=False):
+        if not webhooks.same(body, row.resource) and not flag(request, "forceSave", default=False):
             await self._try(body, stored=row)
         row.resource = body
         return JSONResponse(row.shown(), 202)

@@ -68,7 +68,9 @@ class LidarrWorld:
 
     async def come_back(self) -> None:
         """Listen again, on the same port as before."""
-        self._port = await self._listening.enter_async_context(serving(build_app(self.lidarr), port=self._port))
+        self._port = await self._listening.enter_async_context(
+            serving(build_app(self.lidarr), port=self._port, dates=False)
+        )
 
     async def __aenter__(self) -> Self:
         """Make the root folder and listen on a free port of loopback."""

@@ -16,6 +16,8 @@ logger = get_logger()
 
 LOOK = timedelta(seconds=60)  # between two looks while all is well
 SHORTEST_WAIT = timedelta(seconds=1)  # after trouble; doubles up to the time between two looks
+WAITING_WAIT = timedelta(seconds=4)  # at most, for our own address or another replica
+_TROUBLE = (Standing.BROKEN, Standing.WAITING)
 _JITTER = 0.2
 _random = random.SystemRandom()
 
@@ -39,7 +41,7 @@ class Keeper:
         self._registration = registration
         self._gaps = gaps
         self._log = log
-        self._pause = look
+        self._pause = self._patience = look
         self._woken = asyncio.Event()
         self._failures = 0
         self._told = ""
@@ -63,7 +65,8 @@ class Keeper:
             await self._catch_up(outcome)
         except AppError as error:
             outcome = Outcome(standing=Standing.BROKEN, text=error.message)
-        self._failures = self._failures + 1 if outcome.standing is Standing.BROKEN else 0
+        self._failures = self._failures + 1 if outcome.standing in _TROUBLE else 0
+        self._patience = WAITING_WAIT if outcome.standing is Standing.WAITING else self._pause
         self._tell(outcome)
         return outcome
 
@@ -93,13 +96,15 @@ class Keeper:
         self._told = told
         if outcome.standing is Standing.BROKEN:
             logger.warning("lidarr.registration_broken", cause=outcome.text)
+        elif outcome.standing is Standing.WAITING:
+            logger.info("lidarr.registration_waits", cause=outcome.text)
         elif outcome.standing is not Standing.OFF:
             logger.info("lidarr.registered", done=outcome.text or None)
 
     async def _wait(self) -> None:
         """Until the next look; sooner after trouble, and at once when woken."""
         backed_off = SHORTEST_WAIT * 2 ** min(self._failures - 1, 10) if self._failures else self._pause
-        seconds = min(backed_off, self._pause).total_seconds() * (1 + _random.uniform(0, _JITTER))
+        seconds = min(backed_off, self._patience).total_seconds() * (1 + _random.uniform(0, _JITTER))
         try:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()

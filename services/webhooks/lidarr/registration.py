@@ -20,7 +20,7 @@ from services.webhooks.peers import Peer, PeerBroke, PeerRefused
 
 LEASE = "lidarr-registration"
 TTL = timedelta(seconds=30)
-MAX_PROBES = 8
+MAX_PROBES = 15
 MAX_TAKEN_AWAY = 3
 _FOUGHT_OVER = (
     f"somebody keeps changing the address of our connection {NAME} in Lidarr: is another Lockgroove registered there?"
@@ -34,6 +34,7 @@ class Standing(StrEnum):
     OFF = "OFF"  # Lidarr is not set up, or we are not to register
     GOOD = "GOOD"
     REPAIRED = "REPAIRED"  # just now
+    WAITING = "WAITING"  # for our own address, or for another replica
     BROKEN = "BROKEN"
 
 
@@ -117,7 +118,7 @@ class LidarrRegistration:
     async def fill(self) -> Sequence[Missed]:
         """Repairs it, and says what was done or why not. Raises AppError like `find`."""
         outcome = await self.tend()
-        return [self._missed(outcome.text)] if outcome.standing in (Standing.REPAIRED, Standing.BROKEN) else []
+        return [self._missed(outcome.text)] if outcome.text else []
 
     async def tend(self) -> Outcome:
         """Looks at it, and repairs it unless another replica does. Raises AppError like `find`."""
@@ -130,7 +131,7 @@ class LidarrRegistration:
             async with hold(self._leases, LEASE, ttl=TTL, clock=self._clock):
                 return await self._repair()
         except LeaseHeld:
-            return Outcome(standing=Standing.BROKEN, text="another replica is repairing our registration")
+            return Outcome(standing=Standing.WAITING, text="another replica is repairing our registration")
 
     def _missed(self, text: str) -> Missed:
         return Missed(lack=Lack.REGISTRATION_BROKEN, subject=self.subject, correction=text)
@@ -149,8 +150,10 @@ class LidarrRegistration:
         look = await self._look()
         if look is None:
             return Outcome(standing=Standing.OFF)
-        if obstacle := await self._obstacle(look):
+        if obstacle := self._obstacle(look):
             return Outcome(standing=Standing.BROKEN, text=obstacle)
+        if not await self._is_reachable(look.wanted.url):
+            return Outcome(standing=Standing.WAITING, text=f"{look.wanted.url} does not answer yet")
         troubles = look.troubles()
         try:
             await self._mend(look)
@@ -163,20 +166,19 @@ class LidarrRegistration:
             return Outcome(standing=Standing.GOOD)
         return Outcome(standing=Standing.REPAIRED, text=f"repaired our registration: {'; '.join(troubles)}")
 
-    async def _obstacle(self, look: _Look) -> str:
-        """Why nothing can be done now; empty when it can."""
+    def _obstacle(self, look: _Look) -> str:
+        """Why nothing can be done without a person; empty when it can."""
         if look.own is None and look.by_hand is None and (taken := entries.find_name_taken(look.entries)):
             return (
                 f"Lidarr has a connection {taken.get('name')!r} that is not ours (it leads to"
                 f" {entries.url_of(taken) or 'something else'}): rename or delete it, so that ours can be called {NAME}"
             )
-        if self._is_fought_over(look):
-            return _FOUGHT_OVER
-        if await self._answers(look.wanted.url):
-            self._probes = 0
-            return ""
-        self._probes += 1
-        return f"{look.wanted.url} does not answer yet" if self._probes < MAX_PROBES else ""
+        return _FOUGHT_OVER if self._is_fought_over(look) else ""
+
+    async def _is_reachable(self, url: str) -> bool:
+        """Whether our own address answers; after many probes in vain Lidarr may try, for it may see more than we do."""
+        self._probes = 0 if await self._answers(url) else self._probes + 1
+        return self._probes % MAX_PROBES == 0
 
     def _is_fought_over(self, look: _Look) -> bool:
         """Whether the address that we saved was changed again and again."""

@@ -32,6 +32,12 @@ class LidarrWatch:
 
     gaps: Sequence[Gap]
     keeper: Keeper
+    settings: LiveSettings
+
+    async def run(self) -> None:
+        """Looks after Lidarr as soon as the settings are known."""
+        await self.settings.first()
+        await self.keeper.run()
 
 
 def watch_lidarr(
@@ -70,7 +76,7 @@ def watch_lidarr(
     queue = LidarrQueue(peer, backfill, told, watermarks, clock=clock)
     keeper = Keeper(peer, registration, [history, queue], log=log)
     live.subscribe(lambda _: keeper.wake())
-    return LidarrWatch(gaps=[registration, history, queue], keeper=keeper)
+    return LidarrWatch(gaps=[registration, history, queue], keeper=keeper, settings=live)
 
 
 def _address(settings: pb.LidarrSettings) -> Address | None:

@@ -11,11 +11,9 @@ import httpx
 import psutil
 import pytest
 
-from deploy.demo.lidarr.registration import register_webhook
 from deploy.demo.world import demo_albums, open_world
 
 from .conftest import until
-from .receiver import Receiver
 
 VARIABLES = {
     *("MUSIC_PATH", "DOWNLOAD_PATH", "LIDARR_URL", "LIDARR_API_KEY", "LIDARR_WEBHOOK_SECRET"),
@@ -65,17 +63,6 @@ async def test_nobody_on_soulseek_has_the_album_of_lidarr(tmp_path: Path) -> Non
 
 def test_the_albums_are_the_same_every_time() -> None:
     assert demo_albums() == demo_albums()
-
-
-async def test_the_suite_is_registered_once_however_often_it_asks(tmp_path: Path, receiver: Receiver) -> None:
-    async with open_world(tmp_path) as world:
-        gateway = receiver.url.removesuffix("/hook")
-        await register_webhook(world.environment, gateway)
-        await register_webhook(world.environment, gateway)
-
-        assert [row.setting("url") for row in world.lidarr.lidarr.notifications.rows.values()] == [
-            f"{gateway}/api/webhooks/lidarr"
-        ]
 
 
 async def test_a_world_of_its_own_says_where_it_is_when_it_is_ready(tmp_path: Path) -> None:
