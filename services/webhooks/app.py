@@ -42,6 +42,7 @@ from services.webhooks.secrets import SettingsSecrets
 from services.webhooks.settings import Settings
 from services.webhooks.sources.wiring import open_sources
 from services.webhooks.tables import work
+from services.webhooks.slskd.watch import watch_slskd
 from services.webhooks.upkeep.partitions import RoomForBodies
 from services.webhooks.upkeep.wiring import Neighbours, Upkeep, open_partitions
 from services.webhooks.worker import BacklogGauge, Rematcher, Worker
@@ -94,16 +95,11 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             server, database, outbox, tokens=tokens, telemetry=telemetry, clock=SystemClock(), replayed=revived
         )
         http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        senders = SenderMetrics(telemetry.metrics)
         lidarr = watch_lidarr(
-            http,
-            live,
-            database,
-            gateway=settings.gateway,
-            keyring=keyring,
-            door=inbox,
-            told=store,
-            log=SenderMetrics(telemetry.metrics),
+            http, live, database, gateway=settings.gateway, keyring=keyring, door=inbox, told=store, log=senders
         )
+        slskd = watch_slskd(http, live, database, door=inbox, log=senders)
         upkeep = Upkeep(
             database,
             SqlWorkStore(database, work, outbox=outbox),
@@ -111,7 +107,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             partitions=partitions,
             live=live,
             metrics=telemetry.metrics,
-            neighbours=Neighbours(wake=revived, newest=acquisitions.newest, gaps=lidarr.gaps),
+            neighbours=Neighbours(wake=revived, newest=acquisitions.newest, gaps=[*lidarr.gaps, *slskd]),
         )
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         rematcher = Rematcher(acquisitions.news, store.rematch, rematched=worker.wake)
