@@ -40,9 +40,9 @@ from services.webhooks.metrics import SenderMetrics, WebhookMetrics
 from services.webhooks.replays.wiring import serve_replays
 from services.webhooks.secrets import SettingsSecrets
 from services.webhooks.settings import Settings
+from services.webhooks.slskd.watch import watch_slskd
 from services.webhooks.sources.wiring import open_sources
 from services.webhooks.tables import work
-from services.webhooks.slskd.watch import watch_slskd
 from services.webhooks.upkeep.partitions import RoomForBodies
 from services.webhooks.upkeep.wiring import Neighbours, Upkeep, open_partitions
 from services.webhooks.worker import BacklogGauge, Rematcher, Worker
@@ -108,7 +108,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             live=live,
             metrics=telemetry.metrics,
             neighbours=Neighbours(wake=revived, newest=acquisitions.newest, gaps=[*lidarr.gaps, *slskd]),
+            audit_key=derive(root, "webhooks audit trail"),
         )
+        upkeep.serve(server, tokens)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         rematcher = Rematcher(acquisitions.news, store.rematch, rematched=worker.wake)
         backlog = BacklogGauge(store.backlog, metrics.backlog)

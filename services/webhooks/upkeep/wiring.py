@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lockgroove.webhooks.v1 import upkeep_pb2 as pb
+from lockgroove.webhooks.v1 import upkeep_pb2_grpc as rpc
+
 from libs.clock import SystemClock
 from libs.leases.hold import hold
 from libs.leases.lease import Lease
 from libs.leases.store import SqlLeaseStore
 from libs.live import LiveSettings
+from libs.rpc.server import Server
 from libs.sql.engine import Database
+from libs.sql.paging import PageTokens
 from libs.telemetry.metrics import Metrics
 from libs.work.job import new_owner
 from libs.work.outbox import SqlOutbox
@@ -21,13 +26,17 @@ from services.webhooks.domain.reconciling import Check, GapCheck, Reconciling
 from services.webhooks.domain.retention import Remover, Retention
 from services.webhooks.tables import lease
 from services.webhooks.upkeep import holes, removal, stuck
+from services.webhooks.upkeep.audit import OldRecords, SqlAuditTrail
 from services.webhooks.upkeep.backlog import SqlBacklog
 from services.webhooks.upkeep.live import LiveUpkeep
 from services.webhooks.upkeep.metrics import UpkeepMetrics
 from services.webhooks.upkeep.notes import Notes
 from services.webhooks.upkeep.partitions import SqlPartitions
+from services.webhooks.upkeep.servicer import UpkeepServicer
 from services.webhooks.upkeep.worker import HOURLY, LEASE, MEASURE, Reconciler, Repeatedly, RetentionRun
 from services.webhooks.watermarks import SqlWatermarks
+
+SERVICE = pb.DESCRIPTOR.services_by_name["UpkeepService"].full_name
 
 Loop = Callable[[], Awaitable[None]]
 
@@ -49,7 +58,7 @@ async def open_partitions(database: Database, outbox: SqlOutbox) -> SqlPartition
 
 
 class Upkeep:
-    """The reconciler, retention and partitions of one replica, with their loops."""
+    """The reconciler, retention and partitions of one replica, with their service and their loops."""
 
     def __init__(
         self,
@@ -61,8 +70,10 @@ class Upkeep:
         live: LiveSettings,
         metrics: Metrics,
         neighbours: Neighbours,
+        audit_key: bytes,
     ) -> None:
         self._database = database
+        self._audit_key = audit_key
         self._jobs = jobs
         self._notes = Notes(outbox)
         self._settings = LiveUpkeep(live)
@@ -74,6 +85,12 @@ class Upkeep:
         self._partitions = partitions
         self.reconciler = self._reconciler(neighbours)
         self.retention = self._retention()
+
+    def serve(self, server: Server, tokens: PageTokens) -> None:
+        """Adds UpkeepService to the server."""
+        trail = SqlAuditTrail(self._database, tokens, self._audit_key)
+        servicer = UpkeepServicer(self.reconciler, trail)
+        server.add(servicer, rpc.add_UpkeepServiceServicer_to_server, SERVICE)
 
     @property
     def loops(self) -> list[Loop]:
@@ -133,6 +150,7 @@ class Upkeep:
             removal.EndedEvents(self._database),
             removal.EndedReplays(self._database),
             removal.Rejections(self._database),
+            OldRecords(self._database, self._audit_key),
             removal.OldDays(self._partitions),
             removal.FreePages(self._database),
         ]
