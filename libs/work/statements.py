@@ -4,7 +4,7 @@ Three rules hold everywhere. Time is the database's clock. Whatever a claim may 
 of a job is decided from counters in its own row: a subquery would see the snapshot from before a wait for the row lock.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -18,18 +18,21 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    cast,
     column,
     exists,
+    func,
+    literal_column,
     not_,
     or_,
     select,
     text,
     true,
     update,
-    values,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from libs.sql.types import Json
 from libs.work.tables import WorkTables
@@ -58,21 +61,23 @@ CLAIM_COLUMNS = (
     "traceparent",
 )
 
-_ENDED = (
-    column("end_id", Text),
-    column("end_owner", Text),
-    column("end_fence", BigInteger),
-    column("end_state", Text),
-    column("end_done", Boolean),
-    column("end_data", Json),
-    column("end_schema", Integer),
-    column("end_attempt", Integer),
-    column("end_crashes", Integer),
-    column("end_error", Text),
-    column("end_seen", BigInteger),
-    column("end_cancel_seen", Boolean),
-    column("end_delay", BigInteger),
-)
+Kind = TypeEngine[Any] | TypeDecorator[Any]
+
+_ENDED: Mapping[str, Kind] = {
+    "end_id": Text(),
+    "end_owner": Text(),
+    "end_fence": BigInteger(),
+    "end_state": Text(),
+    "end_done": Boolean(),
+    "end_data": Json(),
+    "end_schema": Integer(),
+    "end_attempt": Integer(),
+    "end_crashes": Integer(),
+    "end_error": Text(),
+    "end_seen": BigInteger(),
+    "end_cancel_seen": Boolean(),
+    "end_delay": BigInteger(),
+}
 
 
 def claim(tables: WorkTables, now: ColumnElement[int], parked: Collection[str] | None = None) -> Update:
@@ -143,10 +148,10 @@ def guard(tables: WorkTables) -> Select[Any]:
     return select(tables.work.c.id).where(_guard(tables)).with_for_update(read=True)
 
 
-def finish(tables: WorkTables, now: ColumnElement[int], ends: Sequence[tuple[Any, ...]]) -> Update:
-    """Ends the steps of claims that still hold, in one statement; the rows are in the order of the columns `end_*`."""
+def finish(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Update:
+    """Ends the steps of claims that still hold. Parameter: p_ends, JSON rows in the order of the columns `end_*`."""
     work = tables.work
-    ended = values(*_ENDED, name="ended").data(ends).cte("ended").c
+    ended = rows_of("p_ends", _ENDED, dialect).cte("ended").c
     due = _due(tables, now, seen=ended.end_seen, cancel_seen=ended.end_cancel_seen, delay=ended.end_delay)
     return (
         update(work)
@@ -167,6 +172,27 @@ def finish(tables: WorkTables, now: ColumnElement[int], ends: Sequence[tuple[Any
         )
         .returning(work.c.id, work.c.fence, work.c.version)
     )
+
+
+def rows_of(name: str, columns: Mapping[str, Kind], dialect: str) -> Select[Any]:
+    """The rows of one JSON parameter, a list of lists: a statement keeps its text however many there are.
+
+    VALUES would be compiled anew for each number of rows, which costs more than all the rest.
+    """
+    rows: ColumnElement[Any] = _text(name) if dialect == "sqlite" else cast(_text(name), postgresql.JSONB)
+    each = func.json_each if dialect == "sqlite" else func.jsonb_array_elements
+    row = each(rows).table_valued(column("value"), name="given").c.value
+    cell = _cell_of_text if dialect == "sqlite" else _cell_of_jsonb
+    return select(*(cell(row, index, kind).label(name) for index, (name, kind) in enumerate(columns.items())))
+
+
+def _cell_of_text(row: ColumnElement[Any], index: int, kind: Kind) -> ColumnElement[Any]:
+    return func.json_extract(row, literal_column(f"'$[{index}]'"), type_=kind)
+
+
+def _cell_of_jsonb(row: ColumnElement[Any], index: int, kind: Kind) -> ColumnElement[Any]:
+    place: ColumnElement[int] = literal_column(str(index))
+    return row.op("->")(place) if isinstance(kind, Json) else cast(row.op("->>")(place), kind)
 
 
 def create(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Insert:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
+import orjson
 from sqlalchemy import ColumnElement, Select, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -68,6 +69,7 @@ class SqlWorkStore:
         self._heartbeat = statements.heartbeat(tables, self._now)
         self._release = statements.release(tables, self._now)
         self._guard = statements.guard(tables)
+        self._finish = statements.finish(tables, self._now, database.dialect)
         self._create = statements.create(tables, self._now, database.dialect)
         self._receive = statements.receive(tables, self._now, database.dialect)
         self._signalled = statements.signalled(tables, self._now)
@@ -298,8 +300,8 @@ class SqlWorkStore:
         owner = {"p_owner": finishes[0].claim.owner}
         if len(finishes) > 1 and connection.dialect.name == "postgresql":
             await connection.execute(self._lock_held, owner)
-        statement = statements.finish(self._tables, self._now, [_ended_row(finish) for finish in finishes])
-        versions = {(row[0], row[1]): int(row[2]) for row in await connection.execute(statement)}
+        ends = {"p_ends": orjson.dumps([_ended_row(finish) for finish in finishes]).decode()}
+        versions = {(row[0], row[1]): int(row[2]) for row in await connection.execute(self._finish, ends)}
         held = [finish for finish in finishes if _key(finish.claim) in versions]
         await self._consume(connection, held)
         return versions
