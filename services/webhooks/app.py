@@ -108,7 +108,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             live=live,
             metrics=telemetry.metrics,
             neighbours=Neighbours(wake=revived, newest=acquisitions.newest, gaps=[*lidarr.gaps, *slskd]),
-            audit_key=derive(root, "webhooks audit trail"),
+            audit_key=trail_key,
         )
         upkeep.serve(server, tokens)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
