@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-.PHONY: help demo run test check bench format protos lock clean
+.PHONY: help demo run test check bench chaos format protos lock clean
 
 help: ## Print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -32,6 +32,9 @@ check: $(DEV) ## Format, lint, types, import contracts, protos, links in docs
 
 bench: $(DEV) ## Print the benchmarks of docs/performance.md
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+chaos: $(DEV) ## Kill gateway, webhooks service and database hundreds of times, and count what was lost
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 format: $(DEV) ## Format code and protos
 	@$(BIN)/ruff format .
