@@ -725,3 +725,47 @@ class ReportLidarrFactResponse(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["acquisitions", b"acquisitions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BatchReportLidarrFactsRequest(message.Message):
+    """Several facts."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def requests(self) -> containers.RepeatedCompositeFieldContainer[ReportLidarrFactRequest]:
+        """The facts, oldest first."""
+
+    def __init__(
+        self,
+        *,
+        requests: abc.Iterable[ReportLidarrFactRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BatchReportLidarrFactsResponse(message.Message):
+    """Whom the facts reached."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    RESPONSES_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def responses(self) -> containers.RepeatedCompositeFieldContainer[ReportLidarrFactResponse]:
+        """One response per request, in the same order."""
+
+    def __init__(
+        self,
+        *,
+        responses: abc.Iterable[ReportLidarrFactResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["responses", b"responses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

@@ -70,6 +70,11 @@ class AcquisitionServiceStub:
                 request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ReportLidarrFactRequest.SerializeToString,
                 response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ReportLidarrFactResponse.FromString,
                 _registered_method=True)
+        self.BatchReportLidarrFacts = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/BatchReportLidarrFacts',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.BatchReportLidarrFactsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.BatchReportLidarrFactsResponse.FromString,
+                _registered_method=True)
 
 
 class AcquisitionServiceServicer:
@@ -126,6 +131,13 @@ class AcquisitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchReportLidarrFacts(self, request, context):
+        """Tells several facts in their order, in one commit: all of them, or none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AcquisitionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -163,6 +175,11 @@ def add_AcquisitionServiceServicer_to_server(servicer, server):
                     servicer.ReportLidarrFact,
                     request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ReportLidarrFactRequest.FromString,
                     response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ReportLidarrFactResponse.SerializeToString,
+            ),
+            'BatchReportLidarrFacts': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchReportLidarrFacts,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.BatchReportLidarrFactsRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.BatchReportLidarrFactsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -355,6 +372,33 @@ class AcquisitionService:
             '/lockgroove.acquisition.v1.AcquisitionService/ReportLidarrFact',
             lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ReportLidarrFactRequest.SerializeToString,
             lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ReportLidarrFactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchReportLidarrFacts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/BatchReportLidarrFacts',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.BatchReportLidarrFactsRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.BatchReportLidarrFactsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,8 @@ class AcquisitionServiceStub:
     """Starts a failed or cancelled acquisition again, as the same resource."""
     ReportLidarrFact: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.ReportLidarrFactRequest, _acquisition_pb2.ReportLidarrFactResponse]
     """Tells what Lidarr did, so that the acquisitions that wait for it look again. A fact that is told twice counts once."""
+    BatchReportLidarrFacts: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.BatchReportLidarrFactsRequest, _acquisition_pb2.BatchReportLidarrFactsResponse]
+    """Tells several facts in their order, in one commit: all of them, or none."""
 
 class AcquisitionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Brings albums: a person asks once, and the album arrives exactly once, verified."""
@@ -93,5 +95,13 @@ class AcquisitionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_acquisition_pb2.ReportLidarrFactRequest, _abc.Awaitable[_acquisition_pb2.ReportLidarrFactResponse]],
     ) -> _abc.Awaitable[_acquisition_pb2.ReportLidarrFactResponse]:
         """Tells what Lidarr did, so that the acquisitions that wait for it look again. A fact that is told twice counts once."""
+
+    @_abc_1.abstractmethod
+    def BatchReportLidarrFacts(
+        self,
+        request: _acquisition_pb2.BatchReportLidarrFactsRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.BatchReportLidarrFactsRequest, _abc.Awaitable[_acquisition_pb2.BatchReportLidarrFactsResponse]],
+    ) -> _abc.Awaitable[_acquisition_pb2.BatchReportLidarrFactsResponse]:
+        """Tells several facts in their order, in one commit: all of them, or none."""
 
 def add_AcquisitionServiceServicer_to_server(servicer: AcquisitionServiceServicer, server: _aio.Server) -> None: ...
