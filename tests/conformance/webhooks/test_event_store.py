@@ -1,69 +1,24 @@
 """What every event store keeps, on each database: once stored, once claimed, settled by whoever holds the lease."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from libs import ids
-from libs.errors import InvalidArgument
-from libs.sql.engine import Database
-from services.webhooks.domain.catalogue import Query
-from services.webhooks.domain.event import Event, EventNotEnded, EventNotFound, NewEvent, Progress, Receipt, State
+from services.webhooks.domain.event import DeadReason, EventNotEnded, EventNotFound, Progress, Receipt, State
 from services.webhooks.domain.lifecycle import Settlement
-from services.webhooks.domain.processing import Claimed, Settled
-from services.webhooks.events.store import SqlEventStore
-from tests.support.event_store import open_event_store
+from services.webhooks.domain.processing import Settled
+from tests.conformance.webhooks.conftest import Inbox
+from tests.support.event_store import EventStore
+from tests.support.events import DONE, HOUR, LEASE, after, claimed, new_event, settle, stored
 from tests.support.lidarr_webhooks import NOON
 
-LEASE = timedelta(seconds=60)
-HOUR = timedelta(hours=1)
-DONE = Settlement(state=State.DONE, progress=Progress(tries=1, acquisitions=("acquisitions/acq-1",)))
+DEAD = Settlement(
+    state=State.DEAD, progress=Progress(tries=3, failures=3, error="why"), reason=DeadReason.HANDLER_ERROR
+)
 
 
-@pytest.fixture
-async def store(database: Database) -> SqlEventStore:
-    return await open_event_store(database)
-
-
-def new_event(key: str = "key", **changes: object) -> NewEvent:
-    event = NewEvent(
-        id=ids.new("evt"),
-        source="lidarr",
-        type="Grab",
-        key=key,
-        headers={"user-agent": "Lidarr"},
-        body=b'{"eventType": "Grab"}\n',
-        received_at=NOON,
-    )
-    return replace(event, **changes)  # type: ignore[arg-type] # the changes are the test's own
-
-
-async def stored(store: SqlEventStore, key: str = "key", **changes: object) -> str:
-    [receipt] = await store.add([new_event(key, **changes)])
-    return receipt.event_id
-
-
-async def claimed(store: SqlEventStore, limit: int = 64) -> Sequence[Claimed]:
-    return await store.claim(limit, LEASE)
-
-
-async def settle(store: SqlEventStore, claim: Claimed, settlement: Settlement = DONE) -> bool:
-    kept = await store.settle([Settled(claimed=claim, settlement=settlement, seconds=0)])
-    return claim.event.id in kept
-
-
-async def after(store: SqlEventStore, settlement: Settlement) -> Event:
-    """An event to which this has happened."""
-    event_id = await stored(store)
-    [claim] = await claimed(store)
-    assert await settle(store, claim, settlement)
-    return await store.get(event_id)
-
-
-async def test_an_event_is_kept_as_it_came(store: SqlEventStore) -> None:
+async def test_an_event_is_kept_as_it_came(store: EventStore) -> None:
     event = new_event(body=bytes(range(256)))
 
     assert await store.add([event]) == [Receipt(event_id=event.id, duplicate=False)]
@@ -74,12 +29,12 @@ async def test_an_event_is_kept_as_it_came(store: SqlEventStore) -> None:
     assert (found.state, found.progress, found.duplicates) == (State.RECEIVED, Progress(), 0)
 
 
-async def test_an_event_that_is_not_there_has_a_name(store: SqlEventStore) -> None:
+async def test_an_event_that_is_not_there_has_a_name(store: EventStore) -> None:
     with pytest.raises(EventNotFound):
         await store.get("evt-none")
 
 
-async def test_the_same_key_again_gets_the_first_id_and_is_counted(store: SqlEventStore) -> None:
+async def test_the_same_key_again_gets_the_first_id_and_is_counted(store: EventStore) -> None:
     first = await stored(store)
 
     assert await store.add([new_event()]) == [Receipt(event_id=first, duplicate=True)]
@@ -87,7 +42,7 @@ async def test_the_same_key_again_gets_the_first_id_and_is_counted(store: SqlEve
     assert (await store.get(first)).duplicates == 1
 
 
-async def test_the_same_key_twice_in_one_batch_is_one_event(store: SqlEventStore) -> None:
+async def test_the_same_key_twice_in_one_batch_is_one_event(store: EventStore) -> None:
     first, second, other = new_event("a"), new_event("a"), new_event("b")
 
     assert await store.add([first, second, other]) == [
@@ -98,13 +53,13 @@ async def test_the_same_key_twice_in_one_batch_is_one_event(store: SqlEventStore
     assert (await store.get(first.id)).duplicates == 1
 
 
-async def test_the_same_key_of_another_source_is_another_event(store: SqlEventStore) -> None:
+async def test_the_same_key_of_another_source_is_another_event(store: EventStore) -> None:
     first = await stored(store)
 
     assert await stored(store, source="slskd") != first
 
 
-async def test_the_same_key_from_all_sides_at_once_is_one_event(store: SqlEventStore) -> None:
+async def test_the_same_key_from_all_sides_at_once_is_one_event(store: EventStore) -> None:
     batches = [[new_event("a"), new_event("b")] for _ in range(8)] + [
         [new_event("b"), new_event("a")] for _ in range(8)
     ]
@@ -115,7 +70,7 @@ async def test_the_same_key_from_all_sides_at_once_is_one_event(store: SqlEventS
     assert sum(not receipt.duplicate for receipt in receipts) == 2
 
 
-async def test_a_claim_takes_an_event_once(store: SqlEventStore) -> None:
+async def test_a_claim_takes_an_event_once(store: EventStore) -> None:
     event_id = await stored(store)
 
     [claim] = await claimed(store)
@@ -125,7 +80,7 @@ async def test_a_claim_takes_an_event_once(store: SqlEventStore) -> None:
     assert (await store.get(event_id)).state is State.PROCESSING
 
 
-async def test_claims_from_all_sides_share_out_the_events(store: SqlEventStore) -> None:
+async def test_claims_from_all_sides_share_out_the_events(store: EventStore) -> None:
     await store.add([new_event(str(number)) for number in range(40)])
 
     claims = [claim for batch in await asyncio.gather(*(store.claim(10, LEASE) for _ in range(8))) for claim in batch]
@@ -133,13 +88,13 @@ async def test_claims_from_all_sides_share_out_the_events(store: SqlEventStore) 
     assert len(claims) == len({claim.event.id for claim in claims}) == 40
 
 
-async def test_a_claim_takes_no_more_than_it_may(store: SqlEventStore) -> None:
+async def test_a_claim_takes_no_more_than_it_may(store: EventStore) -> None:
     await store.add([new_event(str(number)) for number in range(10)])
 
     assert len(await claimed(store, limit=4)) == 4
 
 
-async def test_an_event_whose_lease_has_run_out_is_claimed_again(store: SqlEventStore) -> None:
+async def test_an_event_whose_lease_has_run_out_is_claimed_again(store: EventStore) -> None:
     event_id = await stored(store)
 
     [first] = await store.claim(1, timedelta(milliseconds=-1))
@@ -149,7 +104,7 @@ async def test_an_event_whose_lease_has_run_out_is_claimed_again(store: SqlEvent
     assert (first.crashes, second.crashes) == (0, 1)
 
 
-async def test_a_claim_that_is_given_back_is_taken_again_at_once(store: SqlEventStore) -> None:
+async def test_a_claim_that_is_given_back_is_taken_again_at_once(store: EventStore) -> None:
     event_id = await stored(store)
 
     await store.release(await claimed(store))
@@ -158,7 +113,64 @@ async def test_a_claim_that_is_given_back_is_taken_again_at_once(store: SqlEvent
     assert (again.event.id, again.crashes) == (event_id, 0)
 
 
-async def test_only_the_last_claim_settles(store: SqlEventStore) -> None:
+async def test_a_lease_that_runs_out_frees_the_event(inbox: Inbox) -> None:
+    event_id = await stored(inbox.store)
+    await claimed(inbox.store)
+
+    await inbox.pass_time(2 * LEASE)
+
+    assert (await inbox.store.get(event_id)).state is State.RECEIVED
+    [again] = await claimed(inbox.store)
+    assert (again.event.id, again.crashes) == (event_id, 1)
+
+
+async def test_events_with_one_order_key_are_handled_one_after_the_other(store: EventStore) -> None:
+    first = await stored(store, "a", order_key="album 1")
+    second = await stored(store, "b", order_key="album 1")
+    other = await stored(store, "c", order_key="album 2")
+
+    earlier = await claimed(store)
+    assert [claim.event.id for claim in earlier] == [first, other]
+    for claim in earlier:
+        await settle(store, claim)
+
+    assert [claim.event.id for claim in await claimed(store)] == [second]
+
+
+async def test_events_of_one_batch_keep_their_order(store: EventStore) -> None:
+    events = [new_event(str(number), order_key="album 1") for number in range(5)]
+    await store.add(events)
+
+    handled = []
+    while claims := await claimed(store):
+        handled += [claim.event.id for claim in claims]
+        await store.settle([Settled(claimed=claim, settlement=DONE, seconds=0) for claim in claims])
+
+    assert handled == [event.id for event in events]
+
+
+async def test_an_event_that_will_be_tried_again_keeps_later_ones_waiting(inbox: Inbox) -> None:
+    retry = Settlement(state=State.RETRY, progress=Progress(tries=1, failures=1), delay=HOUR)
+    first = await after(inbox.store, retry, order_key="album 1")
+    second = await stored(inbox.store, "b", order_key="album 1")
+
+    assert await claimed(inbox.store) == []
+
+    await inbox.pass_time(2 * HOUR)
+    [claim] = await claimed(inbox.store)
+    assert claim.event.id == first.id
+    await settle(inbox.store, claim)
+    assert [claim.event.id for claim in await claimed(inbox.store)] == [second]
+
+
+async def test_an_unmatched_event_lets_later_ones_pass(store: EventStore) -> None:
+    await after(store, Settlement(state=State.UNMATCHED, progress=Progress(tries=1), delay=HOUR), order_key="album 1")
+    second = await stored(store, "b", order_key="album 1")
+
+    assert [claim.event.id for claim in await claimed(store)] == [second]
+
+
+async def test_only_the_last_claim_settles(store: EventStore) -> None:
     event_id = await stored(store)
     [lost] = await store.claim(1, timedelta(milliseconds=-1))
     [held] = await claimed(store)
@@ -168,7 +180,7 @@ async def test_only_the_last_claim_settles(store: SqlEventStore) -> None:
     assert (await store.get(event_id)).state is State.DONE
 
 
-async def test_a_lost_lease_takes_no_other_event_with_it(store: SqlEventStore) -> None:
+async def test_a_lost_lease_takes_no_other_event_with_it(store: EventStore) -> None:
     await stored(store, "a")
     [lost] = await store.claim(1, timedelta(milliseconds=-1))
     await stored(store, "b")
@@ -180,7 +192,7 @@ async def test_a_lost_lease_takes_no_other_event_with_it(store: SqlEventStore) -
 
 
 @pytest.mark.parametrize("state", [State.DONE, State.DEAD, State.IGNORED])
-async def test_an_event_that_has_ended_is_not_claimed_again(store: SqlEventStore, state: State) -> None:
+async def test_an_event_that_has_ended_is_not_claimed_again(store: EventStore, state: State) -> None:
     event = await after(store, Settlement(state=state, progress=Progress(tries=1, error="why")))
 
     assert (event.state, event.next_attempt_at) == (state, None)
@@ -188,7 +200,7 @@ async def test_an_event_that_has_ended_is_not_claimed_again(store: SqlEventStore
 
 
 @pytest.mark.parametrize("state", [State.RETRY, State.UNMATCHED])
-async def test_an_event_waits_until_it_is_due(store: SqlEventStore, state: State) -> None:
+async def test_an_event_waits_until_it_is_due(store: EventStore, state: State) -> None:
     progress = Progress(tries=2, failures=1, unmatched_since=NOON, error="not yet")
 
     event = await after(store, Settlement(state=state, progress=progress, delay=HOUR))
@@ -198,7 +210,7 @@ async def test_an_event_waits_until_it_is_due(store: SqlEventStore, state: State
     assert await claimed(store) == []
 
 
-async def test_an_event_that_is_due_again_is_claimed_with_its_progress(store: SqlEventStore) -> None:
+async def test_an_event_that_is_due_again_is_claimed_with_its_progress(store: EventStore) -> None:
     progress = Progress(tries=2, failures=1, error="not yet")
     event = await after(store, Settlement(state=State.RETRY, progress=progress, delay=timedelta()))
 
@@ -207,7 +219,7 @@ async def test_an_event_that_is_due_again_is_claimed_with_its_progress(store: Sq
     assert (claim.event.id, claim.event.progress) == (event.id, progress)
 
 
-async def test_a_rematch_makes_only_unmatched_events_due(store: SqlEventStore) -> None:
+async def test_a_rematch_makes_only_unmatched_events_due(store: EventStore) -> None:
     for state in (State.RETRY, State.UNMATCHED):
         await stored(store, state)
         [claim] = await claimed(store)
@@ -220,7 +232,7 @@ async def test_a_rematch_makes_only_unmatched_events_due(store: SqlEventStore) -
     assert await store.rematch() == 0
 
 
-async def test_every_change_changes_the_etag(store: SqlEventStore) -> None:
+async def test_every_change_changes_the_etag(store: EventStore) -> None:
     event_id = await stored(store)
     etags = [(await store.get(event_id)).etag]
 
@@ -235,7 +247,7 @@ async def test_every_change_changes_the_etag(store: SqlEventStore) -> None:
     assert all(etag[0] == etag[-1] == '"' for etag in etags)
 
 
-async def test_a_duplicate_of_an_ended_event_is_not_processed_again(store: SqlEventStore) -> None:
+async def test_a_duplicate_of_an_ended_event_is_not_processed_again(store: EventStore) -> None:
     event = await after(store, DONE)
 
     await stored(store)
@@ -244,18 +256,24 @@ async def test_a_duplicate_of_an_ended_event_is_not_processed_again(store: SqlEv
     assert await claimed(store) == []
 
 
-@pytest.mark.parametrize("state", [State.DONE, State.DEAD, State.IGNORED])
-async def test_a_replay_starts_anew(store: SqlEventStore, state: State) -> None:
-    event = await after(store, Settlement(state=state, progress=Progress(tries=3, failures=3, error="why")))
+async def test_a_dead_event_says_why(store: EventStore) -> None:
+    event = await after(store, DEAD)
+
+    assert (event.state, event.reason, event.progress.error) == (State.DEAD, DeadReason.HANDLER_ERROR, "why")
+
+
+@pytest.mark.parametrize("settlement", [DONE, DEAD, Settlement(state=State.IGNORED, progress=Progress(tries=1))])
+async def test_a_replay_starts_anew(store: EventStore, settlement: Settlement) -> None:
+    event = await after(store, settlement)
 
     replayed = await store.replay(event.id, actor="tester")
 
-    assert (replayed.state, replayed.progress) == (State.RECEIVED, Progress())
+    assert (replayed.state, replayed.progress, replayed.reason) == (State.RECEIVED, Progress(), None)
     [claim] = await claimed(store)
     assert claim.event.id == event.id
 
 
-async def test_a_replay_of_an_unmatched_event_makes_it_due(store: SqlEventStore) -> None:
+async def test_a_replay_of_an_unmatched_event_makes_it_due(store: EventStore) -> None:
     event = await after(store, Settlement(state=State.UNMATCHED, progress=Progress(tries=1), delay=HOUR))
 
     await store.replay(event.id, actor="tester")
@@ -263,7 +281,29 @@ async def test_a_replay_of_an_unmatched_event_makes_it_due(store: SqlEventStore)
     assert [claim.event.id for claim in await claimed(store)] == [event.id]
 
 
-async def test_an_event_that_is_on_its_way_cannot_be_replayed(store: SqlEventStore) -> None:
+async def test_an_event_takes_effect_again_after_a_replay(store: EventStore) -> None:
+    event = await after(store, DONE)
+
+    await store.replay(event.id, actor="tester")
+    [claim] = await claimed(store)
+
+    assert await settle(store, claim)
+    assert (await store.get(event.id)).progress == DONE.progress
+
+
+async def test_who_lost_the_lease_before_a_replay_settles_nothing(inbox: Inbox) -> None:
+    unmatched = Settlement(state=State.UNMATCHED, progress=Progress(tries=1), delay=timedelta())
+    event = await after(inbox.store, unmatched)
+    [late] = await claimed(inbox.store)
+    await inbox.pass_time(2 * LEASE)
+
+    await inbox.store.replay(event.id, actor="tester")
+
+    assert not await settle(inbox.store, late)
+    assert (await inbox.store.get(event.id)).state is State.RECEIVED
+
+
+async def test_an_event_that_is_on_its_way_cannot_be_replayed(store: EventStore) -> None:
     event_id = await stored(store)
 
     with pytest.raises(EventNotEnded):
@@ -276,12 +316,12 @@ async def test_an_event_that_is_on_its_way_cannot_be_replayed(store: SqlEventSto
         await store.replay(event_id, actor="tester")
 
 
-async def test_a_replay_of_nothing_has_a_name(store: SqlEventStore) -> None:
+async def test_a_replay_of_nothing_has_a_name(store: EventStore) -> None:
     with pytest.raises(EventNotFound):
         await store.replay("evt-none", actor="tester")
 
 
-async def test_the_backlog_counts_what_has_not_ended(store: SqlEventStore) -> None:
+async def test_the_backlog_counts_what_has_not_ended(store: EventStore) -> None:
     assert await store.backlog() == (0, timedelta())
     await after(store, DONE)
     await stored(store, "b")
@@ -290,52 +330,3 @@ async def test_the_backlog_counts_what_has_not_ended(store: SqlEventStore) -> No
 
     assert waiting == 1
     assert timedelta() <= age < timedelta(minutes=1)
-
-
-async def test_pages_follow_each_other_to_the_end(store: SqlEventStore) -> None:
-    ids_stored = [await stored(store, str(number)) for number in range(7)]
-    found, token, pages = [], "", 0
-
-    while pages == 0 or token:
-        page = await store.page(Query(order_by="name", page_size=3, page_token=token))
-        found += [event.id for event in page.events]
-        token, pages = page.next_token, pages + 1
-
-    assert (found, pages) == (sorted(ids_stored), 3)
-
-
-@pytest.mark.parametrize(
-    "order", ["", "receive_time", "receive_time desc", "update_time", "update_time desc", "name desc"]
-)
-async def test_every_order_shows_every_event_once(store: SqlEventStore, order: str) -> None:
-    ids_stored = [await stored(store, str(number)) for number in range(5)]
-    first = await store.page(Query(order_by=order, page_size=2))
-
-    rest = await store.page(Query(order_by=order, page_size=9, page_token=first.next_token))
-
-    assert sorted(event.id for event in [*first.events, *rest.events]) == sorted(ids_stored)
-
-
-@pytest.mark.parametrize(
-    ("query", "wrong"),
-    [
-        (Query(filter="body = 1"), "filter"),
-        (Query(filter='state = "NO_SUCH"'), "filter"),
-        (Query(filter="state ="), "filter"),
-        (Query(order_by="body"), "order_by"),
-        (Query(page_token="made-up"), "page_token"),
-    ],
-)
-async def test_a_page_that_cannot_be_made_names_the_field(store: SqlEventStore, query: Query, wrong: str) -> None:
-    with pytest.raises(InvalidArgument) as caught:
-        await store.page(query)
-
-    assert [violation.field for violation in caught.value.violations] == [wrong]
-
-
-async def test_a_filter_sees_who_is_processing(store: SqlEventStore) -> None:
-    event_id = await stored(store)
-    await claimed(store)
-
-    assert [event.id for event in (await store.page(Query(filter="state = PROCESSING"))).events] == [event_id]
-    assert (await store.page(Query(filter="state = RECEIVED"))).events == []

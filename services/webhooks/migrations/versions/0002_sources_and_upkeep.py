@@ -13,6 +13,17 @@ revision = "0002"
 down_revision = "0001"
 
 _DAY_MS = 86_400_000
+_RELATE = {
+    "sqlite": (
+        "INSERT INTO event_acquisition (acquisition, event_id) SELECT DISTINCT a.value, e.id"
+        " FROM event e JOIN work w ON w.id = e.id CROSS JOIN json_each(w.data, '$.acquisitions') a"
+    ),
+    "postgresql": (
+        "INSERT INTO event_acquisition (acquisition, event_id) SELECT DISTINCT a.name, e.id"
+        " FROM event e JOIN work w ON w.id = e.id"
+        " CROSS JOIN jsonb_array_elements_text(w.data->'acquisitions') a(name)"
+    ),
+}
 
 
 def upgrade() -> None:
@@ -99,14 +110,7 @@ def _create_relations() -> None:
 
 def _relate_events() -> None:
     """Whom events belong to, out of the data of their work."""
-    each = {
-        "sqlite": "json_each(w.data, '$.acquisitions') a",
-        "postgresql": "jsonb_array_elements_text(w.data->'acquisitions') a(value)",
-    }[op.get_bind().dialect.name]
-    op.execute(
-        "INSERT INTO event_acquisition (acquisition, event_id)"
-        f" SELECT DISTINCT a.value, e.id FROM event e JOIN work w ON w.id = e.id CROSS JOIN {each}"  # noqa: S608 - ours
-    )
+    op.execute(_RELATE[op.get_bind().dialect.name])
 
 
 def _create_sources() -> None:
