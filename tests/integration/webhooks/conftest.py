@@ -28,8 +28,11 @@ READY_SECONDS = 30
 class Webhooks:
     """A running webhooks service between its peers."""
 
-    def __init__(self, peers: Peers, internal: rpc.WebhooksServiceStub, people: rpc.WebhooksServiceStub) -> None:
+    def __init__(
+        self, peers: Peers, internal: rpc.WebhooksServiceStub, people: rpc.WebhooksServiceStub, *, address: str
+    ) -> None:
         self.peers = peers
+        self.address = address
         self.internal = internal
         self.people = people
 
@@ -90,7 +93,8 @@ async def serving(settings: Settings, peers: Peers) -> AsyncIterator[Webhooks]:
                 open_channel(settings.listen, credential=SERVICE_TOKEN) as internal,
                 open_channel(settings.listen, credential=OPERATOR_KEY) as people,
             ):
-                webhooks = Webhooks(peers, rpc.WebhooksServiceStub(internal), rpc.WebhooksServiceStub(people))
+                stubs = rpc.WebhooksServiceStub(internal), rpc.WebhooksServiceStub(people)
+                webhooks = Webhooks(peers, *stubs, address=settings.listen)
                 await ready(webhooks.internal)
                 yield webhooks
         finally:
