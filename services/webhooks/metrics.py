@@ -1,5 +1,6 @@
 """What the webhooks service counts and logs; every label has few values."""
 
+import time
 from datetime import timedelta
 
 from libs.errors import AppError
@@ -21,7 +22,11 @@ _OF_KNOWN_SOURCES = CredentialRefused, SecretNotSet, UnreadableBody
 
 
 class WebhookMetrics:
-    """The counters of this service, in its registry; `status` is `accepted`, `duplicate`, `rejected` or a state."""
+    """The counters of this service, in its registry.
+
+    `status` is `received` for each delivery, then `accepted`, `conflict` (accepted, but it contradicts another event),
+    `duplicate` or `rejected`; for an event whose try was settled it is the state.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self._events = metrics.counter(
@@ -38,6 +43,12 @@ class WebhookMetrics:
         self._ingest = metrics.histogram(
             "webhook_ingest_seconds", "From a delivery's arrival at the service to its commit.", ["source"]
         )
+        self._latency = metrics.histogram(
+            "webhook_delivery_duration_seconds", "From a delivery's arrival at the gateway to its commit.", ["source"]
+        )
+        self._tries = metrics.histogram(
+            "webhook_event_tries", "Tries of an event that has ended.", ["source"], buckets=(1, 2, 3, 5, 10, 100)
+        )
         self._rejections = metrics.counter(
             "webhook_rejections", "Deliveries that were refused, and why.", ["source", "reason"]
         )
@@ -46,13 +57,16 @@ class WebhookMetrics:
     def stored(self, source: Source, event: NewEvent, receipt: Receipt, seconds: float) -> None:
         """A delivery was stored, so many seconds after it came."""
         name, event_type = self._labels.of(source.name, event.type)
-        self._events.labels(name, event_type, "duplicate" if receipt.duplicate else "accepted").inc()
+        self._events.labels(name, event_type, "received").inc()
+        self._events.labels(name, event_type, _status(receipt)).inc()
         self._ingest.labels(name).observe(seconds)
+        self._latency.labels(name).observe(max(seconds, time.time() - event.received_at.timestamp()))
 
     def refused(self, delivery: Delivery, error: AppError) -> None:
         """A delivery was refused; the log says why, without anything that the sender sent as a secret."""
         proven = isinstance(error, _OF_KNOWN_SOURCES) or delivery.source in BUILT_IN
         source = self._labels.of(delivery.source, "")[0] if proven else _OTHER
+        self._events.labels(source, _OTHER, "received").inc()
         self._events.labels(source, _OTHER, "rejected").inc()
         self._rejections.labels(source, error.code_reason).inc()
         cause = error.cause if isinstance(error, CredentialRefused) else error.message
@@ -68,6 +82,8 @@ class WebhookMetrics:
         labels = self._labels.of(event.source, event.type)
         self._events.labels(*labels, settlement.state.lower()).inc()
         self._durations.labels(*labels).observe(settled.seconds)
+        if settlement.state.ended:
+            self._tries.labels(labels[0]).observe(settlement.progress.tries)
         log.info(
             "event.settled",
             event_id=event.id,
@@ -113,6 +129,12 @@ class SenderMetrics:
         """An event was brought in."""
         known = event_type in BUILT_IN[source].types
         self._backfilled.labels(source, event_type if known else _OTHER).inc()
+
+
+def _status(receipt: Receipt) -> str:
+    if receipt.duplicate:
+        return "duplicate"
+    return "conflict" if receipt.conflict else "accepted"
 
 
 class _Labels:

@@ -103,12 +103,14 @@ class NewEvent:
 class Receipt:
     """The answer to a delivery once it is stored: the id of the event, of the first one for a duplicate.
 
-    `challenge` is what the sender wants to hear back; mostly empty.
+    `challenge` is what the sender wants to hear back; mostly empty. `conflict` is for those who count: it has the
+    delivery id of another event and another body.
     """
 
     event_id: str
     duplicate: bool
     challenge: str = ""
+    conflict: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

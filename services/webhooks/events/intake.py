@@ -90,7 +90,7 @@ class SqlIntake:
             arrivals = [_checked(arrival, owners[arrival.key]) for arrival in arrivals]
             if rivals := [arrival for arrival in arrivals if arrival.rival is not None]:
                 owners |= await self._owners(connection, rivals)
-            receipts = [_receipt(arrival.new, owners[arrival.key]) for arrival in arrivals]
+            receipts = [_receipt(arrival, owners[arrival.key]) for arrival in arrivals]
             await self._count(connection, [receipt.event_id for receipt in receipts if receipt.duplicate])
         return receipts
 
@@ -154,8 +154,9 @@ def _checked(arrival: _Arrival, owner: _Owner) -> _Arrival:
     return replace(arrival, rival=owner.id) if arrival.contradicts(owner) else arrival
 
 
-def _receipt(new: NewEvent, owner: _Owner) -> Receipt:
-    return Receipt(event_id=owner.id, duplicate=owner.id != new.id)
+def _receipt(arrival: _Arrival, owner: _Owner) -> Receipt:
+    duplicate = owner.id != arrival.new.id
+    return Receipt(event_id=owner.id, duplicate=duplicate, conflict=arrival.rival is not None and not duplicate)
 
 
 def _ledger_row(arrival: _Arrival) -> dict[str, Any]:

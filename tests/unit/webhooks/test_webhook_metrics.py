@@ -43,14 +43,22 @@ def test_deliveries_are_counted_by_what_became_of_them() -> None:
 
     webhooks.stored(LIDARR, new_event("Grab"), Receipt(event_id="evt-1", duplicate=False), 0.01)
     webhooks.stored(LIDARR, new_event("Grab"), Receipt(event_id="evt-1", duplicate=True), 0.01)
+    webhooks.stored(LIDARR, new_event("Grab"), Receipt(event_id="evt-3", duplicate=False, conflict=True), 0.01)
     webhooks.stored(LIDARR, new_event("x" * 50), Receipt(event_id="evt-2", duplicate=False), 0.01)
     webhooks.refused(delivery(grab(), source="made-up"), NotFound("no"))
 
     assert lines(metrics, "lockgroove_webhook_events_total") == [
+        'lockgroove_webhook_events_total{event_type="Grab",source="lidarr",status="received"} 3.0',
         'lockgroove_webhook_events_total{event_type="Grab",source="lidarr",status="accepted"} 1.0',
         'lockgroove_webhook_events_total{event_type="Grab",source="lidarr",status="duplicate"} 1.0',
+        'lockgroove_webhook_events_total{event_type="Grab",source="lidarr",status="conflict"} 1.0',
+        'lockgroove_webhook_events_total{event_type="other",source="lidarr",status="received"} 1.0',
         'lockgroove_webhook_events_total{event_type="other",source="lidarr",status="accepted"} 1.0',
+        'lockgroove_webhook_events_total{event_type="other",source="other",status="received"} 1.0',
         'lockgroove_webhook_events_total{event_type="other",source="other",status="rejected"} 1.0',
+    ]
+    assert lines(metrics, "lockgroove_webhook_delivery_duration_seconds_count") == [
+        'lockgroove_webhook_delivery_duration_seconds_count{source="lidarr"} 4.0',
     ]
 
 
@@ -64,6 +72,10 @@ def test_tries_are_counted_and_timed() -> None:
     assert lines(metrics, "lockgroove_webhook_events_total") == [
         'lockgroove_webhook_events_total{event_type="Grab",source="lidarr",status="done"} 1.0',
         'lockgroove_webhook_events_total{event_type="Grab",source="gone",status="done"} 1.0',
+    ]
+    assert lines(metrics, "lockgroove_webhook_event_tries_sum") == [
+        'lockgroove_webhook_event_tries_sum{source="lidarr"} 1.0',
+        'lockgroove_webhook_event_tries_sum{source="gone"} 1.0',
     ]
     assert lines(metrics, "lockgroove_webhook_processing_duration_seconds_count") == [
         'lockgroove_webhook_processing_duration_seconds_count{event_type="Grab",source="lidarr"} 1.0',
