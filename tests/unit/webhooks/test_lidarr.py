@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.webhooks.domain.document import UnreadableBody
-from services.webhooks.domain.lidarr import EVENT_TYPES, FactKind, LidarrFact, read_fact
+from services.webhooks.domain.lidarr import EVENT_TYPES, FactKind, LidarrFact, fact_keys, order_key, read_fact
 from tests.support.lidarr_webhooks import (
     BODIES,
     DOWNLOAD_ID,
@@ -161,3 +161,71 @@ def test_a_text_that_nobody_could_store_or_pass_on_is_unreadable(field: str, esc
 
     with pytest.raises(UnreadableBody, match=field):
         read_fact(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (grab(), f"download:{DOWNLOAD_ID}"),
+        (download(), f"download:{DOWNLOAD_ID}"),
+        (download_failure(), f"download:{DOWNLOAD_ID}"),
+        (grab(downloadId=None, albums=[album(9), album(7)]), "album:7"),
+        (download(downloadId=None), "album:777"),
+        (import_failure(), None),
+        (BODIES["Rename"], None),
+        (event("BrandNew"), None),
+        (grab(downloadId="x" * 501), None),
+        (grab(downloadId="\x00"), None),
+        ({}, None),
+    ],
+)
+def test_events_of_one_download_else_of_one_album_follow_each_other(body: dict[str, object], key: str | None) -> None:
+    assert order_key(body) == key
+
+
+@pytest.mark.parametrize(
+    ("body", "keys"),
+    [
+        (
+            grab(albums=[album(2), album(1), album(2)]),
+            (f"grabbed:{DOWNLOAD_ID}:1", f"grabbed:{DOWNLOAD_ID}:2"),
+        ),
+        (grab(downloadId=None), ("grabbed:-:777",)),
+        (download(), (f"imported:{DOWNLOAD_ID}:777",)),
+        (download(isUpgrade=True, deletedFiles=[{"id": 301}]), (f"imported:{DOWNLOAD_ID}:777",)),
+        (download(downloadId=None), ("imported:-:777",)),
+        (download_failure(), (f"failed:{DOWNLOAD_ID}",)),
+        (import_failure(), ()),
+        (import_failure() | {"album": {"id": 5}, "downloadId": "d"}, ("import-failed:d:5",)),
+        (BODIES["Test"], ()),
+        (BODIES["AlbumDelete"], ()),
+        (event("BrandNew"), ()),
+        (grab(albums=[{"id": "1"}]), ()),
+        ({}, ()),
+    ],
+)
+def test_the_facts_of_an_event_are_those_of_the_history(body: dict[str, object], keys: tuple[str, ...]) -> None:
+    assert fact_keys(body) == keys
+
+
+def test_a_renamed_file_is_the_same_fact_wherever_its_folder_is_mounted() -> None:
+    def renamed(path: str) -> dict[str, object]:
+        return event("Rename", artist={"id": 42}, renamedTrackFiles=[{"path": path}])
+
+    assert fact_keys(renamed("/music/a/01.flac")) == fact_keys(renamed("D:\\other\\01.flac"))
+    assert fact_keys(renamed("/music/a/01.flac")) != fact_keys(renamed("/music/a/02.flac"))
+
+
+def test_an_import_failure_that_we_found_ourselves_names_its_album_and_download() -> None:
+    fact = fact_of(import_failure() | {"album": album(5), "downloadId": "d"})
+
+    assert fact == LidarrFact(kind=FactKind.IMPORT_FAILED, album_ids=(5,), release_group_mbids=(MBID,), download_id="d")
+
+
+@given(JSON, JSON, JSON, st.sampled_from(sorted(EVENT_TYPES)))
+def test_whatever_was_sent_has_keys_that_can_be_stored(one: object, two: object, three: object, kind: str) -> None:
+    body = {"eventType": kind, "albums": one, "album": two, "downloadId": three, "trackFile": one, "artist": two}
+    keys = fact_keys({**body, "renamedTrackFiles": three})
+
+    assert len(set(keys)) == len(keys)
+    assert all(len(key) < 600 for key in (*keys, order_key(body) or ""))
