@@ -10,6 +10,7 @@ from typing import Any
 from libs.sql.paging import Order, PageTokens, SortKey
 from services.webhooks import rows
 from services.webhooks.domain.catalogue import Attempt, Attempts, Change, Page, Position, Query
+from services.webhooks.domain.dead_letters import EventNotDead
 from services.webhooks.domain.event import (
     REPLAYABLE,
     DeadReason,
@@ -119,6 +120,16 @@ class MemoryEventStore:
         self._changed(row)
         return await self.get(event_id)
 
+    async def discard(self, event_id: str) -> None:
+        """As dead letters do it."""
+        row = self._row(event_id)
+        if row.state is State.IGNORED:
+            return
+        if row.state is not State.DEAD:
+            raise EventNotDead(event_id, row.state)
+        row.state, row.reason = State.IGNORED, None
+        self._changed(row)
+
     async def rematch(self) -> int:
         unmatched = [row for row in self._rows.values() if row.state is State.UNMATCHED and row.leased_until is None]
         later = [row for row in unmatched if row.due > self._now()]
@@ -185,7 +196,7 @@ class MemoryEventStore:
         if first is None:
             self._rows[row.new.id] = row
             self._log.append(row.new.id)
-            return Receipt(event_id=row.new.id, duplicate=False)
+            return Receipt(event_id=row.new.id, duplicate=False, conflict=row.rival is not None)
         first.duplicates += 1
         first.updated = self._now()
         self._log.append(first.new.id)
