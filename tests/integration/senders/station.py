@@ -99,6 +99,7 @@ class Station:
         self.secret = ""
         self.public_url: str | None = None
         self.answers: int | None = None
+        self.remote_address = AFAR
         self.seems_up = True
         self.storing: AppError | None = None
         self.inbox: Inbox
@@ -178,7 +179,7 @@ class Station:
             headers=headers,
             body=body,
             received_at=datetime.now(UTC),
-            remote_address=AFAR,
+            remote_address=self.remote_address,
         )
         [outcome] = await self.inbox.ingest([delivery])
         if isinstance(outcome, AppError):
