@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from services.webhooks.domain.backfill import OVERLAP, Found
+from services.webhooks.domain.dedup import id_key
 from services.webhooks.domain.document import Document
 from services.webhooks.domain.history import date_of
 
@@ -22,9 +23,14 @@ class LogRow:
     timestamp: datetime
     document: Document
 
+    @property
+    def key(self) -> str:
+        """The dedup key, as of the webhook."""
+        return id_key(self.id)
+
     def found(self) -> Found:
         """The event that its webhook would have made."""
-        return Found(key=self.id, type=self.type, at=None, document=self.document)
+        return Found(key=self.key, type=self.type, at=None, document=self.document)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,8 +66,8 @@ class SlskdLog:
             return [], LogCursor(begin=now, date=now, seen={})
         cursor = LogCursor.from_json(position)
         rows = await self._rows(cursor)
-        known = await self._keys.known("slskd", [row.id for row in rows])
-        missing = [row for row in rows if row.id not in known]
+        known = await self._keys.known("slskd", [row.key for row in rows])
+        missing = [row for row in rows if row.key not in known]
         return missing, cursor.after(rows)
 
     async def _rows(self, cursor: LogCursor) -> list[LogRow]:
