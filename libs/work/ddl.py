@@ -31,10 +31,11 @@ def create_v1(op: Ddl) -> None:
 
 
 def add_v2(op: Ddl) -> None:
-    """Adds the order of jobs that share a key, and the hash chain over `work_event`."""
+    """Adds the order of jobs that share a key, the way from an event to its signals, and the hash chain."""
     op.add_column("work", sa.Column("order_key", sa.Text))
     unfinished = sa.not_(sa.column("done", sa.Boolean))
     _create_index(op, "work_order", ["order_key", "id"], unfinished & sa.column("order_key", sa.Text).is_not(None))
+    op.create_index("work_signal_by_event", "work_signal", ["event_id"])
     op.create_table(
         "work_chain",
         sa.Column("last_seq", sa.BigInteger, primary_key=True, autoincrement=False),

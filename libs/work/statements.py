@@ -219,16 +219,6 @@ def create(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Insert:
     return upsert
 
 
-def receive(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Insert:
-    """Puts a signal into the inbox; no row comes back for one that is there."""
-    table = tables.signal
-    statement = _insert(dialect)(table).values(received=now)
-    upsert: Insert = statement.on_conflict_do_nothing(index_elements=[table.c.job_id, table.c.event_id]).returning(
-        table.c.seq
-    )
-    return upsert
-
-
 def pause(tables: WorkTables, dialect: str) -> Insert:
     """Sets a switch."""
     table = tables.queue
@@ -258,12 +248,6 @@ def reopen(tables: WorkTables, now: ColumnElement[int]) -> Update:
         )
         .returning(work.c.version)
     )
-
-
-def signalled(tables: WorkTables, now: ColumnElement[int]) -> Update:
-    """Wakes a job after a new signal. Parameter: p_id."""
-    work = tables.work
-    return update(work).where(work.c.id == _text("p_id")).values(signal_seq=work.c.signal_seq + 1, due=now)
 
 
 def request_cancel(tables: WorkTables, now: ColumnElement[int]) -> Update:

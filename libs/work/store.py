@@ -19,6 +19,7 @@ from libs.sql.types import duration_ms, now_ms
 from libs.telemetry import correlation
 from libs.work import statements
 from libs.work.errors import ClaimLost, JobActive, JobChanged, JobNotDone, JobNotFound
+from libs.work.inbox import NewSignal, SqlInbox
 from libs.work.job import (
     KEEP,
     NOW,
@@ -46,8 +47,8 @@ class SqlWorkStore:
     """Jobs, claims, signals, switches and events of one service.
 
     Of jobs with one order key, claims take one at a time, by their ids; one in a `parked` state lets others pass until
-    it is due. None where no job has an order key: then claims are cheaper. `outbox` is given where it is shared.
-    `now` is the clock in milliseconds that due times and leases are compared with: the database's own, except in tests.
+    it is due. None where no job has an order key: then claims are cheaper. `outbox` is given where it is shared. `now`
+    is the clock in milliseconds that due times and leases are compared with: the database's own, except in tests.
     """
 
     def __init__(
@@ -71,8 +72,7 @@ class SqlWorkStore:
         self._guard = statements.guard(tables)
         self._finish = statements.finish(tables, self._now, database.dialect)
         self._create = statements.create(tables, self._now, database.dialect)
-        self._receive = statements.receive(tables, self._now, database.dialect)
-        self._signalled = statements.signalled(tables, self._now)
+        self.inbox = SqlInbox(tables, self._now, database.dialect)
         self._cancel = statements.request_cancel(tables, self._now)
 
     # Jobs: what the API of a service does.
@@ -95,16 +95,7 @@ class SqlWorkStore:
 
     async def signal(self, connection: AsyncConnection, job_id: str, event_id: str, body: Data) -> bool:
         """Puts a signal into the job's inbox and makes the job due; False when it was there, or the job has ended."""
-        work = self._tables.work
-        row = select(work.c.signal_seq).where(work.c.id == job_id, self._tables.unfinished).with_for_update()
-        seq = await connection.scalar(row)
-        if seq is None:
-            return False
-        signal = {"job_id": job_id, "event_id": event_id, "seq": seq + 1, "body": body, "consumed": False}
-        if (await connection.execute(self._receive, signal)).first() is None:
-            return False
-        await connection.execute(self._signalled, {"p_id": job_id})
-        return True
+        return (await self.inbox.put(connection, [NewSignal(job_id=job_id, event_id=event_id, body=body)]))[0]
 
     async def request_cancel(
         self, connection: AsyncConnection, job_id: str, *, version: int | None = None, actor: str = ""
@@ -307,9 +298,8 @@ class SqlWorkStore:
         return versions
 
     def _tell(self, connection: AsyncConnection, finish: Finish, version: int) -> None:
-        claim, outcome = finish.claim, finish.outcome
-        states = (claim.state, outcome.state or claim.state)
-        self._record(connection, claim.id, version, states, actor=finish.actor, detail=_detail(outcome))
+        states = (finish.claim.state, finish.outcome.state or finish.claim.state)
+        self._record(connection, finish.claim.id, version, states, actor=finish.actor, detail=_detail(finish.outcome))
 
     async def _consume(self, connection: AsyncConnection, finishes: Sequence[Finish]) -> None:
         table = self._tables.signal

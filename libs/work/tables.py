@@ -106,6 +106,7 @@ def _signal(metadata: MetaData) -> Table:
         Column("body", Json, nullable=False),
         Column("received", UtcMillis, nullable=False),
         Column("consumed", Boolean, nullable=False),
+        Index("work_signal_by_event", "event_id"),
     )
 
 

@@ -60,3 +60,10 @@ class AcquisitionServicer(rpc.AcquisitionServiceServicer):
     ) -> pb.ReportLidarrFactResponse:
         names = await self._acquisitions.report(convert.fact_from_pb(request))
         return pb.ReportLidarrFactResponse(acquisitions=names)
+
+    async def BatchReportLidarrFacts(
+        self, request: pb.BatchReportLidarrFactsRequest, context: Context
+    ) -> pb.BatchReportLidarrFactsResponse:
+        reached = await self._acquisitions.report_many([convert.fact_from_pb(each) for each in request.requests])
+        responses = [pb.ReportLidarrFactResponse(acquisitions=names) for names in reached]
+        return pb.BatchReportLidarrFactsResponse(responses=responses)

@@ -5,13 +5,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Executable, Row, Select, Table, false, insert, or_, select, update
+from sqlalchemy import Executable, Row, Select, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.work.errors import JobActive
+from libs.work.inbox import NewSignal
 from libs.work.job import Claim, NewJob, Write
 from libs.work.store import SqlWorkStore
 from services.acquisition.domain.acquisition import Acquisition, State, WrongState
@@ -21,6 +22,7 @@ from services.acquisition.domain.fact import FactKind, LidarrFact
 from services.acquisition.domain.feed import Changes
 from services.acquisition.domain.step import Binding
 from services.acquisition.domain.wish import Wish, request_id_reused
+from services.acquisition.facts import AudienceQuery
 from services.acquisition.listing import matching, page_of
 from services.acquisition.rows import (
     ACQUISITIONS,
@@ -58,6 +60,7 @@ class SqlAcquisitionStore:
         self._database = database
         self._jobs = jobs
         self._tokens = tokens
+        self._audience = AudienceQuery(database.dialect)
 
     # What callers do.
 
@@ -121,16 +124,24 @@ class SqlAcquisitionStore:
         except JobActive as error:
             raise await self._album_active(acquisition_id) from error
 
-    async def report(self, fact: LidarrFact) -> Sequence[str]:
-        """Signal whoever waits for the fact; returns the ids of all to whom it belongs."""
+    async def report(self, facts: Sequence[LidarrFact]) -> list[list[str]]:
+        """Signal whoever waits for the facts, in their order; returns for each the ids of all to whom it belongs."""
+        reached: list[list[str]] = []
+        signals: list[NewSignal] = []
+        bindings: list[dict[str, str]] = []
         async with self._database.writing() as connection:
-            waiting = await _ids(connection, _waiting_for(fact))
-            known = await _ids(connection, _told_before(fact))
-            for acquisition_id in waiting:
+            audience = await self._audience.read(connection, facts)
+            for fact in facts:
+                waiting = audience.of(fact)
+                reached.append(sorted({*waiting, *audience.known(fact)}))
                 if fact.kind is FactKind.GRABBED and fact.download_id:
-                    await self._bind_download(connection, acquisition_id, fact.download_id)
-                await self._jobs.signal(connection, acquisition_id, fact.event_id, fact.to_json())
-            return sorted({*waiting, *known})
+                    bindings += [{"acquisition": each, "download_id": fact.download_id} for each in waiting]
+                body = fact.to_json()
+                signals += [NewSignal(job_id=each, event_id=fact.event_id, body=body) for each in waiting]
+            if bindings:
+                await connection.execute(self._insert(lidarr_download).on_conflict_do_nothing(), bindings)
+            await self._jobs.inbox.put(connection, signals)
+        return reached
 
     # What followers read.
 
@@ -305,41 +316,3 @@ async def _save_attempts(connection: AsyncConnection, before: Acquisition, after
             grown = {} if one.progress == old.progress else progress_row(one.progress)
             this = (attempt.c.acquisition == after.id) & (attempt.c.number == one.number)
             await connection.execute(update(attempt).where(this).values({**attempt_row(one), **grown}))
-
-
-def _waiting_for(fact: LidarrFact) -> Select[Any]:
-    """Acquisitions with an open Lidarr attempt that the fact may be about.
-
-    By Lidarr's album, by release group or by a download that was bound before; a fact that names nothing (Lidarr does
-    not say what it could not import) concerns all whose download is known.
-    """
-    album = select(lidarr_album.c.acquisition).where(
-        or_(
-            lidarr_album.c.album_id.in_(fact.album_ids),
-            lidarr_album.c.release_group_mbid.in_(fact.release_group_mbids),
-        )
-    )
-    download = select(lidarr_download.c.acquisition)
-    if fact.download_id or fact.album_ids or fact.release_group_mbids:
-        download = download.where(lidarr_download.c.download_id == fact.download_id)
-    return (
-        select(acquisition.c.id)
-        .join_from(acquisition, work, work.c.id == acquisition.c.id)
-        .join(attempt, attempt.c.acquisition == acquisition.c.id)
-        .where(engine.unfinished, attempt.c.state == "RUNNING", attempt.c.source == "LIDARR")
-        .where(
-            or_(
-                acquisition.c.id.in_(album),
-                acquisition.c.id.in_(download),
-                acquisition.c.release_group_mbid.in_(fact.release_group_mbids),
-            )
-        )
-        .order_by(acquisition.c.id)
-    )
-
-
-def _told_before(fact: LidarrFact) -> CompoundSelect[Any]:
-    """Acquisitions that were told the fact already, or that its download was for: they may have ended since."""
-    told = select(engine.signal.c.job_id).where(engine.signal.c.event_id == fact.event_id)
-    bound = lidarr_download.c.download_id == fact.download_id if fact.download_id else false()
-    return told.union(select(lidarr_download.c.acquisition).where(bound))

@@ -86,8 +86,8 @@ class AcquisitionStore(Protocol):
         """Queue an ended one again."""
         ...
 
-    async def report(self, fact: LidarrFact) -> Sequence[str]:
-        """Signal whoever waits for the fact; returns the ids of all to whom it belongs."""
+    async def report(self, facts: Sequence[LidarrFact]) -> Sequence[Sequence[str]]:
+        """Signal whoever waits for the facts, in their order; returns for each the ids of all to whom it belongs."""
         ...
 
 
@@ -165,10 +165,14 @@ class Acquisitions:
 
     async def report(self, fact: LidarrFact) -> Sequence[str]:
         """The names of the acquisitions that the fact belongs to."""
-        ids = await self._store.report(fact)
-        if ids:
+        return (await self.report_many([fact]))[0]
+
+    async def report_many(self, facts: Sequence[LidarrFact]) -> Sequence[Sequence[str]]:
+        """As `report`, for many in their order."""
+        reached = await self._store.report(facts)
+        if any(reached):
             self._bell.ring()
-        return [f"acquisitions/{acquisition_id}" for acquisition_id in ids]
+        return [[f"acquisitions/{acquisition_id}" for acquisition_id in ids] for ids in reached]
 
     def _wanted(self, wish: Wish) -> Acquisition:
         rules = self._rules()
