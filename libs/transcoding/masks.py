@@ -21,7 +21,7 @@ def mask_field(request: Descriptor) -> FieldDescriptor | None:
 def derive(body: Mapping[str, object], message: Descriptor, *, bound: Collection[str]) -> Iterator[str]:
     """The paths, in proto spelling, of what a body gives; null counts as given, for it clears the field.
 
-    Singular messages are looked into, all else is a leaf. `bound` are paths that the URL gives; they, `etag` and what
+    Singular messages with fields are looked into, all else is a leaf. `bound` are paths that the URL gives; they, `etag` and what
     callers cannot set are left out.
     """
     yield from _derive(body, message, bound=bound, prefix="")
@@ -44,7 +44,7 @@ def _is_changed_by_callers(field: FieldDescriptor, prefix: str) -> bool:
 
 
 def _has_fields(field: FieldDescriptor) -> bool:
-    if field.is_repeated or field.message_type is None:
+    if field.is_repeated or field.message_type is None or not field.message_type.fields:
         return False
     name = field.message_type.full_name
     return name not in DECODERS and name not in WRAPPERS and name != ANY

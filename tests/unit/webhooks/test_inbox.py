@@ -1,17 +1,20 @@
 """The inbox: what becomes of each delivery, alone."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from libs.errors import AppError, Internal, ResourceExhausted, Unavailable
 from services.webhooks.domain.delivery import Delivery
+from services.webhooks.domain.document import UnreadableBody
 from services.webhooks.domain.event import NewEvent, Receipt
 from services.webhooks.domain.inbox import Inbox, Listed, Standing
-from services.webhooks.domain.source import BUILT_IN, Source, UnknownSource
+from services.webhooks.domain.source import BUILT_IN, LIDARR, Source, SourceConfig, UnknownSource, configured
+from services.webhooks.domain.verification.plain import HeaderToken, SecretUrl
 from services.webhooks.domain.verification.refusal import CredentialRefused
 from services.webhooks.domain.verification.scheme import Credentials
-from tests.support.lidarr_webhooks import BODIES, delivery, grab
+from tests.support.lidarr_webhooks import BODIES, NOON, delivery, grab
 
 
 class FakeAdmission:
@@ -189,3 +192,143 @@ async def test_deliveries_wait_for_the_settings() -> None:
 async def test_an_unknown_source_has_no_standing() -> None:
     with pytest.raises(UnknownSource):
         await inbox(FakeAdmission()).standing("nobody")
+
+
+class Renewable(FakeSources):
+    """Counts how often somebody looked."""
+
+    looks = 0
+
+    async def refresh(self) -> bool:
+        self.looks += 1
+        return await super().refresh()
+
+
+def at(sources: FakeSources, admission: FakeAdmission | None = None, log: Count | None = None) -> Inbox:
+    return Inbox(admission or FakeAdmission(), sources, ready=always, log=log or Count(), new_id=lambda: "evt-1")
+
+
+def token_source(*, json_required: bool = False) -> Source:
+    scheme = HeaderToken(header="x-token")
+    return configured(SourceConfig(name="token", verification=scheme, json_required=json_required))
+
+
+async def test_a_refused_credential_is_judged_again_by_what_changed_a_moment_ago() -> None:
+    sources = Renewable("old", fresh=FakeSources("old", "new"))
+    deliveries = [delivery(grab(), headers=[("x-webhook-secret", "new")])]
+
+    assert [type(outcome) for outcome in await at(sources).ingest(deliveries)] == [Receipt]
+    assert sources.looks == 1
+
+
+async def test_a_source_that_was_made_a_moment_ago_takes_deliveries_and_has_a_standing() -> None:
+    made = FakeSources("s3cret", token=token_source())
+
+    [outcome] = await at(FakeSources(fresh=made)).ingest(
+        [delivery(b"{}", source="token", headers=[("x-token", "s3cret")])]
+    )
+
+    assert isinstance(outcome, Receipt)
+    assert await at(FakeSources(fresh=made)).standing("token") == Standing(ready=True, credential_required=True)
+
+
+async def test_a_good_credential_looks_nothing_up() -> None:
+    sources = Renewable("s3cret")
+
+    await at(sources).ingest([delivery(grab(), headers=[("x-webhook-secret", "s3cret")])])
+
+    assert sources.looks == 0
+
+
+async def test_nobody_is_told_that_a_credential_is_wrong_while_it_cannot_be_known() -> None:
+    class Away(FakeSources):
+        async def refresh(self) -> bool:
+            raise Unavailable("the database is away")
+
+    outcomes = await at(Away("s3cret")).ingest([delivery(grab()), delivery(grab(), source="nowhere")])
+
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
+
+
+async def test_events_of_a_disabled_source_are_stored_with_a_note() -> None:
+    admission = FakeAdmission()
+
+    await at(FakeSources(lidarr=replace(LIDARR, disabled=True)), admission).ingest([delivery(grab())])
+
+    assert [event.ignored for event in admission.events] == ["the source is disabled"]
+
+
+async def test_an_event_of_lidarr_carries_its_order_and_its_facts() -> None:
+    admission = FakeAdmission()
+
+    await at(FakeSources(), admission).ingest([delivery(grab())])
+
+    [event] = admission.events
+    assert event.order_key is not None
+    assert event.facts != ()
+
+
+async def test_json_that_is_demanded_is_refused_with_what_is_wrong() -> None:
+    strict = token_source(json_required=True)
+    log = Count()
+
+    [outcome] = await at(FakeSources("s3cret", token=strict), log=log).ingest(
+        [delivery(b"[]", source="token", headers=[("x-token", "s3cret")])]
+    )
+
+    assert isinstance(outcome, UnreadableBody)
+    assert outcome.message == "the body is JSON, but not an object"
+    assert log.reasons == ["BODY_UNREADABLE"]
+
+
+async def test_nothing_is_read_before_the_credential_holds() -> None:
+    strict = token_source(json_required=True)
+
+    [outcome] = await at(FakeSources("s3cret", token=strict)).ingest([delivery(b"[" * 100_000, source="token")])
+
+    assert isinstance(outcome, CredentialRefused)
+
+
+async def test_the_headers_that_prove_a_sender_are_not_kept() -> None:
+    odd = configured(SourceConfig(name="odd", verification=HeaderToken(header="x-odd")))
+    admission = FakeAdmission()
+
+    await at(FakeSources("s3cret", odd=odd), admission).ingest(
+        [delivery(b"{}", source="odd", headers=[("x-odd", "s3cret"), ("x-more", "told")])]
+    )
+
+    assert admission.events[0].headers == {"x-odd": "[redacted]", "x-more": "told"}
+
+
+async def test_a_secret_address_and_no_address_at_all_get_the_same_answer() -> None:
+    door = configured(SourceConfig(name="door", verification=SecretUrl()))
+    sources = FakeSources("s3cret", door=door)
+
+    outcomes = await at(sources).ingest(
+        [
+            delivery(b"{}", source="door", url_secret="wrong"),
+            delivery(b"{}", source="door"),
+            delivery(b"{}", source="lidarr", url_secret="s3cret"),
+            delivery(b"{}", source="door", url_secret="s3cret"),
+        ]
+    )
+
+    assert [type(outcome) for outcome in outcomes] == [UnknownSource, UnknownSource, UnknownSource, Receipt]
+    with pytest.raises(UnknownSource):
+        await at(sources).standing("door")
+
+
+async def test_what_was_found_in_records_is_stored_behind_the_same_door() -> None:
+    admission = FakeAdmission()
+    event = NewEvent(
+        id="evt-9", source="lidarr", type="Grab", key="history:1", headers={}, body=b"{}", received_at=NOON
+    )
+
+    assert await at(FakeSources(), admission).backfill([event]) == [Receipt(event_id="evt-9", duplicate=False)]
+    assert admission.events == [event]
+
+
+async def test_a_delivery_shows_nothing_secret_of_itself() -> None:
+    shown = repr(delivery(b"private", headers=[("x-odd", "private")], url_secret="private"))
+
+    assert "private" not in shown
