@@ -11,6 +11,7 @@ from libs.sql.engine import Database
 from libs.sql.types import duration_ms, now_ms
 from services.webhooks.domain.event import State
 from services.webhooks.domain.reconciling import Finding, Kind
+from services.webhooks.rows import KIND
 from services.webhooks.tables import work
 from services.webhooks.upkeep.notes import Notes
 
@@ -145,8 +146,8 @@ class OutdatedMatches:
 
 
 def subject_of(kind: str, job_id: str) -> str:
-    """The resource that a job works on: `events/{event}`."""
-    return f"{kind}s/{job_id}"
+    """The resource that a job is or works on: `events/{event}`, `replays/{replay}`."""
+    return f"{'events' if kind == KIND else kind}/{job_id}"
 
 
 def _some(wrong: ColumnElement[bool]) -> Select[Any]:

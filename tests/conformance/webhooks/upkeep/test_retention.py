@@ -6,13 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from libs.clock import SystemClock
 from libs.sql.engine import open_database
+from libs.sql.paging import PageTokens
+from libs.work.job import NewJob
+from libs.work.outbox import SqlOutbox
 from services.webhooks.domain.event import State
 from services.webhooks.domain.retention import Remover, Retention, limit
-from services.webhooks.tables import KEPT
+from services.webhooks.events.store import SqlEventStore
+from services.webhooks.tables import KEPT, replay, work
 from services.webhooks.upkeep import removal
+from services.webhooks.upkeep.audit import OldRecords, SqlAuditTrail
 from services.webhooks.upkeep.partitions import SqlPartitions
 from tests.conformance.webhooks.upkeep.conftest import Inbox, new_event
 from tests.support.event_store import open_event_store
@@ -20,6 +26,7 @@ from tests.support.event_store import open_event_store
 DAYS = 30
 OLD = timedelta(days=40)
 YOUNG = timedelta(days=20)
+KEY = b"the key of the audit trail"
 
 
 class QuietLog:
@@ -148,6 +155,37 @@ async def test_refused_deliveries_are_forgotten(inbox: Inbox) -> None:
     assert (await retain(inbox))["rejections"] == 1
 
     assert await inbox.scalar("SELECT id FROM rejection") == "young"
+
+
+async def test_replays_that_ended_long_ago_are_forgotten(inbox: Inbox) -> None:
+    counts = {"events_per_second": 0, "matched": 0, "replayed": 0, "skipped": 0}
+    empty = {"filter": "", "events": [], "force": False, "actor": "operator", "created": datetime.now(UTC), **counts}
+    for name, state in {"rpl-old": "done = true, updated = 1", "rpl-runs": "updated = 1"}.items():
+        async with inbox.database.writing() as connection:
+            await connection.execute(insert(replay).values(id=name, **empty))
+            await inbox.jobs.create(connection, NewJob(id=name, queue="replays", kind="replays", state="RUNNING"))
+        await inbox.execute(f"UPDATE work SET {state} WHERE id = :id", id=name)
+
+    assert (await retain(inbox))["replays"] == 1
+
+    assert await inbox.scalar("SELECT id FROM replay") == "rpl-runs"
+    assert await inbox.scalar("SELECT id FROM work") == "rpl-runs"
+
+
+async def test_old_records_go_and_the_rest_of_the_trail_is_still_proven(inbox: Inbox) -> None:
+    chained = SqlOutbox(inbox.database, work, chain_key=KEY)
+    store = SqlEventStore(inbox.database, PageTokens(KEY), outbox=chained)
+    for _ in range(5):
+        await store.add([new_event()])
+    await inbox.execute("UPDATE work SET updated = 1")  # as those whose records are old
+    ahead = datetime.now(UTC) + timedelta(days=1)
+
+    removed = [count async for count in OldRecords(inbox.database, KEY).remove(ahead)]
+
+    assert sum(removed) == 4  # the newest stays
+    await store.add([new_event()])
+    verdict = await SqlAuditTrail(inbox.database, PageTokens(KEY), KEY).verify(0, 0)
+    assert (verdict.fault, verdict.records, verdict.complete) == ("", 2, True)
 
 
 @pytest.mark.parametrize("dialect", ["postgresql"], indirect=True)
