@@ -15,21 +15,22 @@ from services.webhooks.domain.replays import Replay
 from services.webhooks.replays import rows
 from services.webhooks.tables import event, replay
 
-LOOK_AHEAD = 256  # events that are looked at for one batch
+WINDOW = 256  # events that one statement looks at
+WINDOWS = 32  # for one batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The next events of a replay: how many were looked at, up to which one, and those to take.
+    """The next events of a replay: how many match, those of them to take, and the place of the last one looked at.
 
-    `is_last` where there is nothing behind it.
+    `is_full` where no more may be taken, `is_last` where there is nothing behind it.
     """
 
-    looked_at: int
-    taken: Sequence[str]
-    last_received_at: datetime | None
-    last_event: str | None
-    is_last: bool
+    place: tuple[datetime, str] | None
+    matching: int = 0
+    taken: tuple[str, ...] = ()
+    is_full: bool = False
+    is_last: bool = False
 
 
 class SqlBatches:
@@ -41,24 +42,24 @@ class SqlBatches:
 
     async def next(self, subject: Replay, limit: int) -> Batch:
         """The next batch, with at most `limit` events to take; raises InvalidArgument for a filter of other days."""
-        selection, began = subject.selection, subject.created
-        statement = rows.events_of(rows.selected(selection, began), rows.replayable(selection, began))
         position = select(replay.c.last_received_at, replay.c.last_event).where(replay.c.id == subject.id)
         async with self._database.reading() as connection:
             received_at, event_id = (await connection.execute(position)).one()
-            if event_id is not None:
-                statement = statement.where(rows.OLDEST_FIRST.after((received_at, event_id)))
-            found = (await connection.execute(statement.limit(LOOK_AHEAD))).all()
-        looked_at = _share(found, limit)
-        if looked_at:
-            received_at, event_id = looked_at[-1].received_at, looked_at[-1].id
-        return Batch(
-            looked_at=len(looked_at),
-            taken=[row.id for row in looked_at if row.taken],
-            last_received_at=received_at,
-            last_event=event_id,
-            is_last=len(looked_at) == len(found) < LOOK_AHEAD,
-        )
+            batch = Batch(place=None if event_id is None else (received_at, event_id))
+            for _ in range(WINDOWS):
+                batch = _joined(batch, await self._window(connection, subject, batch.place), limit)
+                if batch.is_full or batch.is_last:
+                    break
+        return batch
+
+    async def _window(
+        self, connection: AsyncConnection, subject: Replay, place: tuple[datetime, str] | None
+    ) -> Sequence[Row[Any]]:
+        selection, began = subject.selection, subject.created
+        seen = rows.window(selection, place, WINDOW)
+        statement = rows.judged(seen, rows.selected(selection, began), rows.replayable(selection, began))
+        found: Sequence[Row[Any]] = (await connection.execute(statement)).all()
+        return found
 
     def resetting(self, subject: Replay, batch: Batch) -> "Reset":
         """What goes into the transaction that ends the step."""
@@ -84,7 +85,7 @@ class Reset:
         )
         revived = event.c.id.in_([job.id for job in free]) & (event.c.reason != "")
         await connection.execute(update(event).where(revived).values(reason=""))
-        self.replayed, self.skipped = len(free), self._batch.looked_at - len(free)
+        self.replayed, self.skipped = len(free), self._batch.matching - len(free)
         await connection.execute(self._counted())
 
     def _counted(self) -> Any:
@@ -93,19 +94,25 @@ class Reset:
         if self._batch.is_last:  # what matched at the start and is gone, or matches no more, was passed over as well
             rest = replay.c.matched - replayed
             skipped = case((rest > skipped, rest), else_=skipped)
-        position = {"last_received_at": self._batch.last_received_at, "last_event": self._batch.last_event}
-        this = update(replay).where(replay.c.id == self._subject.id)
-        return this.values(replayed=replayed, skipped=skipped, **position)
+        this = update(replay).where(replay.c.id == self._subject.id).values(replayed=replayed, skipped=skipped)
+        if self._batch.place is None:
+            return this
+        received_at, event_id = self._batch.place
+        return this.values(last_received_at=received_at, last_event=event_id)
 
 
-def _share(found: Sequence[Row[Any]], limit: int) -> Sequence[Row[Any]]:
-    """The first of these events, up to the last one before more than `limit` would be taken."""
-    taken = 0
-    for position, row in enumerate(found):
-        taken += row.taken
-        if taken > limit:
-            return found[:position]
-    return found
+def _joined(batch: Batch, seen: Sequence[Row[Any]], limit: int) -> Batch:
+    """The batch with what was seen behind it, as far as there is room for what is to be taken."""
+    taken = list(batch.taken)
+    matching, place = batch.matching, batch.place
+    for row in seen:
+        if row.matches and row.taken:
+            if len(taken) == limit:
+                return Batch(place=place, matching=matching, taken=tuple(taken), is_full=True)
+            taken.append(row.id)
+        matching += bool(row.matches)
+        place = row.received_at, row.id
+    return Batch(place=place, matching=matching, taken=tuple(taken), is_last=len(seen) < WINDOW)
 
 
 def _is_free(job: Standing, subject: Replay) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, Subquery, and_, false, func, or_, select
 
 from libs.sql.filters import compile_filter
 from libs.sql.paging import Order, SortKey
@@ -33,14 +33,7 @@ NEWEST_REPLAY_FIRST = Order(
 
 def selected(selection: Selection, began: ColumnElement[Any] | datetime) -> ColumnElement[bool]:
     """The events of a selection that were stored before the replay began; raises InvalidArgument for the filter."""
-    conditions = [compile_filter(selection.filter, FILTERS), _job.c.created <= began]
-    if selection.events:
-        conditions.append(event.c.id.in_(selection.events))
-    if selection.since is not None:
-        conditions.append(event.c.received_at >= selection.since)
-    if selection.until is not None:
-        conditions.append(event.c.received_at < selection.until)
-    return and_(*conditions)
+    return and_(compile_filter(selection.filter, FILTERS), _job.c.created <= began, *_bounds(selection))
 
 
 def replayable(selection: Selection, began: ColumnElement[Any] | datetime) -> ColumnElement[bool]:
@@ -54,10 +47,27 @@ def replayable(selection: Selection, began: ColumnElement[Any] | datetime) -> Co
     return and_(or_(unchanged, STATE == State.UNMATCHED), ~contradicts)
 
 
-def events_of(condition: ColumnElement[bool], taken: ColumnElement[bool]) -> Select[Any]:
+def window(selection: Selection, after: tuple[datetime, str] | None, size: int) -> Subquery:
+    """The next events behind a place, in the order in which they are looked at, whether they match or not.
+
+    It walks an index, however few events match: no planner gets an idea of the whole table.
+    """
+    statement = select(event.c.id, event.c.received_at).where(*_bounds(selection))
+    if after is not None:
+        statement = statement.where(OLDEST_FIRST.after(after))
+    return statement.order_by(*OLDEST_FIRST.clauses()).limit(size).subquery()
+
+
+def judged(seen: Subquery, condition: ColumnElement[bool], taken: ColumnElement[bool]) -> Select[Any]:
+    """Each event of a window: whether it matches, and whether it is to be taken then."""
+    columns = seen.c.id, seen.c.received_at, condition.label("matches"), taken.label("taken")
+    statement = select(*columns).join(event, event.c.id == seen.c.id).join(_job, _job.c.id == seen.c.id)
+    return statement.order_by(seen.c.received_at, seen.c.id)
+
+
+def events_of(condition: ColumnElement[bool]) -> Select[Any]:
     """Events that fulfil a condition, in the order in which they are looked at."""
-    columns = event.c.id, event.c.received_at, taken.label("taken")
-    statement = select(*columns).join(_job, _job.c.id == event.c.id).where(condition)
+    statement = select(event.c.id, event.c.received_at).join(_job, _job.c.id == event.c.id).where(condition)
     return statement.order_by(*OLDEST_FIRST.clauses())
 
 
@@ -110,3 +120,15 @@ def replay_of(row: Mapping[str, Any]) -> Replay:
         updated=row["updated"],
         version=row["version"],
     )
+
+
+def _bounds(selection: Selection) -> list[ColumnElement[bool]]:
+    """What the ledger alone tells."""
+    conditions: list[ColumnElement[bool]] = []
+    if selection.events:
+        conditions.append(event.c.id.in_(selection.events))
+    if selection.since is not None:
+        conditions.append(event.c.received_at >= selection.since)
+    if selection.until is not None:
+        conditions.append(event.c.received_at < selection.until)
+    return conditions

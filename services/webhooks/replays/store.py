@@ -62,8 +62,8 @@ class SqlReplays:
         async with self._database.reading() as connection:
             began = await self._time(connection)
             matched, taken = await _counted(connection, selection, began)
-            replayable = rows.replayable(selection, began)
-            some = rows.events_of(rows.selected(selection, began) & replayable, replayable).limit(_SAMPLES)
+            takes = rows.selected(selection, began) & rows.replayable(selection, began)
+            some = rows.events_of(takes).limit(_SAMPLES)
             samples = [row.id for row in await connection.execute(some)]
         return Preview(matched=matched, skipped=matched - taken, samples=samples)
 

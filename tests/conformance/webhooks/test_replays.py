@@ -20,7 +20,7 @@ from services.webhooks.domain.replays import (
     RequestIdReused,
     Selection,
 )
-from services.webhooks.replays.batches import LOOK_AHEAD
+from services.webhooks.replays.batches import WINDOW
 from services.webhooks.tables import replay as replay_table
 from tests.support.database_clock import DatabaseClock
 from tests.support.ledger import LONG_AGO, SECOND, Ledger, open_ledger
@@ -168,12 +168,12 @@ async def test_what_is_removed_between_look_and_reset_is_passed_over(here: Repla
 
 
 async def test_much_that_is_passed_over_hides_nothing_behind_it(here: Replaying, ledger: Ledger) -> None:
-    await ledger.put("DONE", count=LOOK_AHEAD + 3)
+    await ledger.put("DONE", count=WINDOW + 3)
     [dead] = await ledger.put()
 
     ended = await here.run(await here.start(filter=ALL))
 
-    assert counts(ended) == (LOOK_AHEAD + 4, 1, LOOK_AHEAD + 3)
+    assert counts(ended) == (WINDOW + 4, 1, WINDOW + 3)
     assert await ledger.states([dead]) == ["RECEIVED"]
 
 
