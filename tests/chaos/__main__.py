@@ -56,12 +56,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("--kills", type=int, default=120, help="on each database")
     parser.add_argument("--seed", type=int, default=20261122)
+    parser.add_argument("--only", choices=("sqlite", "postgresql"), help="on one database alone")
     arguments = parser.parse_args()
     configure_logging(level="error", stream=sys.stderr)
     print("| " + " | ".join(_HEADS) + " |\n" + "| --- " * len(_HEADS) + "|", flush=True)  # noqa: T201
-    clean = _campaign("SQLite", None, kills=arguments.kills, seed=arguments.seed)
-    with run_postgres(durable=True) as server:
-        clean &= _campaign("PostgreSQL", server, kills=arguments.kills, seed=arguments.seed)
+    clean = True
+    if arguments.only != "postgresql":
+        clean &= _campaign("SQLite", None, kills=arguments.kills, seed=arguments.seed)
+    if arguments.only != "sqlite":
+        with run_postgres(durable=True) as server:
+            clean &= _campaign("PostgreSQL", server, kills=arguments.kills, seed=arguments.seed)
     return 0 if clean else 1
 
 
