@@ -71,6 +71,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
 
         live = LiveSettings(await stack.enter_async_context(channel(settings.config)))
         acquisitions = GrpcAcquisitions(await stack.enter_async_context(channel(settings.acquisition)))
+        stack.push_async_callback(acquisitions.aclose)
 
         ready = _both(live.ready, store.ping)
         feed = Feed(store)

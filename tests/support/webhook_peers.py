@@ -58,7 +58,9 @@ class FakeAcquisitions(acquisition_rpc.AcquisitionServiceServicer):
 
     answer: Sequence[str] | AppError = (ACQUISITION,)
     facts: dict[str, acquisition_pb.ReportLidarrFactRequest] = field(default_factory=dict)
+    batch_answer: AppError | None = None
     calls: int = 0
+    batches: list[int] = field(default_factory=list)
     made: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
     async def WatchAcquisitions(
@@ -78,6 +80,14 @@ class FakeAcquisitions(acquisition_rpc.AcquisitionServiceServicer):
             raise self.answer
         self.facts[request.event_id] = request
         return acquisition_pb.ReportLidarrFactResponse(acquisitions=self.answer)
+
+    async def BatchReportLidarrFacts(self, request: Any, context: Any) -> acquisition_pb.BatchReportLidarrFactsResponse:
+        """Take note of each."""
+        if self.batch_answer is not None:
+            raise self.batch_answer
+        self.batches.append(len(request.requests))
+        responses = [await self.ReportLidarrFact(fact, context) for fact in request.requests]
+        return acquisition_pb.BatchReportLidarrFactsResponse(responses=responses)
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -14,7 +13,6 @@ from services.webhooks.domain.lifecycle import Chance, Settlement, settle
 from services.webhooks.domain.verdict import Failed, Hopeless, Outage, Verdict
 
 BATCH = 64
-CONCURRENCY = 16  # calls to other services at once
 MAX_CRASHES = 5
 LEASE = timedelta(seconds=20)
 _TIME_FOR_HANDLING = 0.8 * LEASE.total_seconds()  # the rest of the lease is for settling
@@ -93,9 +91,8 @@ class Processing:
         return len(claims)
 
     async def _try_all(self, claims: Sequence[Claimed]) -> Sequence[Settled]:
-        slots = asyncio.Semaphore(CONCURRENCY)
-        try:
-            results = await asyncio.gather(*(self._try(claimed, slots) for claimed in claims), return_exceptions=True)
+        try:  # all at once: what they tell other services shares calls
+            results = await asyncio.gather(*map(self._try, claims), return_exceptions=True)
         except asyncio.CancelledError:  # shutting down: whoever comes next need not wait for the leases to end
             await self._events.release(claims)
             raise
@@ -110,12 +107,10 @@ class Processing:
         settlement = settle(claimed.event.progress, verdict, now=self._clock.now(), chance=self._chance)
         return Settled(claimed=claimed, settlement=settlement, seconds=0.0)
 
-    async def _try(self, claimed: Claimed, slots: asyncio.Semaphore) -> Settled:
+    async def _try(self, claimed: Claimed) -> Settled:
         start = self._clock.monotonic()
         try:
-            async with asyncio.timeout(_TIME_FOR_HANDLING), AsyncExitStack() as stack:
-                await stack.enter_async_context(slots)
-                start = self._clock.monotonic()
+            async with asyncio.timeout(_TIME_FOR_HANDLING):
                 verdict = await self._verdict(claimed)
         except TimeoutError:
             verdict = Outage(error="it was not handled within its lease")

@@ -99,3 +99,35 @@ async def test_an_acquisition_that_searches_elsewhere_hears_nothing(service: Ser
     await service.ask(source=Source.SOULSEEK, mbid=MBID)
 
     assert await service.acquisitions.report(fact(mbid=MBID)) == []
+
+
+async def test_of_facts_told_together_the_later_know_what_the_earlier_said(
+    service: Service, waiting: Acquisition
+) -> None:
+    told = [
+        fact("evt-1", FactKind.DOWNLOAD_FAILED, download="D1"),
+        fact("evt-2", album=7, download="D1"),
+        fact("evt-3", FactKind.DOWNLOAD_FAILED, download="D1"),
+        fact("evt-4", album=8),
+    ]
+
+    reached = await service.acquisitions.report_many(told)
+
+    assert reached == [[], [waiting.name], [waiting.name], []]
+    signals = await service.jobs.signals(await service.claim(Source.LIDARR))
+    assert [signal.event_id for signal in signals] == ["evt-2", "evt-3"]
+
+
+async def test_a_fact_that_is_told_twice_in_one_call_counts_once(service: Service, waiting: Acquisition) -> None:
+    reached = await service.acquisitions.report_many([fact(album=7), fact(album=7)])
+
+    assert reached == [[waiting.name]] * 2
+    assert len(await service.jobs.signals(await service.claim(Source.LIDARR))) == 1
+
+
+async def test_a_fact_that_names_nothing_reaches_what_was_bound_in_the_same_call(
+    service: Service, waiting: Acquisition
+) -> None:
+    told = [fact("evt-1", album=7, download="D1"), fact("evt-2", FactKind.IMPORT_FAILED)]
+
+    assert await service.acquisitions.report_many(told) == [[waiting.name]] * 2

@@ -10,7 +10,7 @@ from libs.clock import ManualClock
 from libs.errors import Unavailable
 from services.webhooks.domain.event import Event, State
 from services.webhooks.domain.handling import Handling
-from services.webhooks.domain.processing import CONCURRENCY, MAX_CRASHES, Claimed, Processing, Settled
+from services.webhooks.domain.processing import BATCH, MAX_CRASHES, Claimed, Processing, Settled
 from services.webhooks.domain.verdict import TookEffect, Verdict
 from tests.support.lidarr_webhooks import NOON
 
@@ -126,12 +126,12 @@ async def test_a_pass_without_events_settles_nothing() -> None:
     assert events.settled == {}
 
 
-async def test_no_more_events_are_handled_at_once_than_may_be() -> None:
+async def test_the_events_of_a_pass_are_handled_at_once_so_that_they_share_calls() -> None:
     handler = Handler()
 
-    await processing(FakeEvents(*(claim(f"evt-{number}") for number in range(64))), handler).run_once()
+    await processing(FakeEvents(*(claim(f"evt-{number}") for number in range(BATCH))), handler).run_once()
 
-    assert handler.most == CONCURRENCY
+    assert handler.most == BATCH
 
 
 async def test_an_event_that_ends_processes_again_and_again_is_dead() -> None:
