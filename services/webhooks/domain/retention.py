@@ -70,7 +70,10 @@ def date_of(now: datetime, zone: tzinfo | None) -> date:
 
 def moment_of(day: date, zone: tzinfo | None) -> datetime:
     """02:00 on that day, in UTC; where clocks skip it the moment that follows, of two the first."""
-    return datetime.combine(day, RUN_AT, tzinfo=zone).astimezone(UTC)
+    at = datetime.combine(day, RUN_AT, tzinfo=zone)
+    first, second = at.astimezone(UTC), at.replace(fold=1).astimezone(UTC)
+    skipped = first.astimezone(zone).time() != RUN_AT  # then zones differ in which of the two is which (PEP 495)
+    return max(first, second) if skipped else first
 
 
 def is_due(now: datetime, last: date | None, zone: tzinfo | None) -> bool:

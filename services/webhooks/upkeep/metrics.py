@@ -38,9 +38,10 @@ class UpkeepMetrics:
             self._findings.labels(kind.lower())
 
     def found(self, finding: Finding) -> None:
-        """Something was found, and corrected."""
+        """Something was found, and corrected; what is unknown was not."""
         self._findings.labels(finding.kind.lower()).inc()
-        log.warning("inbox.corrected", kind=finding.kind, subject=finding.subject, correction=finding.correction)
+        said = "inbox.unknown" if finding.kind is Kind.UNKNOWN else "inbox.corrected"
+        log.warning(said, kind=finding.kind, subject=finding.subject, correction=finding.correction)
 
     def reconciled(self, findings: int, seconds: float) -> None:
         """A pass of this replica has ended."""

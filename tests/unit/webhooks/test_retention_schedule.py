@@ -1,8 +1,11 @@
 """When the daily run is due: at 02:00 local time, once a date, also on the days on which clocks change."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +15,16 @@ BERLIN = ZoneInfo("Europe/Berlin")
 FORWARD, BACK = date(2026, 3, 29), date(2026, 10, 25)  # 02:00 is skipped; 02:00 is there twice
 ZONES = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "Africa/Cairo"])
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
+
+
+@pytest.fixture
+def machine_in_berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine is in Berlin."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def berlin(day: date, hour: int, minute: int = 0, *, fold: int = 0) -> datetime:
@@ -61,6 +74,14 @@ def test_what_ended_within_the_days_stays() -> None:
     now = berlin(date(2026, 6, 15), 2)
 
     assert limit(now, 30) == now - timedelta(days=30)
+
+
+def test_the_zone_of_the_machine_counts_where_none_is_named(machine_in_berlin: None) -> None:
+    for day in (FORWARD, BACK, date(2026, 6, 15)):
+        assert moment_of(day, None) == moment_of(day, BERLIN)
+        for hours in range(24):
+            now = berlin(day, 0) + timedelta(hours=hours)
+            assert date_of(now, None) == date_of(now, BERLIN)
 
 
 @given(now=MOMENTS, zone=ZONES)
