@@ -75,12 +75,13 @@ class Chain:
         document = b"[" + b",".join(lines) + b"]"
         await connection.execute(_ADD_RECORDS[connection.dialect.name], {"records": document.decode()})
 
-    async def forget(self, connection: AsyncConnection, before: datetime, *, steps: int) -> int:
+    async def forget(self, connection: AsyncConnection, before: datetime, *, steps: int, most: int = 1_000) -> int:
         """Removes up to so many of the oldest steps, all of whose records are older; returns how many records.
 
-        The newest step always stays. The rest can still be proven.
+        More than one goes only while they have at most so many records. The newest step always stays. The rest can
+        still be proven.
         """
-        through = await self._through(connection, before, steps)
+        through = await self._through(connection, before, steps, most)
         if through is None:
             return 0
         chain, event = self._tables.chain, self._tables.event
@@ -124,20 +125,21 @@ class Chain:
             yield run
             after, run = page[-1][0], []
 
-    async def _through(self, connection: AsyncConnection, before: datetime, steps: int) -> int | None:
+    async def _through(self, connection: AsyncConnection, before: datetime, steps: int, most: int) -> int | None:
         """The number up to which the oldest steps may go."""
         chain, event = self._tables.chain, self._tables.event
         newest = select(func.max(chain.c.last_seq)).scalar_subquery()
         oldest = (
-            select(chain.c.last_seq, event.c.at)
+            select(chain.c.first_seq, chain.c.last_seq, event.c.at)
             .outerjoin(event, event.c.seq == chain.c.last_seq)
             .where(chain.c.first_seq != ANCHOR, chain.c.last_seq < newest)
             .order_by(chain.c.last_seq)
             .limit(steps)
         )
-        through = None
-        for last, at in await connection.execute(oldest):
-            if at is None or at >= before:
+        through = start = None
+        for first, last, at in await connection.execute(oldest):
+            start = first if start is None else start
+            if at is None or at >= before or (through is not None and last - start >= most):
                 break
             through = last
         return through
