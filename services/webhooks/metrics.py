@@ -87,6 +87,7 @@ class WebhookMetrics:
         log.info(
             "event.settled",
             event_id=event.id,
+            request_id=event.headers.get("x-request-id"),  # of the delivery
             source=event.source,
             type=event.type,
             state=settlement.state,

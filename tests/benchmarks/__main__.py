@@ -3,12 +3,14 @@
 import asyncio
 import sys
 
-from tests.benchmarks import footprint, webhooks
+from libs.telemetry.logs import configure_logging
+from tests.benchmarks import footprint, memory, webhooks
 
-BENCHMARKS = {"footprint": footprint.measure, "webhooks": webhooks.measure}
+BENCHMARKS = {"footprint": footprint.measure, "webhooks": webhooks.measure, "memory": memory.measure}
 
 
 async def _main(names: list[str]) -> None:
+    configure_logging(level="error", stream=sys.stderr)
     for name in names or BENCHMARKS:
         print(f"## {name}\n", flush=True)  # noqa: T201 (printing is what a benchmark is for)
         print(await BENCHMARKS[name](), flush=True)  # noqa: T201

@@ -69,7 +69,7 @@ async def run(home: Path, *, kills: int, seed: int, server: Postgres | None = No
     chance = random.Random(seed)
     async with AsyncExitStack() as stack:
         peers = await stack.enter_async_context(running_peers(SECRET))
-        environment = _environment(home, peers, server.url(database) if server else "")
+        environment = environment_of(home, peers, server.url(database) if server else "")
         victims: dict[str, Victim] = {
             name: await stack.enter_async_context(revived(name, environment, home / f"{name}.log"))
             for name in ("webhooks", "gateway")
@@ -160,7 +160,8 @@ async def _again(senders: Senders, known: Mapping[str, str]) -> list[str]:
     return [text for text in found if text is not None]
 
 
-def _environment(home: Path, peers: Peers, database: str) -> dict[str, str]:
+def environment_of(home: Path, peers: Peers, database: str = "") -> dict[str, str]:
+    """What gateway and webhooks service read, with these peers."""
     gateway, webhooks = free_ports(2)
     own = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     return {
