@@ -29,10 +29,10 @@ from services.webhooks.acquisition import GrpcAcquisitions
 from services.webhooks.admission import open_admission
 from services.webhooks.dead_letters.wiring import serve_dead_letters
 from services.webhooks.domain.feed import Feed
-from services.webhooks.domain.handling import Handling, LidarrHandler
+from services.webhooks.domain.handling import Handling, LidarrHandler, SlskdHandler
 from services.webhooks.domain.inbox import Inbox
 from services.webhooks.domain.processing import Processing
-from services.webhooks.domain.source import LIDARR
+from services.webhooks.domain.source import LIDARR, SLSKD
 from services.webhooks.events.servicer import WebhooksServicer
 from services.webhooks.events.store import SqlEventStore
 from services.webhooks.lidarr.watch import watch_lidarr
@@ -75,7 +75,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
 
         ready = _both(live.ready, store.ping)
         feed = Feed(store)
-        handling = Handling({LIDARR.name: LidarrHandler(acquisitions)})
+        handling = Handling({LIDARR.name: LidarrHandler(acquisitions), SLSKD.name: SlskdHandler()})
         processing = Processing(store, handling, log=metrics, clock=SystemClock(), chance=random.random)
         worker = Worker(processing, handled=feed.wake)
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from libs.clock import Clock
-from services.webhooks.domain.event import Event
+from services.webhooks.domain.event import DeadReason, Event
 from services.webhooks.domain.handling import Handling
 from services.webhooks.domain.lifecycle import Chance, Settlement, settle
 from services.webhooks.domain.verdict import Failed, Hopeless, Outage, Verdict
@@ -119,7 +119,8 @@ class Processing:
 
     async def _verdict(self, claimed: Claimed) -> Verdict:
         if claimed.crashes >= MAX_CRASHES:
-            return Hopeless(error=f"crash loop: handling it ended without a word {claimed.crashes} times")
+            error = f"crash loop: handling it ended without a word {claimed.crashes} times"
+            return Hopeless(error=error, reason=DeadReason.CRASH_LOOP)
         return await self._handling.handle(claimed.event)
 
     async def _settle(self, settled: Sequence[Settled]) -> None:

@@ -2,28 +2,32 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
 
 from libs.sql.engine import Database, open_database
-from services.webhooks.tables import metadata
+from libs.work.interventions import SqlInterventions
+from libs.work.outbox import SqlOutbox
+from services.webhooks.dead_letters.store import SqlDeadLetters
+from services.webhooks.tables import metadata, work
 from tests.support.database_clock import DatabaseClock
 from tests.support.event_store import TOKENS, EventStore, open_event_store
 from tests.support.events import pass_time
 from tests.support.memory_event_store import MemoryEventStore
 
-Pass = Callable[[timedelta], Awaitable[None]]
 
-
+@dataclass(frozen=True)
 class Inbox:
-    """A store with nothing in it, and its time."""
+    """A store with nothing in it, its time, and who decides about its dead letters."""
 
-    def __init__(self, store: EventStore, pass_time: Pass) -> None:
-        self.store = store
-        self.pass_time = pass_time
+    store: EventStore
+    pass_time: Callable[[timedelta], Awaitable[None]]
+    discard: Callable[[str], Awaitable[object]]
 
 
 def inbox_in_memory() -> Inbox:
@@ -32,11 +36,22 @@ def inbox_in_memory() -> Inbox:
     async def pass_time(by: timedelta) -> None:
         clock.advance(by)
 
-    return Inbox(MemoryEventStore(TOKENS, now=lambda: clock.time), pass_time)
+    store = MemoryEventStore(TOKENS, now=lambda: clock.time)
+    return Inbox(store, pass_time, store.discard)
 
 
 async def inbox_on(database: Database) -> Inbox:
-    return Inbox(await open_event_store(database), lambda by: pass_time(database, by))
+    store = await open_event_store(database)
+    interventions = SqlInterventions(work, SqlOutbox(database, work))
+    dead_letters = SqlDeadLetters(database, interventions, tokens=TOKENS)
+    discard = partial(dead_letters.discard, reason="nothing more is needed", actor="tester")
+    return Inbox(store, partial(pass_time, database), discard)
+
+
+async def clear(database: Database) -> None:
+    async with database.writing() as connection:
+        for table in reversed(metadata.sorted_tables):
+            await connection.execute(delete(table))
 
 
 @pytest.fixture(scope="session")
@@ -53,9 +68,7 @@ async def empty_database(kind: str, schema: Path, request: pytest.FixtureRequest
         url = request.getfixturevalue("postgres").url().replace("postgresql://", "postgresql+asyncpg://")
     async with open_database(url, schema=schema.name) as database:
         yield database
-        async with database.writing() as connection:
-            for table in reversed(metadata.sorted_tables):
-                await connection.execute(delete(table))
+        await clear(database)
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])

@@ -36,7 +36,7 @@ def routes() -> set[str]:
     """What the gateway serves: its own routes and those of the protos, with `*` for what varies."""
     files = [ROOT / "services" / "gateway" / "app.py", *(ROOT / "protos").rglob("*.proto")]
     texts = [text for file in files for text in re.findall(r'"(/api/[^"]*)"', file.read_text())]
-    return {re.sub(r"{[^}]*}", "*", re.sub(r"{name=([^}]*)}", r"\1", text)) for text in texts}
+    return {re.sub(r"{[^}]*}", "*", re.sub(r"{\w+=([^}]*)}", r"\1", text)) for text in texts}
 
 
 def is_served(path: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from libs.clock import ManualClock
 from libs.errors import Unavailable
-from services.webhooks.domain.event import Event, State
+from services.webhooks.domain.event import DeadReason, Event, State
 from services.webhooks.domain.handling import Handling
 from services.webhooks.domain.processing import BATCH, MAX_CRASHES, Claimed, Processing, Settled
 from services.webhooks.domain.verdict import TookEffect, Verdict
@@ -142,6 +142,7 @@ async def test_an_event_that_ends_processes_again_and_again_is_dead() -> None:
     settlement = events.settled["evt-1"].settlement
     assert (settlement.state, handler.started.is_set()) == (State.DEAD, False)
     assert settlement.progress.error.startswith("crash loop")
+    assert settlement.reason is DeadReason.CRASH_LOOP
 
 
 async def test_an_event_that_takes_longer_than_its_lease_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
