@@ -5,6 +5,7 @@ import asyncio
 import sys
 import tempfile
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import tests.support.grpc_without_fork  # noqa: F401 (before grpc)
@@ -38,12 +39,15 @@ def _row(database: str, outcome: Outcome, seconds: float) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def _campaign(database: str, server: Postgres | None, *, kills: int, seed: int) -> bool:
+def _campaign(database: str, server: Postgres | None, arguments: argparse.Namespace) -> bool:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
         if server is not None:
             server.execute('CREATE DATABASE "chaos"')
-        running = campaign.run(Path(home), kills=kills, seed=seed, server=server, database="chaos")
+        within = timedelta(minutes=arguments.minutes)
+        running = campaign.run(
+            Path(home), kills=arguments.kills, seed=arguments.seed, server=server, database="chaos", within=within
+        )
         outcome = asyncio.run(running)
     print(_row(database, outcome, time.monotonic() - begun), flush=True)  # noqa: T201 (the table)
     for text in (*outcome.lost, *outcome.duplicates, *outcome.wrong):
@@ -56,16 +60,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos")
     parser.add_argument("--kills", type=int, default=120, help="on each database")
     parser.add_argument("--seed", type=int, default=20261122)
+    parser.add_argument("--minutes", type=float, default=60, help="of killing, at most, on each database")
     parser.add_argument("--only", choices=("sqlite", "postgresql"), help="on one database alone")
     arguments = parser.parse_args()
     configure_logging(level="error", stream=sys.stderr)
     print("| " + " | ".join(_HEADS) + " |\n" + "| --- " * len(_HEADS) + "|", flush=True)  # noqa: T201
     clean = True
     if arguments.only != "postgresql":
-        clean &= _campaign("SQLite", None, kills=arguments.kills, seed=arguments.seed)
+        clean &= _campaign("SQLite", None, arguments)
     if arguments.only != "sqlite":
         with run_postgres(durable=True) as server:
-            clean &= _campaign("PostgreSQL", server, kills=arguments.kills, seed=arguments.seed)
+            clean &= _campaign("PostgreSQL", server, arguments)
     return 0 if clean else 1
 
 

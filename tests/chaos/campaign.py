@@ -7,11 +7,13 @@ import asyncio
 import os
 import random
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from itertools import cycle, islice
+from datetime import timedelta
+from itertools import cycle, islice, takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +30,7 @@ from tests.support.waiting import eventually
 from tests.support.webhook_peers import ROOT_KEY, SERVICE_TOKEN, Peers, running_peers
 
 _BETWEEN = 0.4  # seconds of load before a kill, at most, beside the time until something was answered
+_COMES_BACK = 180.0  # seconds until something is answered again, at most: machines are busy
 _OUTAGE = 0.5  # seconds without a database
 _AT_ONCE = 16  # deliveries again, at the end
 
@@ -64,8 +67,19 @@ class Outcome:
         return not (self.lost or self.duplicates or self.wrong) and self.effects == self.stored
 
 
-async def run(home: Path, *, kills: int, seed: int, server: Postgres | None = None, database: str = "") -> Outcome:
-    """Kill so often, on SQLite or on the server (which is then a victim too), and balance the books."""
+async def run(
+    home: Path,
+    *,
+    kills: int,
+    seed: int,
+    server: Postgres | None = None,
+    database: str = "",
+    within: timedelta = timedelta.max,
+) -> Outcome:
+    """Kill so often, on SQLite or on the server (which is then a victim too), and balance the books.
+
+    Who has not so much time stops killing after `within`.
+    """
     chance = random.Random(seed)
     async with AsyncExitStack() as stack:
         peers = await stack.enter_async_context(running_peers(SECRET))
@@ -78,28 +92,33 @@ async def run(home: Path, *, kills: int, seed: int, server: Postgres | None = No
             victims["database"] = KilledServer(server, _OUTAGE)
         senders = Senders(f"http://127.0.0.1:{environment['LOCKGROOVE_PORT']}", chance)
         stack.push_async_callback(senders.aclose)
-        killed = await _kill(victims, senders, kills, chance)
+        killed = await _kill(victims, senders, kills, chance, within)
         events = await _settled(environment["LOCKGROOVE_WEBHOOKS_LISTEN"])
         return await _balance(peers, senders, killed, events)
 
 
-async def _kill(victims: Mapping[str, Victim], senders: Senders, kills: int, chance: random.Random) -> Counter[str]:
+async def _kill(
+    victims: Mapping[str, Victim], senders: Senders, kills: int, chance: random.Random, within: timedelta
+) -> Counter[str]:
     """Everybody in turn, in a shuffled order, so that a few kills already meet each of them."""
     order = list(islice(cycle(victims), kills))
     chance.shuffle(order)
+    killed: Counter[str] = Counter()
+    end = time.monotonic() + within.total_seconds()
     load = asyncio.create_task(senders.run())
     try:
-        for name in order:
-            await senders.progress()
+        for name in takewhile(lambda _: time.monotonic() < end, order):
+            await senders.progress(_COMES_BACK)
             await asyncio.sleep(chance.uniform(0, _BETWEEN))  # the moment of the kill, not a wait for anything
             await victims[name].kill()
-        await senders.progress()
+            killed[name] += 1
+        await senders.progress(_COMES_BACK)
     finally:
         load.cancel()
         await asyncio.wait([load])
     if not load.cancelled():
         load.result()
-    return Counter(order)
+    return killed
 
 
 async def _settled(address: str) -> set[str]:

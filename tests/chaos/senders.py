@@ -43,7 +43,7 @@ class Senders:
             for _ in range(GIVING_UP):
                 group.create_task(self._send(repeat=False))
 
-    async def progress(self, within: float = 60.0) -> None:
+    async def progress(self, within: float) -> None:
         """Return once something more was answered."""
         before = len(self.answered)
 
