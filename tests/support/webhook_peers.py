@@ -20,6 +20,7 @@ from libs.rpc.server import Server
 ROOT_KEY = "webhook-tests-root-key-0123456789"
 SERVICE_TOKEN = service_token(ROOT_KEY.encode())
 OPERATOR_KEY = "lg_operator"
+READER_KEY = "lg_reader"
 ACQUISITION = "acquisitions/acq-1"
 
 
@@ -48,8 +49,11 @@ class FakeConfig(config_rpc.ConfigServiceServicer):
         settings = config_pb.Settings()
         if self._secret:
             settings.lidarr.webhook_secret = self._secret
-        key = config_pb.ApiKey(title="operator", digest=digest(OPERATOR_KEY), scopes=[api.ADMIN])
-        return config_pb.Snapshot(revision=self._revision, settings=settings, api_keys=[key])
+        keys = [
+            config_pb.ApiKey(title="operator", digest=digest(OPERATOR_KEY), scopes=[api.ADMIN]),
+            config_pb.ApiKey(title="reader", digest=digest(READER_KEY), scopes=[api.READ]),
+        ]
+        return config_pb.Snapshot(revision=self._revision, settings=settings, api_keys=keys)
 
 
 @dataclass

@@ -93,7 +93,7 @@ class Reset:
         skipped: ColumnElement[int] = replay.c.skipped + self.skipped
         if self._batch.is_last:  # what matched at the start and is gone, or matches no more, was passed over as well
             rest = replay.c.matched - replayed
-            skipped = case((rest > skipped, rest), else_=skipped)
+            skipped = case((rest > 0, rest), else_=0)
         this = update(replay).where(replay.c.id == self._subject.id).values(replayed=replayed, skipped=skipped)
         if self._batch.place is None:
             return this
