@@ -6,13 +6,17 @@ import signal
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
+from deploy.demo.world import World
+from tests.support.postgres import run_postgres
 from tests.support.signers import Headers, github, mac, seconds, slack, standard
-from tests.support.suite import Json, Suite
+from tests.support.suite import Json, Suite, running_suite, suite_environment
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -20,6 +24,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)
 SECRET = "lockgroove-test-secret"
 WHSEC = "whsec_bG9ja2dyb292ZS10ZXN0LXNlY3JldC1wYWRkaW5n"
 BODY = b'{"type": "made"}'
+FILE_LIMIT = 64 * 1024  # less than a large delivery
 
 
 async def made(suite: Suite, verification: Json, **source: Any) -> tuple[str, Json]:
@@ -221,3 +226,43 @@ async def test_senders_to_a_service_that_hangs_are_told_to_come_back(suite: Suit
 
     assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
     assert await eventually(again)
+
+
+async def test_senders_to_a_full_disk_are_told_to_come_back_and_nothing_else_is_lost(suite: Suite) -> None:
+    name, _ = await made(suite, {"loopback": {}})
+    process = psutil.Process(suite.pid("webhooks"))
+    soft, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+    process.rlimit(psutil.RLIMIT_FSIZE, (FILE_LIMIT, hard))  # as if there were so little room for each file
+    try:
+        full = await delivered(suite, name, [], b"x" * 1_000_000)
+    finally:
+        process.rlimit(psutil.RLIMIT_FSIZE, (soft, hard))
+
+    again = await delivered(suite, name, [], b"x" * 1_000_000)
+    assert (full.status_code, int(full.headers["retry-after"]) > 0) == (503, True)
+    assert (again.status_code, again.json()["duplicate"]) == (202, False)
+
+
+async def test_while_the_database_is_gone_nobody_hears_that_he_is_wrong(world: World, tmp_path: Path) -> None:
+    with run_postgres() as server:
+        environment = suite_environment(tmp_path, {**world.environment, "DATABASE_URL": server.url()})
+        async with running_suite(environment) as suite:
+            name, _ = await made(suite, {"headerToken": {"header": "X-Token"}}, secret=SECRET)
+            right, wrong = [("X-Token", SECRET)], [("X-Token", "perhaps-rotated")]
+            server.stop(signal.SIGQUIT)
+            try:
+                refused = [
+                    await delivered(suite, name, right),
+                    await delivered(suite, name, wrong),
+                    await delivered(suite, "perhaps-made", []),
+                ]
+            finally:
+                server.start()
+
+            async def back() -> bool:
+                return (await delivered(suite, name, right)).status_code == 202
+
+            assert [each.status_code for each in refused] == [503, 503, 503]
+            assert all(int(each.headers["retry-after"]) > 0 for each in refused)
+            assert await eventually(back)
+            assert (await delivered(suite, name, wrong)).status_code == 401
