@@ -13,7 +13,7 @@ from typing import Protocol
 from libs.clock import Clock
 
 RUN_AT = time(2)
-STEP = 500  # events a transaction
+STEP = 200  # events a transaction: on SQLite others wait for its end
 PAUSE = timedelta(milliseconds=50)  # at least, between transactions
 _SHARE = 4  # the pause, as a multiple of the step before it
 _A_DAY = timedelta(days=1)
