@@ -18,6 +18,7 @@ _KEPT = (  # of a raw row: the other fields may change from one look to the next
     *("id", "eventType", "date", "albumId", "artistId", "trackId"),
     *("downloadId", "sourceTitle", "quality", "data"),
 )
+_YEARS = range(2000, 9000)
 _NAMES = {  # of the kinds that a row may give as a number
     1: "grabbed",
     3: "trackFileImported",
@@ -118,12 +119,14 @@ def described(found: Found, albums: Mapping[int, Mapping[str, Any]]) -> Found:
 
 
 def date_of(value: object) -> datetime | None:
-    """A date of Lidarr's or slskd's, in UTC where it names no zone; None for anything else."""
+    """A date of Lidarr's or slskd's, in UTC where it names no zone; None for anything else, and for .NET's year 1."""
     try:
         date = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return date if date is None or date.tzinfo else date.replace(tzinfo=UTC)
+    if date is None or date.year not in _YEARS:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _row(raw: Mapping[str, Any]) -> HistoryRow | None:

@@ -4,10 +4,9 @@ Ours is the entry of our exact name whose URL ends as ours do: another address o
 other entry is a person's, or another program's, and is not touched, whatever it is called.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 NAME = "Lockgroove"
 USERNAME = "lockgroove"
@@ -42,7 +41,7 @@ def webhook_url(public_url: str) -> str:
 def find_own(entries: Sequence[Json]) -> Json | None:
     """Our entry, whatever state it is in."""
     named = [entry for entry in entries if entry.get("name") == NAME and entry.get("implementation") == IMPLEMENTATION]
-    return next((entry for entry in named if urlsplit(url_of(entry)).path.endswith(PATH)), None)
+    return next((entry for entry in named if "id" in entry and url_of(entry).endswith(PATH)), None)
 
 
 def find_name_taken(entries: Sequence[Json]) -> Json | None:
@@ -76,7 +75,7 @@ def faults(entry: Json, wanted: Wanted) -> list[str]:
 def repaired(entry: Json, wanted: Wanted) -> Json:
     """The entry as it should be; what is not ours to decide stays as it is."""
     switches = {switch: True for switch in SWITCHES if switch in entry}
-    return entry | switches | {"tags": [], "fields": _filled(entry.get("fields", []), wanted)}
+    return entry | switches | {"tags": [], "fields": _filled(_fields(entry), wanted)}
 
 
 def new_entry(schema: Sequence[Json], wanted: Wanted) -> Json | None:
@@ -101,8 +100,12 @@ def url_of(entry: Json) -> str:
 
 
 def _setting(entry: Json, name: str) -> Any:
-    fields: Sequence[Mapping[str, Any]] = entry.get("fields") or []
-    return next((each.get("value") for each in fields if each.get("name") == name), None)
+    return next((each.get("value") for each in _fields(entry) if each.get("name") == name), None)
+
+
+def _fields(entry: Json) -> list[Json]:
+    fields = entry.get("fields")
+    return [each for each in fields if isinstance(each, dict)] if isinstance(fields, list) else []
 
 
 def _filled(fields: Sequence[Json], wanted: Wanted) -> list[Json]:

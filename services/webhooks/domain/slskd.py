@@ -8,10 +8,12 @@ from typing import Any
 
 from services.webhooks.domain.backfill import OVERLAP, Found
 from services.webhooks.domain.dedup import id_key
+from services.webhooks.domain.delivery import printable
 from services.webhooks.domain.document import Document
 from services.webhooks.domain.history import date_of
 
 WATERMARK = "slskd-events"
+_MAX_TYPE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,10 @@ def _row(raw: Mapping[str, Any]) -> LogRow | None:
         return None
     told = {"id": number, "timestamp": raw["timestamp"], "type": kind, "version": 0}
     return LogRow(
-        id=number, type=kind, timestamp=timestamp, document={**_data(raw.get("data")), **told, "history": dict(raw)}
+        id=number,
+        type=printable(kind)[:_MAX_TYPE],
+        timestamp=timestamp,
+        document={**_data(raw.get("data")), **told, "history": dict(raw)},
     )
 
 

@@ -74,7 +74,8 @@ class Keeper:
         """After a start of ours or of Lidarr, and after trouble, whether or not Lidarr can reach us."""
         if self._lidarr.address is None:
             return
-        started = str((await self._lidarr.get("/system/status")).body.get("startTime", ""))
+        status = (await self._lidarr.get("/system/status")).body
+        started = str(status.get("startTime", "")) if isinstance(status, dict) else ""
         calm = outcome.standing in (Standing.GOOD, Standing.OFF) and not self._failures
         if not (calm and started == self._filled_for):
             filled = [await self._fill(gap) for gap in self._gaps]

@@ -28,6 +28,9 @@ _FOUGHT_OVER = (
 )
 
 
+_Call = tuple[Callable[[str, Json], Awaitable[object]], str, Json]
+
+
 class Standing(StrEnum):
     """How our registration is."""
 
@@ -154,13 +157,15 @@ class LidarrRegistration:
             return Outcome(standing=Standing.BROKEN, text=obstacle)
         if not await self._is_reachable(look.wanted.url):
             return Outcome(standing=Standing.WAITING, text=f"{look.wanted.url} does not answer yet")
-        troubles = look.troubles()
+        troubles, calls = look.troubles(), await self._calls(look)
         try:
-            await self._mend(look)
+            for call, path, body in calls:
+                await call(path, body)
         except PeerRefused as error:
             return Outcome(standing=Standing.BROKEN, text=_refused(error, look.wanted.url))
         except PeerBroke as error:
             return Outcome(standing=Standing.BROKEN, text=_unreachable(error, look.wanted.url))
+        self._taken_away = self._taken_away + 1 if self._is_taken_away(look) else 0
         self._saved = look.wanted
         if not troubles:
             return Outcome(standing=Standing.GOOD)
@@ -173,38 +178,33 @@ class LidarrRegistration:
                 f"Lidarr has a connection {taken.get('name')!r} that is not ours (it leads to"
                 f" {entries.url_of(taken) or 'something else'}): rename or delete it, so that ours can be called {NAME}"
             )
-        return _FOUGHT_OVER if self._is_fought_over(look) else ""
+        is_fought_over = self._is_taken_away(look) and self._taken_away >= MAX_TAKEN_AWAY
+        return _FOUGHT_OVER if is_fought_over else ""
 
     async def _is_reachable(self, url: str) -> bool:
         """Whether our own address answers; after many probes in vain Lidarr may try, for it may see more than we do."""
         self._probes = 0 if await self._answers(url) else self._probes + 1
         return self._probes % MAX_PROBES == 0
 
-    def _is_fought_over(self, look: _Look) -> bool:
-        """Whether the address that we saved was changed again and again."""
+    def _is_taken_away(self, look: _Look) -> bool:
+        """Whether somebody changed the address that we had saved."""
         saved = self._saved is not None and self._saved.url == look.wanted.url
-        if saved and look.own is not None and entries.url_of(look.own) != look.wanted.url:
-            self._taken_away += 1
-        return saved and self._taken_away > MAX_TAKEN_AWAY
+        return saved and look.own is not None and entries.url_of(look.own) != look.wanted.url
 
-    async def _mend(self, look: _Look) -> None:
+    async def _calls(self, look: _Look) -> list[_Call]:
+        """What repairs it: each of them may have Lidarr call us before it answers."""
         own, wanted = look.own, look.wanted
         if own is not None:
             mended = entries.repaired(own, wanted)
-            if wanted != self._saved or entries.faults(own, wanted):
-                await self._lidarr.put(f"/notification/{own['id']}", mended)
-            if look.is_dropping:
-                await self._lidarr.post("/notification/test", mended)
-        elif look.by_hand is not None:
-            await self._lidarr.post("/notification/test", look.by_hand)
-        else:
-            await self._register(wanted)
-
-    async def _register(self, wanted: Wanted) -> None:
+            saving: list[_Call] = [(self._lidarr.put, f"/notification/{own['id']}", mended)]
+            needed = saving if wanted != self._saved or entries.faults(own, wanted) else []
+            return [*needed, (self._lidarr.post, "/notification/test", mended)] if look.is_dropping else needed
+        if look.by_hand is not None:
+            return [(self._lidarr.post, "/notification/test", look.by_hand)]
         entry = entries.new_entry((await self._lidarr.listing("/notification/schema")).body, wanted)
         if entry is None:
             raise PeerRefused("this Lidarr has no connections of the kind Webhook", status=404)
-        await self._lidarr.post("/notification", entry)
+        return [(self._lidarr.post, "/notification", entry)]
 
 
 def _refused(error: PeerRefused, url: str) -> str:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from deploy.demo.lidarr.notifications import SWITCHES, setting
 from deploy.demo.lidarr.world import LidarrWorld
 from libs.clock import ManualClock
 from services.webhooks import tables
+from services.webhooks.domain.registration import Wanted, faults, find_own
 from services.webhooks.lidarr.registration import MAX_PROBES, MAX_TAKEN_AWAY, Standing
 from services.webhooks.peers import Address, PeerRefusedKey, PeerUnavailable
 
@@ -263,3 +265,29 @@ async def test_a_keeper_shows_whether_we_are_registered(station: Station, lidarr
     station.answers = None
     await keeper.run_once()
     assert station.notes.is_registered is True
+
+
+async def test_what_is_wrong_is_told_once_and_without_secrets(station: Station, lidarr: LidarrWorld) -> None:
+    keeper = station.keeper()
+    station.answers = 404
+    with capture_logs() as logs:
+        for _ in range(3):
+            await keeper.run_once()
+        station.answers = None
+        for _ in range(3):
+            await keeper.run_once()
+
+    told = [line["event"] for line in logs if line["event"].startswith("lidarr.")]
+    assert told == ["lidarr.registration_broken", "lidarr.registered", "lidarr.registered"]
+    assert setting(entries(lidarr)[0], "password") not in str(logs)
+    assert lidarr.api_key not in str(logs)
+
+
+@pytest.mark.parametrize("broken", [{"fields": None}, {"fields": ["url"]}, {"name": None}, {"tags": None}])
+async def test_entries_that_make_no_sense_do_no_harm(station: Station, lidarr: LidarrWorld, broken: Json) -> None:
+    await station.registration().tend()
+
+    listed = [foreign("Odd", "http://127.0.0.1:9/hook") | {"id": 9} | broken, *entries(lidarr)]
+
+    assert find_own(listed) is not None
+    assert faults(listed[0], Wanted(url=str(station.url), password="")) != []

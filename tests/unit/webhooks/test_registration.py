@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 def entry(name: str = "Lockgroove", url: str = URL, **changes: Any) -> Json:
-    template = {"name": name, "implementation": "Webhook", "fields": [{"name": "url", "value": url}]}
+    template = {"id": 1, "name": name, "implementation": "Webhook", "fields": [{"name": "url", "value": url}]}
     return repaired(template | dict.fromkeys(SWITCHES, False), Wanted(url=url, password="********")) | changes
 
 
