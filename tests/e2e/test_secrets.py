@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ _ADMIN = "lg_canary-admin-key-91b7"
 _PASSWORD = "canary-soulseek-password-3d"
 _PATCHED = {"lidarr": {"apiKey": "canary-patched-key-6e"}, "soulseek": {"password": "canary-patched-password-a4"}}
 _REFUSED = "canary-refused-key-c0"
+_TOKEN = "canary-source-token-19"
+_GUESSED = "canary-guessed-address-5b"
 _BASIC = base64.b64encode(b"lidarr:canary-basic-guess-77").decode()
 _STREAM_SECONDS = 1.0  # that a stream is followed
 _GARBAGE = b'{"lidarr": {"apiKey": 7}, "album": {"artist": "\xff'
@@ -56,10 +59,34 @@ async def observed(world: World, tmp_path_factory: pytest.TempPathFactory) -> As
     patched = [value for subject in _PATCHED.values() for value in subject.values()]
     async with running_suite(environment) as suite:
         suite.client.headers["X-Api-Key"] = suite.key = _ADMIN
-        seen = Observed(suite, home, [*given, *patched, service_token(_ROOT.encode()), _REFUSED, _BASIC])
+        own = [service_token(_ROOT.encode()), _REFUSED, _BASIC, _TOKEN, _GUESSED]
+        seen = Observed(suite, home, [*given, *patched, *own])
+        await _deliver(seen)
         await _work(seen, world)
         await _drive(seen)
         yield seen
+
+
+async def _deliver(seen: Observed) -> None:
+    """Let the secrets of sources be used, rightly and wrongly; the one that was made is told once, and not noted."""
+    client = seen.suite.client
+    token = {"verification": {"headerToken": {"header": "X-Odd"}}, "secret": _TOKEN}
+    answer = await client.post("/api/v1/sources?sourceId=token", json=token)
+    seen.note("POST", answer, answer.content)
+    door = (await client.post("/api/v1/sources?sourceId=door", json={"verification": {"secretUrl": {}}})).json()
+    seen.canaries.append(door["issuedSecret"])
+    for path, headers, status in [
+        ("token", {"X-Odd": _TOKEN}, 202),
+        ("token", {"X-Odd": _REFUSED, "X-More": _REFUSED}, 401),
+        ("nowhere", {"X-Odd": _TOKEN}, 404),
+        (f"door/{door['issuedSecret']}", {}, 202),
+        (f"door/{_GUESSED}", {}, 404),
+        (f"lidarr/{_GUESSED}", {}, 404),
+        (f"door/{_GUESSED}/more", {}, 404),
+    ]:
+        answer = await client.post(f"/api/webhooks/{path}", json={"id": 1}, headers=headers)
+        seen.note(f"POST {path.partition('/')[0]}", answer, answer.content)
+        assert answer.status_code == status
 
 
 async def _work(seen: Observed, world: World) -> None:
@@ -90,7 +117,7 @@ async def _drive(seen: Observed) -> None:
 async def _names(client: httpx.AsyncClient) -> dict[str, str]:
     lists = {name: (await client.get(f"/api/v1/{name}s")).json()[f"{name}s"] for name in ("acquisition", "event")}
     ids = {name: found[0]["name"].partition("/")[2] for name, found in lists.items()}
-    return {**ids, "source": "lidarr"}
+    return defaultdict(lambda: "nobody", {**ids, "source": "lidarr"})
 
 
 def _operations(document: dict[str, Any], names: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -139,11 +166,13 @@ async def test_nothing_that_is_stored_holds_a_secret(observed: Observed) -> None
 
 
 async def test_headers_of_events_are_kept_without_their_secrets(observed: Observed) -> None:
-    events = (await observed.suite.client.get("/api/v1/events")).json()["events"]
+    client = observed.suite.client
+    answer = await client.post("/api/webhooks/token", json={"id": 2}, headers={"X-Odd": _TOKEN, "X-Told": "told"})
 
-    headers = (await observed.suite.client.get(f"/api/v1/{events[-1]['name']}")).json()["headers"]
+    headers = (await client.get(f"/api/v1/events/{answer.json()['eventId']}")).json()["headers"]
 
-    assert headers["x-webhook-secret"] == headers["x-api-key"] == "[redacted]"
+    assert headers["x-odd"] == headers["x-api-key"] == "[redacted]"
+    assert headers["x-told"] == "told"
 
 
 async def test_snapshots_with_secrets_are_for_services_only(observed: Observed) -> None:
