@@ -97,7 +97,7 @@ async def _ready(system: System) -> System:
                 return (await client.get("/api/ready")).status_code == 200
             return False
 
-        await eventually(answers, within=60)
+        await eventually(answers, within=180)
     return system
 
 
