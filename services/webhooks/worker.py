@@ -48,6 +48,8 @@ class Worker:
             await self._let_burst_pass()
             if await self.run_once() < BATCH:
                 await self._pause()
+            else:  # a backlog: while one pass waits for another service, the other one works
+                await asyncio.gather(self._drain(), self._drain())
 
     async def run_once(self) -> int:
         """One pass; returns how many events it took. While the database is away there are none."""
@@ -59,6 +61,10 @@ class Worker:
         if taken:
             self._handled()
         return taken
+
+    async def _drain(self) -> None:
+        while await self.run_once() == BATCH:
+            await self._let_burst_pass()
 
     async def _let_burst_pass(self) -> None:
         now = time.monotonic()
