@@ -36,7 +36,7 @@ def source_to_pb(record: Record, *, issued: str = "") -> pb.Source:
         display_name=draft.display_name,
         state=pb.Source.DISABLED if draft.disabled else pb.Source.ENABLED,
         disabled=draft.disabled,
-        verification=_BUILT_IN_SCHEME if draft.built_in else ParseDict(dict(draft.verification), pb.Verification()),
+        verification=_BUILT_IN_SCHEME if draft.built_in else _verification(draft),
         dedup_paths=draft.dedup_paths,
         type_path=draft.type_path,
         json_required=draft.json_required,
@@ -102,6 +102,11 @@ def rejections_to_pb(rejections: Iterable[Rejection]) -> list[pb.Rejection]:
         )
         for each in rejections
     ]
+
+
+def _verification(draft: Draft) -> pb.Verification:
+    """What is known here of a scheme: one of a newer version shows as none."""
+    return ParseDict(dict(draft.verification), pb.Verification(), ignore_unknown_fields=True)
 
 
 def _secret_to_pb(secret: StoredSecret) -> pb.Source.Secret:

@@ -1,7 +1,8 @@
 """The keeper of sources: makes, changes and removes them, and gives them secrets."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -70,7 +71,8 @@ class SourceKeeper:
         """
         if draft.built_in:
             raise InvalidArgument.field("source_id", f"{draft.name} belongs to the suite", reason="SOURCE_BUILT_IN")
-        chosen, made = source_of(draft).verification.secret_rule.choose(secret, self._random(RANDOM_BYTES))
+        with _inside("source"):
+            chosen, made = source_of(draft).verification.secret_rule.choose(secret, self._random(RANDOM_BYTES))
         if request_id and (before := await self._store.find_by_request(request_id)):
             return _same_request(before, draft)
         if len(await self._store.all()) >= MOST_SOURCES + len(BUILT_IN):
@@ -89,7 +91,9 @@ class SourceKeeper:
         """A changed source. Raises InvalidArgument, SourceChanged."""
         _require_current(before, etag)
         if not draft.built_in:
-            await self._require_fitting(before, source_of(draft))
+            with _inside("source"):
+                after = source_of(draft)
+            await self._require_fitting(before, after)
         record = await self._store.change(draft, version=before.version)
         await self._known.refresh()
         return record
@@ -124,6 +128,16 @@ class SourceKeeper:
         if old is not new and not _fit(new, secrets):
             description = "the secrets of this source do not suit this scheme: make another source"
             raise InvalidArgument.field("source.verification", description, reason="SECRETS_DO_NOT_FIT")
+
+
+@contextmanager
+def _inside(field: str) -> Iterator[None]:
+    """Names what is wrong below a field by its whole path."""
+    try:
+        yield
+    except InvalidArgument as error:
+        named = [replace(each, field=f"{field}.{each.field}") for each in error.violations]
+        raise InvalidArgument(f"{field}.{error.message}", violations=named, reason=error.code_reason) from error
 
 
 def _fit(rule: SecretRule, secrets: Sequence[str]) -> bool:
