@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.webhooks.domain.retention import date_of, is_due, limit, moment_of
@@ -84,6 +84,7 @@ def test_the_zone_of_the_machine_counts_where_none_is_named(machine_in_berlin: N
             assert date_of(now, None) == date_of(now, BERLIN)
 
 
+@settings(deadline=None)
 @given(now=MOMENTS, zone=ZONES)
 def test_whoever_looks_every_hour_runs_once_a_date(now: datetime, zone: str) -> None:
     last, runs = date_of(now, ZoneInfo(zone)), list[date]()
