@@ -45,6 +45,8 @@ event = Table(
 )
 _given_up = event.c.reason != ""
 Index("event_reason", event.c.reason, event.c.received_at, postgresql_where=_given_up, sqlite_where=_given_up)
+_contradicts = event.c.conflicting_event.is_not(None)
+Index("event_conflict", event.c.conflicting_event, postgresql_where=_contradicts, sqlite_where=_contradicts)
 
 event_body = Table(
     "event_body",

@@ -48,6 +48,10 @@ def _widen_events() -> None:
     op.create_index(
         "event_reason", "event", ["reason", "received_at"], postgresql_where=given_up, sqlite_where=given_up
     )
+    contradicts = sa.column("conflicting_event", OrderedText).is_not(None)
+    op.create_index(
+        "event_conflict", "event", ["conflicting_event"], postgresql_where=contradicts, sqlite_where=contradicts
+    )
 
 
 def _name_reasons() -> None:
