@@ -108,7 +108,7 @@ def _environment(root: Path, soulseek: str, lidarr: LidarrWorld) -> dict[str, st
         "SOULSEEK_LISTEN_PORT": str(_free_port()),
         "SOULSEEK_SEARCH_TIMEOUT": "4s",
         "SOULSEEK_IDLE_TIMEOUT": "3s",
-        "SOULSEEK_QUEUE_TIMEOUT": "10s",
+        "SOULSEEK_QUEUE_TIMEOUT": "40s",  # a peer's library waits 30 s for a word that was lost
     }
 
 

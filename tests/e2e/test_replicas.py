@@ -45,7 +45,7 @@ async def test_when_the_holder_of_the_session_is_killed_the_other_finishes_its_w
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(running_service("config", first))
         holder = await stack.enter_async_context(running_service("acquisition", first))
-        await eventually(_logged_in(world, 1))
+        await eventually(_logged_in(world, 1), within=120)
         await stack.enter_async_context(running_service("acquisition", second))
         channel = open_channel(second["LOCKGROOVE_ACQUISITION_LISTEN"], credential=ADMIN_KEY)
         other = rpc.AcquisitionServiceStub(await stack.enter_async_context(channel))
