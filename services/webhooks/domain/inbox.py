@@ -100,7 +100,11 @@ class Inbox:
 
     async def backfill(self, events: Sequence[NewEvent]) -> list[Receipt]:
         """Store what was found in a sender's own records, behind the same door. Raises AppError."""
-        return list(await asyncio.gather(*map(self._admission.submit, events)))
+        return list(await asyncio.gather(*(self._admission.submit(self._obeying(event)) for event in events)))
+
+    def _obeying(self, event: NewEvent) -> NewEvent:
+        """What comes from a disabled source is kept, however it comes."""
+        return replace(event, ignored=DISABLED) if self._sources.get(event.source).source.disabled else event
 
     async def standing(self, name: str) -> Standing:
         """Whether deliveries of a source would be taken in now; raises UnknownSource, also for a concealed one."""

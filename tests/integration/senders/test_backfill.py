@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from deploy.demo.albums import Album
 from deploy.demo.lidarr.downloads import Download
@@ -11,6 +12,7 @@ from deploy.demo.lidarr.state import Fault
 from deploy.demo.lidarr.world import LidarrWorld
 from libs.clock import ManualClock
 from libs.errors import Unavailable
+from services.webhooks import tables
 from services.webhooks.domain.event import Origin, State
 from services.webhooks.domain.history import WATERMARK
 from services.webhooks.peers import PeerUnavailable
@@ -261,3 +263,21 @@ async def test_a_restart_of_lidarr_has_its_history_read(
 
     assert len(await station.events("Grab", "Download")) == 2
     assert station.notes.brought_in == ["Grab", "Download"]
+
+
+async def test_what_a_disabled_source_did_is_kept_without_effect(
+    station: Station, lidarr: LidarrWorld, album: Album, clock: ManualClock
+) -> None:
+    await registered(station)
+    async with station.database.writing() as connection:
+        source = tables.source
+        disabled = {"disabled": True, "version": source.c.version + 1}
+        await connection.execute(update(source).where(source.c.name == "lidarr").values(disabled))
+    await station.sources.registry.refresh()
+    await grabbed(lidarr, album)
+
+    await station.history().fill()
+    await station.handle()
+
+    assert station.told.kinds() == []
+    assert {event.state for event in await station.events("Grab", "Download")} == {State.IGNORED}
