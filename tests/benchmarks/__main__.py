@@ -4,9 +4,14 @@ import asyncio
 import sys
 
 from libs.telemetry.logs import configure_logging
-from tests.benchmarks import footprint, memory, webhooks
+from tests.benchmarks import footprint, memory, retention, webhooks
 
-BENCHMARKS = {"footprint": footprint.measure, "webhooks": webhooks.measure, "memory": memory.measure}
+BENCHMARKS = {
+    "footprint": footprint.measure,
+    "webhooks": webhooks.measure,
+    "memory": memory.measure,
+    "retention": retention.measure,
+}
 
 
 async def _main(names: list[str]) -> None:
