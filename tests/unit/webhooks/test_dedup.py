@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.webhooks.domain.dedup import id_key
+from services.webhooks.domain.place import first, place
 from services.webhooks.domain.source import LIDARR
 from tests.support.lidarr_webhooks import BODIES, NOON, Body, album, delivery, download, track_file
 
@@ -73,3 +75,45 @@ def test_odd_shapes_have_a_key_too(body: bytes) -> None:
 
     assert found.type.isprintable()
     assert len(found.key) == 64
+
+
+@pytest.mark.parametrize("delivery_id", ["evt_1", "72d3162e-cc78-11e3-81ab-4c9367dc0958", "x" * 200])
+def test_a_plain_id_is_its_own_key(delivery_id: str) -> None:
+    assert id_key(delivery_id) == f"id:{delivery_id}"
+
+
+@pytest.mark.parametrize("delivery_id", ["x" * 201, "a b", "a#b", "a\x00b", "ä", "\ud800", "x" * 1_000_000])
+def test_any_other_id_is_known_by_its_hash(delivery_id: str) -> None:
+    assert id_key(delivery_id).startswith("id-sha256:")
+    assert len(id_key(delivery_id)) == 74
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_different_ids_have_different_keys(one: str, other: str) -> None:
+    assert (id_key(one) == id_key(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        ({"data": {"id": "7"}}, "7"),
+        ({"data": {"id": 7}}, "7"),
+        ({"data": {"id": True}}, ""),
+        ({"data": {"id": 7.5}}, ""),
+        ({"data": {"id": None}}, ""),
+        ({"data": {"id": {"id": 1}}}, ""),
+        ({"data": ["id"]}, ""),
+        ({"data": "id"}, ""),
+        ({}, ""),
+    ],
+)
+def test_an_id_in_a_body_is_a_text_or_a_whole_number(document: dict[str, object], found: str) -> None:
+    assert place("body:data.id").find(delivery(b""), document) == found
+
+
+def test_an_id_in_a_header_stands_there_once() -> None:
+    at = place("header:x-id")
+
+    assert at.find(delivery(b"", headers=[("x-id", "7")]), {}) == "7"
+    assert at.find(delivery(b"", headers=[("x-id", "7"), ("x-id", "7")]), {}) == ""
+    assert first([at, place("body:id")], delivery(b""), {"id": 8}) == "8"
