@@ -61,7 +61,7 @@ async def resets(database: Database, replay: Replay) -> Counter[str]:
         return Counter(job_id for job_id, detail in await connection.execute(told) if detail == {"replay": replay.id})
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_each_event_is_replayed_once_whoever_was_killed(database_url: str) -> None:
     moments = random.Random(20261122)
     kills = 0
@@ -82,14 +82,14 @@ async def test_each_event_is_replayed_once_whoever_was_killed(database_url: str)
         while kills < KILLS:
             before = (await replays.get(begun.id)).replayed
             async with worker(database_url) as process:
-                seen = await eventually(lambda: beyond(before), within=60, every=0.01)  # noqa: B023 - awaited here
+                seen = await eventually(lambda: beyond(before), within=120, every=0.01)  # noqa: B023 - awaited here
                 if seen.state is not ReplayState.RUNNING:
                     break
                 await asyncio.sleep(moments.uniform(0, 0.15))  # the moment of the kill, not a wait for anything
                 process.kill()
                 kills += await process.wait() == -9
         async with worker(database_url), worker(database_url):
-            last = await eventually(ended, within=90)
+            last = await eventually(ended, within=180)
 
         assert kills == KILLS
         assert (last.state, last.matched, last.replayed, last.skipped) == (ReplayState.COMPLETED, EVENTS, EVENTS, 0)
