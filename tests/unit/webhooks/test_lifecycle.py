@@ -7,7 +7,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from services.webhooks.domain.event import Progress, State
+from services.webhooks.domain.event import DeadReason, Progress, State
 from services.webhooks.domain.lifecycle import (
     MAX_FAILURES,
     OUTAGE_CAP,
@@ -41,10 +41,17 @@ def test_nothing_to_do_is_ignored() -> None:
     assert settled(NothingToDo()).state is State.IGNORED
 
 
-def test_what_cannot_work_is_dead_at_once_with_the_reason() -> None:
-    result = settled(Hopeless(error="the body is not JSON"))
+def test_an_effect_may_be_a_surprise() -> None:
+    result = settled(TookEffect(note="kept for readers"))
 
-    assert (result.state, result.progress.error) == (State.DEAD, "the body is not JSON")
+    assert (result.state, result.progress.error) == (State.DONE, "kept for readers")
+
+
+@pytest.mark.parametrize("reason", [DeadReason.UNREADABLE, DeadReason.REJECTED, DeadReason.CRASH_LOOP])
+def test_what_cannot_work_is_dead_at_once_with_the_reason(reason: DeadReason) -> None:
+    result = settled(Hopeless(error="the body is not JSON", reason=reason))
+
+    assert (result.state, result.reason, result.progress.error) == (State.DEAD, reason, "the body is not JSON")
 
 
 def test_the_third_failure_is_the_last() -> None:
@@ -53,6 +60,7 @@ def test_the_third_failure_is_the_last() -> None:
     third = settled(Failed(error="no"), second.progress)
 
     assert [first.state, second.state, third.state] == [State.RETRY, State.RETRY, State.DEAD]
+    assert [first.reason, second.reason, third.reason] == [None, None, DeadReason.HANDLER_ERROR]
 
 
 def test_the_delay_after_a_failure_has_full_jitter() -> None:
@@ -60,6 +68,13 @@ def test_the_delay_after_a_failure_has_full_jitter() -> None:
 
     assert shortest == timedelta()
     assert longest == timedelta(seconds=4)
+
+
+@pytest.mark.parametrize(("asked", "heard"), [(1, 2), (3, 3), (8, 8), (9, 8), (9000, 8)])
+def test_who_failed_is_heard_between_the_delay_and_twice_the_longest(asked: int, heard: int) -> None:
+    result = settled(Failed(error="no", retry_after=timedelta(seconds=asked)), chance=0.5)
+
+    assert result.delay == timedelta(seconds=heard)
 
 
 def test_an_outage_spends_no_failure() -> None:
@@ -107,8 +122,10 @@ VERDICTS = st.one_of(
     st.just(TookEffect(acquisitions=("acquisitions/acq-1",))),
     st.just(NobodyWaits()),
     st.builds(NothingToDo, note=st.text("ab", max_size=3)),
-    st.builds(Hopeless, error=st.text("ab", max_size=3)),
-    st.builds(Failed, error=st.text("ab", max_size=3)),
+    st.builds(Hopeless, error=st.text("ab", max_size=3), reason=st.sampled_from(DeadReason)),
+    st.builds(
+        Failed, error=st.text("ab", max_size=3), retry_after=st.none() | st.timedeltas(timedelta(), timedelta(days=9))
+    ),
     st.builds(
         Outage, error=st.text("ab", max_size=3), retry_after=st.none() | st.timedeltas(timedelta(), timedelta(days=9))
     ),
@@ -125,6 +142,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.progress = FRESH
         self.delay: timedelta | None = timedelta()
         self.failed = 0
+        self.reason: DeadReason | None = None
 
     @precondition(lambda self: not self.state.ended)
     @rule(verdict=VERDICTS, late=st.timedeltas(timedelta(), timedelta(hours=30)), chance=st.floats(0, 1))
@@ -133,7 +151,7 @@ class Lifecycle(RuleBasedStateMachine):
         self.now += self.delay + late
         before = self.progress
         result = settle(before, verdict, now=self.now, chance=lambda: chance)
-        self.state, self.progress, self.delay = result.state, result.progress, result.delay
+        self.state, self.progress, self.delay, self.reason = result.state, result.progress, result.delay, result.reason
         self.failed += isinstance(verdict, Failed)
         assert self.progress.tries == before.tries + 1
 
@@ -141,11 +159,16 @@ class Lifecycle(RuleBasedStateMachine):
     @rule()
     def replay(self) -> None:
         self.state, self.progress, self.delay, self.failed = State.RECEIVED, replace(FRESH), timedelta(), 0
+        self.reason = None
 
     @invariant()
     def only_a_final_state_has_no_next_try(self) -> None:
         assert (self.delay is None) == self.state.ended
         assert self.state is not State.PROCESSING
+
+    @invariant()
+    def exactly_the_dead_say_why(self) -> None:
+        assert (self.reason is not None) == (self.state is State.DEAD)
 
     @invariant()
     def no_delay_is_longer_than_its_cap(self) -> None:
