@@ -4,11 +4,12 @@ import asyncio
 import sys
 
 from libs.telemetry.logs import configure_logging
-from tests.benchmarks import footprint, memory, retention, webhooks
+from tests.benchmarks import footprint, memory, processing, retention, webhooks
 
 BENCHMARKS = {
     "footprint": footprint.measure,
     "webhooks": webhooks.measure,
+    "processing": processing.measure,
     "memory": memory.measure,
     "retention": retention.measure,
 }
