@@ -106,7 +106,7 @@ class SqlIntake:
         return owners
 
     async def _store(self, connection: AsyncConnection, arrivals: Sequence[_Arrival]) -> list[_Arrival]:
-        result = await connection.execute(self._insert_new, [_ledger_row(arrival) for arrival in arrivals])
+        result = await connection.execute(self._insert_new, _ledger_rows(arrivals))
         days: dict[str, int] = {event_id: stored_on for event_id, stored_on in result}
         stored = [arrival for arrival in arrivals if arrival.new.id in days]
         if stored:
@@ -159,7 +159,15 @@ def _receipt(arrival: _Arrival, owner: _Owner) -> Receipt:
     return Receipt(event_id=owner.id, duplicate=duplicate, conflict=arrival.rival is not None and not duplicate)
 
 
-def _ledger_row(arrival: _Arrival) -> dict[str, Any]:
+def _ledger_rows(arrivals: Sequence[_Arrival]) -> list[dict[str, Any]]:
+    """Their rows in the ledger; where all are plain deliveries, the columns' own defaults say so for less."""
+    plain = [_plain_row(arrival) for arrival in arrivals]
+    if all(arrival.rival is None and arrival.new.origin is Origin.DELIVERY for arrival in arrivals):
+        return plain
+    return [row | _peculiarities(arrival) for row, arrival in zip(plain, arrivals, strict=True)]
+
+
+def _plain_row(arrival: _Arrival) -> dict[str, Any]:
     new = arrival.new
     return {
         "id": new.id,
@@ -168,10 +176,15 @@ def _ledger_row(arrival: _Arrival) -> dict[str, Any]:
         "dedup_key": arrival.key[1],
         "body_size": len(new.body),
         "received_at": new.received_at,
-        "origin": new.origin,
+        "body_sha256": arrival.sha256,
+    }
+
+
+def _peculiarities(arrival: _Arrival) -> dict[str, Any]:
+    return {
+        "origin": arrival.new.origin,
         "reason": DeadReason.KEY_CONFLICT if arrival.rival else "",
         "conflicting_event": arrival.rival,
-        "body_sha256": arrival.sha256,
     }
 
 
