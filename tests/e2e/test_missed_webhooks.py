@@ -29,7 +29,7 @@ async def clock() -> ManualClock:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lidarr(clock: ManualClock, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LidarrWorld]:
     album_files(ALBUM)  # now, and not while somebody waits for an answer
-    lost = {ALBUM.mbid: Scenario(webhooks_lost=True)}
+    lost = {ALBUM.mbid: Scenario(webhooks_lost=True, download_seconds=8)}  # ends after the looks that follow a search
     root = tmp_path_factory.mktemp("lidarr") / "music"
     async with LidarrWorld(root, [ALBUM], scenarios=lost, clock=clock) as lidarr:
         yield lidarr
@@ -70,17 +70,20 @@ async def test_an_acquisition_completes_by_what_lidarr_dropped_while_it_had_us_s
     async def both_dropped() -> bool:
         return [body["eventType"] for body in dropped(lidarr)] == ["Grab", "Download"]
 
+    async def both_found() -> bool:
+        found = sorted((event["type"], event["origin"]) for event in await facts(suite))
+        return found == [("Download", "BACKFILL"), ("Grab", "BACKFILL")]
+
+    async def healthy() -> bool:
+        return not lidarr.lidarr.notifications.failing()
+
     await eventually(both_dropped, within=60)
     clock.advance(timedelta(minutes=1))
     ended = await suite.ended(name, within=120)
 
     assert ended["state"] == "COMPLETED", ended
-    assert lidarr.lidarr.notifications.failing() == []
-    found = await facts(suite)
-    assert sorted((event["type"], event["origin"]) for event in found) == [
-        ("Download", "BACKFILL"),
-        ("Grab", "BACKFILL"),
-    ]
+    assert await eventually(healthy, within=60)
+    assert await eventually(both_found, within=60)
 
 
 async def test_a_webhook_of_the_same_fact_that_comes_late_has_no_second_effect(
