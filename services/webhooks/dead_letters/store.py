@@ -1,5 +1,6 @@
 """The SQL of dead letters: read, counted, grouped, and decided about."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -67,8 +68,10 @@ class SqlDeadLetters:
         )
         async with self._database.reading() as connection:
             result = await connection.execute(rows.texts(MOST_TEXTS))
-            texts = (Counted(text=tuple(row[:4]), count=row[4], first=row[5], last=row[6]) for row in result)
-            shown, token = page.part(gathered(texts), lambda group: group.position)
+            texts = [Counted(text=tuple(row[:4]), count=row[4], first=row[5], last=row[6]) for row in result]
+        largest_first = await asyncio.to_thread(gathered, texts)  # many texts take long enough to be felt by deliveries
+        shown, token = page.part(largest_first, lambda group: group.position)
+        async with self._database.reading() as connection:
             ids = await _newest(connection, shown)
         return GroupPage(groups=[group.with_samples(ids) for group in shown], next_token=token)
 

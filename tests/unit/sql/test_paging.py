@@ -46,3 +46,14 @@ def test_a_wrong_order_is_refused(text: str) -> None:
 def test_a_token_that_is_not_ours_is_refused(token: str) -> None:
     with pytest.raises(InvalidArgument, match="page_token"):
         PageTokens(b"key").page(size=0, token=token, order=order(), arguments=[])
+
+
+def test_a_list_in_memory_is_paged_like_one_in_the_database() -> None:
+    tokens, numbers, seen, token = PageTokens(b"key"), list(range(5)), [], ""
+    for _ in range(3):
+        page = tokens.page(size=2, token=token, order=order("create_time"), arguments=[])
+        shown, token = page.part(numbers, lambda number: (number,))
+        seen.append(list(shown))
+
+    assert seen == [[0, 1], [2, 3], [4]]
+    assert token == ""
