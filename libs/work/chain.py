@@ -58,9 +58,9 @@ class Chain:
     def __init__(self, tables: WorkTables, key: bytes, *, now: ColumnElement[int]) -> None:
         self._tables = tables
         self._key = key
-        self._now = now
         chain = tables.chain
-        self._newest = select(chain.c.hash).order_by(chain.c.last_seq.desc()).limit(1).scalar_subquery()
+        newest = select(chain.c.hash).order_by(chain.c.last_seq.desc()).limit(1).scalar_subquery()
+        self._begins = {dialect: select(newest, text(first), now) for dialect, first in _FIRST.items()}
 
     async def append(self, connection: AsyncConnection, changes: Sequence[Mapping[str, Any]]) -> None:
         """Writes changes as the next step, at the time of the database's clock."""
@@ -93,8 +93,7 @@ class Chain:
 
     async def _begin(self, connection: AsyncConnection, count: int) -> tuple[bytes | None, int, int]:
         """The newest hash, the first of so many numbers that follow each other, and the time."""
-        statement = select(self._newest, text(_FIRST[connection.dialect.name]), self._now)
-        row = (await connection.execute(statement, {"count": count})).one()
+        row = (await connection.execute(self._begins[connection.dialect.name], {"count": count})).one()
         return row[0], row[1], row[2]
 
     async def _link(self, connection: AsyncConnection, first: int, previous: bytes, lines: Sequence[bytes]) -> bytes:
