@@ -146,7 +146,7 @@ class _Load:
         async def more() -> bool:
             return len(self.answered) > before
 
-        await eventually(more, within=40)
+        await eventually(more, within=90)
 
     async def again(self) -> dict[str, tuple[str, bool]]:
         """Deliver once more all that was answered; the answers by download id."""
