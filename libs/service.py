@@ -17,6 +17,7 @@ S_contra = TypeVar("S_contra", contravariant=True)
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 RunLoop = Callable[[Coroutine[Any, Any, None]], None]
+Loop = Callable[[], Awaitable[None]]
 
 
 class Servable(Protocol):
@@ -38,7 +39,7 @@ class OpenApp(Protocol[S_contra]):
 class Service:
     """A server and the loops that run beside it. A loop that fails ends the service, which is then restarted."""
 
-    def __init__(self, server: Servable, *, loops: Sequence[Callable[[], Awaitable[None]]] = ()) -> None:
+    def __init__(self, server: Servable, *, loops: Sequence[Loop] = ()) -> None:
         self._server = server
         self._loops = loops
 

@@ -21,8 +21,8 @@ def mask_field(request: Descriptor) -> FieldDescriptor | None:
 def derive(body: Mapping[str, object], message: Descriptor, *, bound: Collection[str]) -> Iterator[str]:
     """The paths, in proto spelling, of what a body gives; null counts as given, for it clears the field.
 
-    Singular messages with fields are looked into, all else is a leaf. `bound` are paths that the URL gives; they, `etag` and what
-    callers cannot set are left out.
+    Singular messages with fields are looked into, all else is a leaf. `bound` are paths that the URL gives; they,
+    `etag` and what callers cannot set are left out.
     """
     yield from _derive(body, message, bound=bound, prefix="")
 

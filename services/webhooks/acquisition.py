@@ -1,6 +1,7 @@
 """The acquisition service, as handlers of events need it."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import grpc
@@ -86,3 +87,14 @@ class GrpcAcquisitions:
             return tuple((await self._stub.ReportLidarrFact(fact)).acquisitions)
         except AppError as error:
             return error
+
+
+@asynccontextmanager
+async def open_acquisitions(channel: grpc.aio.Channel) -> AsyncIterator[GrpcAcquisitions]:
+    """The service behind a channel; at the end every fact that was taken is told."""
+    async with channel:
+        acquisitions = GrpcAcquisitions(channel)
+        try:
+            yield acquisitions
+        finally:
+            await acquisitions.aclose()

@@ -1,37 +1,43 @@
 """Dead letters, put together."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from lockgroove.webhooks.v1 import dead_letters_pb2 as pb
 from lockgroove.webhooks.v1 import dead_letters_pb2_grpc as rpc
 
 from libs.rpc.server import Server
-from libs.sql.engine import Database
-from libs.sql.paging import PageTokens
-from libs.telemetry import Telemetry
-from libs.work.interventions import SqlInterventions
-from libs.work.outbox import SqlOutbox
+from libs.service import Loop
 from services.webhooks.dead_letters.metrics import DeadLetterGauge, DeadLetterMetrics
 from services.webhooks.dead_letters.servicer import DeadLetterServicer
 from services.webhooks.dead_letters.store import SqlDeadLetters
-from services.webhooks.tables import work
+from services.webhooks.ground import Ground
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DeadLetterService"].full_name
 
 
-def serve_dead_letters(
-    server: Server,
-    database: Database,
-    outbox: SqlOutbox,
-    *,
-    tokens: PageTokens,
-    telemetry: Telemetry,
-    decided: Callable[[], None],
-) -> DeadLetterGauge:
-    """Adds DeadLetterService to the server; returns the gauge, which is to be run."""
-    interventions = SqlInterventions(work, outbox)
-    dead_letters = SqlDeadLetters(database, interventions, tokens=tokens)
-    metrics = DeadLetterMetrics(telemetry.metrics)
-    servicer = DeadLetterServicer(dead_letters, metrics=metrics, decided=decided)
-    server.add(servicer, rpc.add_DeadLetterServiceServicer_to_server, SERVICE)
-    return DeadLetterGauge(dead_letters.summary, metrics.waiting)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterSlice:
+    """The API of dead letters and the gauge of those that wait."""
+
+    servicer: DeadLetterServicer
+    gauge: DeadLetterGauge
+
+    def serve(self, server: Server) -> None:
+        """Adds DeadLetterService to a server."""
+        server.add(self.servicer, rpc.add_DeadLetterServiceServicer_to_server, SERVICE)
+
+    @property
+    def loops(self) -> list[Loop]:
+        """What runs beside the server."""
+        return [self.gauge.run]
+
+
+def make_dead_letters(ground: Ground, *, decided: Callable[[], None]) -> DeadLetterSlice:
+    """Wires the slice; `decided` is called when events are due once more."""
+    dead_letters = SqlDeadLetters(ground.database, ground.interventions, tokens=ground.tokens)
+    metrics = DeadLetterMetrics(ground.telemetry.metrics)
+    return DeadLetterSlice(
+        servicer=DeadLetterServicer(dead_letters, metrics=metrics, decided=decided),
+        gauge=DeadLetterGauge(dead_letters.summary, metrics.waiting),
+    )

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs import ids
-from libs.clock import SystemClock
-from libs.crypto import Keyring
 from libs.leases.store import SqlLeaseStore
 from libs.live import LiveSettings
 from libs.outbound.http import httpx
-from libs.sql.engine import Database
 from services.webhooks.domain.backfill import Backfill, Door, Gap, SenderLog, Told
 from services.webhooks.domain.registration import webhook_url
+from services.webhooks.ground import Ground
 from services.webhooks.lidarr.history import LidarrHistory
 from services.webhooks.lidarr.keeper import Keeper
 from services.webhooks.lidarr.queue import LidarrQueue
@@ -41,45 +39,42 @@ class LidarrWatch:
 
 
 def watch_lidarr(
-    http: httpx.AsyncClient,
-    live: LiveSettings,
-    database: Database,
-    *,
-    gateway: str,
-    keyring: Keyring,
-    door: Door,
-    told: Told,
-    log: SenderLog,
+    ground: Ground, http: httpx.AsyncClient, *, gateway: str, door: Door, told: Told, log: SenderLog
 ) -> LidarrWatch:
     """Wires the registration and the two gaps to the settings in force."""
+    peer = Peer(http, name="Lidarr", prefix="/api/v1", address=lambda: _address(ground.live), clock=ground.clock)
+    registration = _registration(ground, http, peer, gateway=gateway)
+    backfill = Backfill(door, source=SOURCE, clock=ground.clock, new_id=lambda: ids.new("evt"), log=log)
+    watermarks = SqlWatermarks(ground.database)
+    history = LidarrHistory(peer, backfill, told, watermarks, clock=ground.clock)
+    queue = LidarrQueue(peer, backfill, told, watermarks, clock=ground.clock)
+    keeper = Keeper(peer, registration, [history, queue], log=log)
+    ground.live.subscribe(lambda _: keeper.wake())
+    return LidarrWatch(gaps=[registration, history, queue], keeper=keeper, settings=ground.live)
 
-    clock = SystemClock()
 
+def _registration(ground: Ground, http: httpx.AsyncClient, peer: Peer, *, gateway: str) -> LidarrRegistration:
     def current() -> pb.Settings:
-        return live.current.settings
+        return ground.live.current.settings
 
-    peer = Peer(http, name="Lidarr", prefix="/api/v1", address=lambda: _address(current().lidarr), clock=clock)
     secret = RegistrationSecret(
-        database, keyring, configured=lambda: current().lidarr.webhook_secret, new_id=lambda: ids.new("sec")
+        ground.database,
+        ground.keyring,
+        configured=lambda: current().lidarr.webhook_secret,
+        new_id=lambda: ids.new("sec"),
     )
-    registration = LidarrRegistration(
+    return LidarrRegistration(
         peer,
-        SqlLeaseStore(database, lease),
+        SqlLeaseStore(ground.database, lease),
         secret,
         url=lambda: _url(current().webhooks, gateway),
         answers=lambda url: _answers(http, url),
-        clock=clock,
+        clock=ground.clock,
     )
-    backfill = Backfill(door, source=SOURCE, clock=clock, new_id=lambda: ids.new("evt"), log=log)
-    watermarks = SqlWatermarks(database)
-    history = LidarrHistory(peer, backfill, told, watermarks, clock=clock)
-    queue = LidarrQueue(peer, backfill, told, watermarks, clock=clock)
-    keeper = Keeper(peer, registration, [history, queue], log=log)
-    live.subscribe(lambda _: keeper.wake())
-    return LidarrWatch(gaps=[registration, history, queue], keeper=keeper, settings=live)
 
 
-def _address(settings: pb.LidarrSettings) -> Address | None:
+def _address(live: LiveSettings) -> Address | None:
+    settings = live.current.settings.lidarr
     if not settings.url or not settings.api_key:
         return None
     return Address(url=settings.url, api_key=settings.api_key)

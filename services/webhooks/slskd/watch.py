@@ -5,32 +5,24 @@ from collections.abc import Sequence
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs import ids
-from libs.clock import SystemClock
-from libs.live import LiveSettings
 from libs.outbound.http import httpx
-from libs.sql.engine import Database
 from services.webhooks.domain.backfill import Backfill, Door, Gap, SenderLog
+from services.webhooks.ground import Ground
 from services.webhooks.peers import Address, Peer
 from services.webhooks.slskd.log import SlskdLog
 from services.webhooks.slskd.store import SqlKnownKeys
 from services.webhooks.watermarks import SqlWatermarks
 
 
-def watch_slskd(
-    http: httpx.AsyncClient,
-    live: LiveSettings,
-    database: Database,
-    *,
-    door: Door,
-    log: SenderLog,
-) -> Sequence[Gap]:
+def watch_slskd(ground: Ground, http: httpx.AsyncClient, *, door: Door, log: SenderLog) -> Sequence[Gap]:
     """The gap for the reconciler, wired to the settings in force."""
-    clock = SystemClock()
-    peer = Peer(
-        http, name="slskd", prefix="/api/v0", address=lambda: _address(live.current.settings.slskd), clock=clock
-    )
-    backfill = Backfill(door, source="slskd", clock=clock, new_id=lambda: ids.new("evt"), log=log)
-    return [SlskdLog(peer, backfill, SqlKnownKeys(database), SqlWatermarks(database))]
+
+    def address() -> Address | None:
+        return _address(ground.live.current.settings.slskd)
+
+    peer = Peer(http, name="slskd", prefix="/api/v0", address=address, clock=ground.clock)
+    backfill = Backfill(door, source="slskd", clock=ground.clock, new_id=lambda: ids.new("evt"), log=log)
+    return [SlskdLog(peer, backfill, SqlKnownKeys(ground.database), SqlWatermarks(ground.database))]
 
 
 def _address(settings: pb.SlskdSettings) -> Address | None:

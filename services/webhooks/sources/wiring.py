@@ -1,7 +1,7 @@
 """The slice of sources, put together."""
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lockgroove.webhooks.v1 import sources_pb2 as pb
@@ -11,6 +11,7 @@ from libs import ids
 from libs.clock import SystemClock
 from libs.crypto import Keyring
 from libs.rpc.server import Server
+from libs.service import Loop
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from services.webhooks.domain.inbox import IngestLog
@@ -32,7 +33,7 @@ class SourceSlice:
     registry: SourceRegistry
     log: RejectionLog
     servicer: SourceServicer
-    loops: Sequence[Callable[[], Awaitable[None]]]
+    loops: Sequence[Loop]
 
     def serve(self, server: Server) -> None:
         """Add the API to a server."""

@@ -9,21 +9,16 @@ from typing import Any
 from lockgroove.webhooks.v1 import upkeep_pb2 as pb
 from lockgroove.webhooks.v1 import upkeep_pb2_grpc as rpc
 
-from libs.clock import SystemClock
 from libs.leases.hold import hold
 from libs.leases.lease import Lease
 from libs.leases.store import SqlLeaseStore
-from libs.live import LiveSettings
 from libs.rpc.server import Server
-from libs.sql.engine import Database
-from libs.sql.paging import PageTokens
-from libs.telemetry.metrics import Metrics
+from libs.service import Loop
 from libs.work.job import new_owner
-from libs.work.outbox import SqlOutbox
-from libs.work.store import SqlWorkStore
 from services.webhooks.domain.backfill import Gap
 from services.webhooks.domain.reconciling import Check, GapCheck, Reconciling
 from services.webhooks.domain.retention import Remover, Retention
+from services.webhooks.ground import Ground
 from services.webhooks.tables import lease
 from services.webhooks.upkeep import holes, removal, stuck
 from services.webhooks.upkeep.audit import OldRecords, SqlAuditTrail
@@ -38,8 +33,6 @@ from services.webhooks.watermarks import SqlWatermarks
 
 SERVICE = pb.DESCRIPTOR.services_by_name["UpkeepService"].full_name
 
-Loop = Callable[[], Awaitable[None]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
@@ -50,9 +43,9 @@ class Neighbours:
     gaps: Sequence[Gap] = ()
 
 
-async def open_partitions(database: Database, outbox: SqlOutbox) -> SqlPartitions:
+async def open_partitions(ground: Ground) -> SqlPartitions:
     """The days of bodies; when it returns those of the coming week are there. Raises DatabaseUnavailable."""
-    partitions = SqlPartitions(database, Notes(outbox))
+    partitions = SqlPartitions(ground.database, Notes(ground.outbox))
     await partitions.make()
     return partitions
 
@@ -60,35 +53,22 @@ async def open_partitions(database: Database, outbox: SqlOutbox) -> SqlPartition
 class Upkeep:
     """The reconciler, retention and partitions of one replica, with their service and their loops."""
 
-    def __init__(
-        self,
-        database: Database,
-        jobs: SqlWorkStore,
-        outbox: SqlOutbox,
-        *,
-        partitions: SqlPartitions,
-        live: LiveSettings,
-        metrics: Metrics,
-        neighbours: Neighbours,
-        audit_key: bytes,
-    ) -> None:
-        self._database = database
-        self._audit_key = audit_key
-        self._jobs = jobs
-        self._notes = Notes(outbox)
-        self._settings = LiveUpkeep(live)
-        self._metrics = UpkeepMetrics(metrics)
-        self._clock = SystemClock()
+    def __init__(self, ground: Ground, *, partitions: SqlPartitions, neighbours: Neighbours) -> None:
+        self._ground = ground
+        self._database = ground.database
+        self._notes = Notes(ground.outbox)
+        self._settings = LiveUpkeep(ground.live)
+        self._metrics = UpkeepMetrics(ground.telemetry.metrics)
         self._holder = new_owner()
-        self._watermarks = SqlWatermarks(database)
-        self._leases = SqlLeaseStore(database, lease)
+        self._watermarks = SqlWatermarks(ground.database)
+        self._leases = SqlLeaseStore(ground.database, lease)
         self._partitions = partitions
         self.reconciler = self._reconciler(neighbours)
         self.retention = self._retention()
 
-    def serve(self, server: Server, tokens: PageTokens) -> None:
+    def serve(self, server: Server) -> None:
         """Adds UpkeepService to the server."""
-        trail = SqlAuditTrail(self._database, tokens, self._audit_key)
+        trail = SqlAuditTrail(self._database, self._ground.tokens, self._ground.trail_key)
         servicer = UpkeepServicer(self.reconciler, trail)
         server.add(servicer, rpc.add_UpkeepServiceServicer_to_server, SERVICE)
 
@@ -108,20 +88,20 @@ class Upkeep:
         ]
 
     def _reconciler(self, neighbours: Neighbours) -> Reconciler:
-        reconciling = Reconciling(self._checks(neighbours), log=self._metrics, clock=self._clock)
+        reconciling = Reconciling(self._checks(neighbours), log=self._metrics, clock=self._ground.clock)
         return Reconciler(
             reconciling,
             self._watermarks,
             self._alone,
             interval=self._settings.interval,
-            clock=self._clock,
+            clock=self._ground.clock,
             holder=self._holder,
             done=self._metrics.last_reconciled,
         )
 
     def _retention(self) -> RetentionRun:
         return RetentionRun(
-            Retention(self._removers(), log=self._metrics, clock=self._clock),
+            Retention(self._removers(), log=self._metrics, clock=self._ground.clock),
             self._watermarks,
             self._alone,
             days=self._settings.days,
@@ -136,7 +116,7 @@ class Upkeep:
         return [
             self._partitions,
             holes.MissingBodies(database, notes),
-            holes.MissingWork(database, self._jobs),
+            holes.MissingWork(database, self._ground.jobs),
             holes.orphaned_work(database, notes),
             holes.orphaned_bodies(database, notes, self._settings.days),
             stuck.ExpiredLeases(database, notes, wake),
@@ -150,13 +130,13 @@ class Upkeep:
             removal.EndedEvents(self._database),
             removal.EndedReplays(self._database),
             removal.Rejections(self._database),
-            OldRecords(self._database, self._audit_key),
+            OldRecords(self._database, self._ground.trail_key),
             removal.OldDays(self._partitions),
             removal.FreePages(self._database),
         ]
 
     def _alone(self, name: str, *, wait: bool = False) -> AbstractAsyncContextManager[Lease]:
-        return hold(self._leases, name, ttl=LEASE, clock=self._clock, wait=wait)
+        return hold(self._leases, name, ttl=LEASE, clock=self._ground.clock, wait=wait)
 
     async def _make_partitions(self) -> None:
         await self._partitions.make()

@@ -1,0 +1,92 @@
+"""The ground that every slice of the service stands on: telemetry, keys, database, settings in force."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import grpc
+
+from libs.clock import Clock, SystemClock
+from libs.crypto import Keyring, derive, load_root_key, service_token
+from libs.live import LiveSettings
+from libs.rpc.client import open_channel
+from libs.sql.engine import Database
+from libs.sql.paging import PageTokens
+from libs.sql.upgrade import open_service_database
+from libs.telemetry import Telemetry, open_telemetry
+from libs.work.interventions import SqlInterventions
+from libs.work.outbox import SqlOutbox
+from libs.work.store import SqlWorkStore
+from services.webhooks import migrations
+from services.webhooks.settings import Settings
+from services.webhooks.tables import work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What slices are built from. `token` proves us to the other services, `trail_key` seals the audit trail."""
+
+    telemetry: Telemetry
+    clock: Clock
+    database: Database
+    tokens: PageTokens
+    outbox: SqlOutbox
+    live: LiveSettings
+    token: str = field(repr=False)
+    trail_key: bytes = field(repr=False)
+    keyring: Keyring = field(repr=False)
+
+    @property
+    def jobs(self) -> SqlWorkStore:
+        """The durable work of the service."""
+        return SqlWorkStore(self.database, work, outbox=self.outbox)
+
+    @property
+    def interventions(self) -> SqlInterventions:
+        """What people do to that work."""
+        return SqlInterventions(work, self.outbox)
+
+    async def ready(self) -> None:
+        """Raises Unavailable while the settings are not known or the database is away."""
+        await self.live.ready()
+        await self.database.ping()
+
+    def channel(self, target: str) -> grpc.aio.Channel:
+        """A channel to another service, to be opened."""
+        return open_channel(target, credential=self.token, tracer=self.telemetry.tracer)
+
+
+@asynccontextmanager
+async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
+    """Opens it. Raises AppError for what the environment, the root key or the database deny."""
+    async with AsyncExitStack() as stack:
+        telemetry = stack.enter_context(
+            open_telemetry("webhooks", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
+        )
+        root = load_root_key(settings.home, settings.secret_key)
+        token, trail_key = service_token(root), derive(root, "webhooks audit trail")
+        database = await stack.enter_async_context(_open_database(settings))
+        channel = await stack.enter_async_context(
+            open_channel(settings.config, credential=token, tracer=telemetry.tracer)
+        )
+        yield Ground(
+            telemetry=telemetry,
+            clock=SystemClock(),
+            database=database,
+            tokens=PageTokens(derive(root, "webhooks page tokens")),
+            outbox=SqlOutbox(database, work, chain_key=trail_key),
+            live=LiveSettings(channel),
+            token=token,
+            trail_key=trail_key,
+            keyring=Keyring.from_secret(root),
+        )
+
+
+def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    return open_service_database(
+        "webhooks",
+        home=settings.home,
+        configured=settings.database,
+        package=migrations.__name__,
+        head=migrations.HEAD,
+    )
