@@ -44,6 +44,15 @@ def test_a_long_id_passes() -> None:
     passes(STANDARD, standard(WHSEC, BODY, NOON, message_id="x" * 256), WHSEC)
 
 
+@pytest.mark.parametrize("family", ["webhook", "svix"])
+def test_an_id_that_nobody_signed_does_not_stand_beside_the_signed_one(family: str) -> None:
+    headers = [(name.replace("webhook", family), value) for name, value in standard(WHSEC, BODY, NOON, message_id="m")]
+    other = {"webhook": "svix-id", "svix": "webhook-id"}[family]
+
+    assert refused(STANDARD, [*headers, (other, "new")], WHSEC) == "two ids"
+    passes(STANDARD, [*headers, (other, "m")], WHSEC)
+
+
 def test_any_signature_of_many_passes_up_to_a_limit() -> None:
     headers = standard(WHSEC, BODY, NOON)
     right = dict(headers)["webhook-signature"]

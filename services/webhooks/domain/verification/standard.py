@@ -46,9 +46,7 @@ class StandardWebhooks:
     def verify(self, delivery: Delivery, credentials: Credentials) -> None:
         """Pass when any signature matches any secret, and its time is right; raises CredentialRefused."""
         family = next((each for each in _FAMILIES if delivery.values(f"{each}-signature")), _FAMILIES[0])
-        message_id = required(delivery, f"{family}-id")
-        if not _ID.fullmatch(message_id):
-            raise CredentialRefused(f"{family}-id is no id")
+        message_id = _message_id(delivery, family)
         timestamp = digits(required(delivery, f"{family}-timestamp"), f"{family}-timestamp")
         signatures = required(delivery, f"{family}-signature").split(" ")
         if len(signatures) > _MOST_SIGNATURES:
@@ -73,3 +71,13 @@ class StandardWebhooks:
             return False
         canonical = base64.b64encode(signature).decode() == encoded
         return canonical and self.ed25519(key, signature, content)
+
+
+def _message_id(delivery: Delivery, family: str) -> str:
+    """The id that is signed: another one beside it would make a new event of a copied delivery."""
+    message_id = required(delivery, f"{family}-id")
+    if not _ID.fullmatch(message_id):
+        raise CredentialRefused(f"{family}-id is no id")
+    if any(value != message_id for each in _FAMILIES for value in delivery.values(f"{each}-id")):
+        raise CredentialRefused("two ids")
+    return message_id
