@@ -21,6 +21,7 @@ _SECURITY_HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
 )
+_WEBHOOKS = "webhooks"
 _HIDDEN = "-"  # instead of a secret
 _LEFT = 499  # nginx's number for a client that closed its connection
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -52,7 +53,7 @@ class Edge:
         answer = _Answer(send, request_id)
         started = time.monotonic()
         parent = Trace.parse(_text(headers, b"traceparent"))
-        attributes = {"http.request.method": scope["method"], "url.path": _shown_path(scope["path"])}
+        attributes = {"http.request.method": scope["method"], "url.path": shown_path(scope["path"])}
         with self._telemetry.tracer.span("http.request", "server", parent=parent, attributes=attributes) as span:
             try:
                 await self._serve(scope, receive, answer)
@@ -97,11 +98,16 @@ def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:
     return headers.get(name, b"").decode("latin-1")
 
 
-def _shown_path(path: str) -> str:
-    """The path as traces may keep it: what stands behind a source of webhooks may be its secret."""
+def shown_path(path: str) -> str:
+    """The path as traces may keep it: what stands behind a source of webhooks may be its secret.
+
+    So it may in an address that is written wrongly: with a slash too many, or a proxy's prefix.
+    """
     steps = path.split("/")
-    if steps[1:3] == ["api", "webhooks"] and steps[4:] not in ([], ["verify"]):
-        steps[4:] = [_HIDDEN]
+    if _WEBHOOKS in steps:
+        named = next((at for at in range(steps.index(_WEBHOOKS) + 1, len(steps)) if steps[at]), len(steps))
+        if steps[named + 1 :] not in ([], ["verify"]):
+            steps[named + 1 :] = [_HIDDEN]
     return quote("/".join(steps))
 
 

@@ -112,8 +112,6 @@ class Inbox:
             listed = await self._listed(name)
         except Unavailable:
             return Standing(ready=False, credential_required=True)
-        if listed.source.verification.concealed:
-            raise UnknownSource(name)
         try:
             await self._ready()
         except Unavailable:
@@ -122,10 +120,17 @@ class Inbox:
 
     async def _listed(self, name: str) -> Listed:
         try:
-            return self._sources.get(name)
+            return self._shown(name)
         except UnknownSource:
             await self._sources.refresh()
-        return self._sources.get(name)
+        return self._shown(name)
+
+    def _shown(self, name: str) -> Listed:
+        """A source that is not concealed: one that is looks like none, also in the time that it takes."""
+        listed = self._sources.get(name)
+        if listed.source.verification.concealed:
+            raise UnknownSource(name)
+        return listed
 
     async def _store(self, delivery: Delivery) -> Receipt:
         started = time.monotonic()
