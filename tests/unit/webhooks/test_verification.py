@@ -95,7 +95,9 @@ def test_without_a_secret_nobody_else_may(address: str) -> None:
         SCHEME.verify(delivery(BODY, remote_address=address), OPEN)
 
 
-@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])
-def test_without_a_secret_a_proxy_on_this_machine_does_not_count_as_this_machine(header: str) -> None:
+@pytest.mark.parametrize(
+    "header", ["x-forwarded-for", "x-forwarded-proto", "forwarded", "via", "x-real-ip", "origin", "sec-fetch-site"]
+)
+def test_without_a_secret_a_proxy_or_browser_on_this_machine_does_not_count_as_this_machine(header: str) -> None:
     with pytest.raises(SecretNotSet):
         SCHEME.verify(delivery(BODY, headers=[(header, "203.0.113.5")]), OPEN)

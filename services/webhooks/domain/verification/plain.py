@@ -14,7 +14,11 @@ from services.webhooks.domain.verification.scheme import Conventions, Credential
 from services.webhooks.domain.verification.secret_rule import HEADER_TEXT, MADE_HERE, NO_SECRET, SecretRule
 
 _AUTHORIZATION = "authorization"
-_FORWARDING = frozenset({"forwarded", "x-forwarded-for", "x-real-ip"})
+_INDIRECT = frozenset(
+    {"cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"}
+    | {f"x-forwarded-{what}" for what in ("for", "host", "proto", "server")}
+    | {"origin", "sec-fetch-site"}  # of browsers: any page that somebody on this machine has open can send here
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +127,8 @@ class Loopback:
 
 
 def is_loopback(delivery: Delivery) -> bool:
-    """Whether a delivery comes from this machine itself, and not through a proxy that runs on it."""
-    if any(header.name in _FORWARDING for header in delivery.headers):
+    """Whether a delivery comes from this machine itself, and not through a proxy or a browser that runs on it."""
+    if any(header.name in _INDIRECT for header in delivery.headers):
         return False
     try:
         address = ip_address(delivery.remote_address)
