@@ -3,6 +3,7 @@
 An answer that did not come, or is none, is PeerUnavailable: unknown, never empty.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from libs.outbound.http import httpx
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 15.0
 PATIENT_TIMEOUT = 110.0  # for what makes the peer call us before it answers: Lidarr waits 100 s
+WHOLE_TIMEOUT = 120.0  # for all of a call: who sends a byte now and then is not there
 MAX_ANSWER = 64 * 1024 * 1024
 
 Json = dict[str, Any]
@@ -79,12 +81,14 @@ class Peer:
         prefix: str,
         address: Callable[[], Address | None],
         clock: Clock,
+        whole: float = WHOLE_TIMEOUT,
     ) -> None:
         self.name = name
         self._http = http
         self._prefix = prefix
         self._address = address
         self._clock = clock
+        self._whole = whole
 
     @property
     def address(self) -> Address | None:
@@ -122,17 +126,18 @@ class Peer:
         address = self._address()
         if address is None:
             raise PeerUnavailable(f"{self.name} is not set up")
+        sending = self._http.stream(
+            method,
+            f"{address.url.rstrip('/')}{self._prefix}{path}",
+            params=params,
+            json=body,
+            headers={"Accept": "application/json", "X-Api-Key": address.api_key},
+            timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
+        )
         try:
-            async with self._http.stream(
-                method,
-                f"{address.url.rstrip('/')}{self._prefix}{path}",
-                params=params,
-                json=body,
-                headers={"Accept": "application/json", "X-Api-Key": address.api_key},
-                timeout=httpx.Timeout(timeout, connect=CONNECT_TIMEOUT),
-            ) as response:
+            async with asyncio.timeout(self._whole), sending as response:
                 return self._judged(response, await self._read(response))
-        except httpx.TimeoutException as error:
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise PeerUnavailable(f"{self.name} did not answer in time") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PeerUnavailable(f"{self.name} cannot be reached at {address.url}") from error

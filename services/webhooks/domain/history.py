@@ -62,6 +62,10 @@ class Cursor:
         """From where to read."""
         return max(self.begin, self.date - OVERLAP)
 
+    def until(self, now: datetime) -> "Cursor":
+        """Not beyond the present: Lidarr's clock may have been set back since."""
+        return self if self.date <= now else replace(self, begin=min(self.begin, now - OVERLAP), date=now)
+
     def after(self, rows: Iterable[HistoryRow]) -> "Cursor":
         """Behind these rows."""
         dates = {row.key: row.date for row in rows}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -48,11 +48,15 @@ class LogCursor:
         """From where to read: rows are sorted by a time that may be older than they are."""
         return max(self.begin, self.date - OVERLAP)
 
+    def until(self, now: datetime) -> "LogCursor":
+        """Not beyond the present: slskd's clock may have been set back since."""
+        return self if self.date <= now else replace(self, begin=min(self.begin, now - OVERLAP), date=now)
+
     def after(self, rows: Iterable[LogRow]) -> "LogCursor":
         """Behind these rows."""
-        dates = {**self.seen, **{row.id: row.timestamp for row in rows}}
-        moved = LogCursor(begin=self.begin, date=max([self.date, *dates.values()]), seen={})
-        seen = {key: date for key, date in dates.items() if date >= moved.since}
+        new = {row.id: row.timestamp for row in rows}
+        moved = LogCursor(begin=self.begin, date=max([self.date, *new.values()]), seen={})
+        seen = {key: date for key, date in {**self.seen, **new}.items() if date >= moved.since}
         return LogCursor(begin=self.begin, date=moved.date, seen=seen)
 
     def to_json(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 from libs.clock import Clock
@@ -63,8 +64,11 @@ class LidarrHistory:
         if position is None:
             now = (await self._lidarr.get("/system/status")).at
             return _Look(cursor=Cursor(begin=now, date=now))
-        cursor = Cursor.from_json(position)
-        answer = await self._ask(cursor)
+        kept = Cursor.from_json(position)
+        answer = await self._ask(kept)
+        cursor = kept.until(answer.at)
+        if cursor != kept:
+            answer = await self._ask(cursor)
         rows = settled(read_rows(answer.body), answer.at - self._settling)
         new = [row for row in rows if row.key not in cursor.seen]
         missing = await untold(as_found(new, skew=self._clock.now() - answer.at), self._told)
@@ -83,6 +87,8 @@ class LidarrHistory:
     async def _album(self, number: int) -> dict[str, Any]:
         try:
             body = (await self._lidarr.get(f"/album/{number}")).body
-        except PeerRefused:  # deleted a moment ago
+        except PeerRefused as error:
+            if error.status != HTTPStatus.NOT_FOUND:  # that it was deleted a moment ago
+                raise
             return {}
         return body if isinstance(body, dict) else {}

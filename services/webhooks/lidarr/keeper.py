@@ -16,7 +16,8 @@ logger = get_logger()
 
 LOOK = timedelta(seconds=60)  # between two looks while all is well
 SHORTEST_WAIT = timedelta(seconds=1)  # after trouble; doubles up to the time between two looks
-WAITING_WAIT = timedelta(seconds=4)  # at most, for our own address or another replica
+WAITING_WAIT = timedelta(seconds=4)  # at most, for our own address or another replica, which are soon there
+WAITING_LOOKS = 20  # that are so frequent
 _TROUBLE = (Standing.BROKEN, Standing.WAITING)
 _JITTER = 0.2
 _random = random.SystemRandom()
@@ -41,11 +42,17 @@ class Keeper:
         self._registration = registration
         self._gaps = gaps
         self._log = log
-        self._pause = self._patience = look
+        self._look = self._patience = look
         self._woken = asyncio.Event()
         self._failures = 0
         self._told = ""
         self._filled_for = ""  # the start of Lidarr at which the gaps were last filled
+
+    @property
+    def pause(self) -> timedelta:
+        """Until the next look: sooner after trouble, and soonest while somebody is waited for."""
+        backed_off = SHORTEST_WAIT * 2 ** min(self._failures - 1, 10) if self._failures else self._look
+        return min(backed_off, self._patience)
 
     def wake(self) -> None:
         """Look now."""
@@ -66,7 +73,8 @@ class Keeper:
         except AppError as error:
             outcome = Outcome(standing=Standing.BROKEN, text=error.message)
         self._failures = self._failures + 1 if outcome.standing in _TROUBLE else 0
-        self._patience = WAITING_WAIT if outcome.standing is Standing.WAITING else self._pause
+        soon = outcome.standing is Standing.WAITING and self._failures <= WAITING_LOOKS
+        self._patience = WAITING_WAIT if soon else self._look
         self._tell(outcome)
         return outcome
 
@@ -103,9 +111,8 @@ class Keeper:
             logger.info("lidarr.registered", done=outcome.text or None)
 
     async def _wait(self) -> None:
-        """Until the next look; sooner after trouble, and at once when woken."""
-        backed_off = SHORTEST_WAIT * 2 ** min(self._failures - 1, 10) if self._failures else self._pause
-        seconds = min(backed_off, self._patience).total_seconds() * (1 + _random.uniform(0, _JITTER))
+        """Until the next look, and at once when woken."""
+        seconds = self.pause.total_seconds() * (1 + _random.uniform(0, _JITTER))
         try:
             async with asyncio.timeout(seconds):
                 await self._woken.wait()

@@ -1,5 +1,6 @@
 """Everything that the service does with Lidarr of its own accord, put together."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,7 +91,8 @@ def _url(settings: pb.WebhookSettings, gateway: str) -> str | None:
 async def _answers(http: httpx.AsyncClient, url: str) -> bool:
     """Whether our own address takes deliveries in, as seen from here."""
     try:
-        answer = await http.get(f"{url}/verify", timeout=PROBE_TIMEOUT)
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            answer = await http.get(f"{url}/verify", timeout=PROBE_TIMEOUT)
         return answer.is_success and answer.json().get("ready") is True
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
+    except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError, RecursionError):
         return False

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from services.webhooks.domain.backfill import SETTLING, Backfill, Missed, Watermarks
 from services.webhooks.domain.slskd import WATERMARK, LogCursor, LogRow, read_log
-from services.webhooks.peers import Answer, Peer
+from services.webhooks.peers import Answer, Peer, PeerUnavailable
 
 PAGE = 100
 _OVERLAP = 10  # rows that two pages share: new events shift the offsets
@@ -64,26 +64,29 @@ class SlskdLog:
         if position is None:
             now = (await self._page(0)).at
             return [], LogCursor(begin=now, date=now, seen={})
-        cursor = LogCursor.from_json(position)
-        rows = await self._rows(cursor)
+        rows, cursor = await self._rows(LogCursor.from_json(position))
         known = await self._keys.known("slskd", [row.key for row in rows])
         missing = [row for row in rows if row.key not in known]
         return missing, cursor.after(rows)
 
-    async def _rows(self, cursor: LogCursor) -> list[LogRow]:
-        """The rows behind the cursor that are not new: page by page, until one is older."""
+    async def _rows(self, cursor: LogCursor) -> tuple[list[LogRow], LogCursor]:
+        """The settled rows behind the cursor: page by page, until one is older. Raises PeerUnavailable."""
         rows: dict[str, LogRow] = {}
         offset = 0
         while True:
             answer = await self._page(offset)
             page = read_log(answer.body)
-            young = answer.at - self._settling
-            rows |= {row.id: row for row in page if cursor.since <= row.timestamp <= young}
+            cursor = cursor.until(answer.at)
+            more = {row.id: row for row in page if row.id not in rows}
+            rows |= more
             if len(answer.body) < PAGE or not page or page[-1].timestamp < cursor.since:
                 break
+            if not more:
+                raise PeerUnavailable("what answers as slskd sends the same page again: is it slskd?")
             offset += PAGE - _OVERLAP
-        new = [row for row in rows.values() if row.id not in cursor.seen]
-        return sorted(new, key=lambda row: row.timestamp)
+        young = answer.at - self._settling
+        new = [row for row in rows.values() if cursor.since <= row.timestamp <= young and row.id not in cursor.seen]
+        return sorted(new, key=lambda row: row.timestamp), cursor
 
     async def _page(self, offset: int) -> Answer:
         return await self._slskd.listing("/events", {"offset": offset, "limit": PAGE})

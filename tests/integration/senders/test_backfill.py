@@ -231,6 +231,22 @@ async def test_an_import_that_may_still_be_under_way_is_left_for_later(
     assert len(await history.fill()) == 2
 
 
+async def test_a_clock_of_lidarr_that_is_set_back_hides_nothing(
+    station: Station, lidarr: LidarrWorld, album: Album, clock: ManualClock
+) -> None:
+    await registered(station)
+    await switch_off(lidarr, station, clock)
+    await station.history().fill()
+    await grabbed(lidarr, ALBUMS[1])
+    await station.history().fill()
+
+    clock.advance(-timedelta(days=1))
+    await grabbed(lidarr, album)
+
+    assert len(await station.history().fill()) == 2
+    assert await station.history().fill() == []
+
+
 async def test_two_replicas_bring_in_one_event(
     station: Station, lidarr: LidarrWorld, album: Album, clock: ManualClock
 ) -> None:

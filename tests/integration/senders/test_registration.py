@@ -12,6 +12,7 @@ from deploy.demo.lidarr.world import LidarrWorld
 from libs.clock import ManualClock
 from services.webhooks import tables
 from services.webhooks.domain.registration import Wanted, faults, find_own
+from services.webhooks.lidarr.keeper import LOOK, WAITING_LOOKS, WAITING_WAIT
 from services.webhooks.lidarr.registration import MAX_PROBES, MAX_TAKEN_AWAY, Standing
 from services.webhooks.peers import Address, PeerRefusedKey, PeerUnavailable
 
@@ -265,6 +266,19 @@ async def test_a_keeper_shows_whether_we_are_registered(station: Station, lidarr
     station.answers = None
     await keeper.run_once()
     assert station.notes.is_registered is True
+
+
+async def test_a_lidarr_is_not_pestered_while_nobody_can_reach_us(station: Station, lidarr: LidarrWorld) -> None:
+    keeper = station.keeper()
+    station.seems_up, station.answers = False, 404
+    assert keeper.pause == LOOK
+
+    await keeper.run_once()
+    assert keeper.pause <= WAITING_WAIT
+
+    for _ in range(WAITING_LOOKS):
+        await keeper.run_once()
+    assert keeper.pause == LOOK
 
 
 async def test_what_is_wrong_is_told_once_and_without_secrets(station: Station, lidarr: LidarrWorld) -> None:

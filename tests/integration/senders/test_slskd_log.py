@@ -93,6 +93,31 @@ async def test_more_than_a_page_is_read_to_its_end(deaf: Station, slskd: SlskdWo
     assert await deaf.slskd_log().fill() == []
 
 
+async def test_a_log_whose_pages_do_not_move_is_unknown(
+    deaf: Station, slskd: SlskdWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(PAGE):
+        await slskd.events.raise_event("Noop", {})
+    first = slskd.events.page(0, PAGE)
+    monkeypatch.setattr(slskd.events, "page", lambda _offset, _limit: first)
+
+    with pytest.raises(PeerUnavailable, match="same page"):
+        await deaf.slskd_log().fill()
+
+
+async def test_a_clock_of_slskd_that_is_set_back_hides_nothing(
+    deaf: Station, slskd: SlskdWorld, clock: ManualClock
+) -> None:
+    await slskd.events.raise_event("Noop", {})
+    await deaf.slskd_log().fill()
+
+    clock.advance(-timedelta(days=1))
+    await slskd.events.raise_event("Noop", {})
+
+    assert len(await deaf.slskd_log().fill()) == 1
+    assert await deaf.slskd_log().fill() == []
+
+
 async def test_an_event_that_is_written_late_is_found_among_older_ones(
     deaf: Station, slskd: SlskdWorld, clock: ManualClock
 ) -> None:

@@ -128,6 +128,14 @@ def test_a_cursor_overlaps_with_what_it_has_seen_but_never_goes_before_its_begin
     assert Cursor.from_json(moved.to_json()) == moved
 
 
+def test_a_clock_that_was_set_back_takes_the_cursor_with_it() -> None:
+    ahead = Cursor(begin=NOON, date=NOON + timedelta(days=1))
+    assert ahead.until(NOON + timedelta(days=2)) == ahead
+
+    assert ahead.until(NOON + timedelta(hours=1)).since == NOON + timedelta(hours=1) - OVERLAP
+    assert ahead.until(NOON).since == NOON - OVERLAP
+
+
 def queued(**fields: Any) -> dict[str, Any]:
     told = {
         "id": 5,
