@@ -57,11 +57,12 @@ class SqlInterventions:
         jobs: Collection[Standing],
         *,
         state: str,
+        data: Data | None = None,
         actor: str = "",
         detail: Data | None = None,
     ) -> None:
         """Starts locked jobs from the beginning, due at once: nothing is left of what their steps had come to."""
-        anew: dict[str, Any] = {"done": False, "data": {}, "attempt": 0, "crashes": 0, "error": ""}
+        anew: dict[str, Any] = {"done": False, "data": data or {}, "attempt": 0, "crashes": 0, "error": ""}
         anew |= {"cancel_requested": False, "request_id": correlation.request_id.get() or "", "traceparent": _trace()}
         statement = self._changed().values(state=state, due=self._now, **anew)
         await self._apply(connection, statement, jobs, state, actor, detail)

@@ -18,6 +18,7 @@ from sqlalchemy import (
     literal_column,
     not_,
     null,
+    or_,
     select,
     type_coerce,
 )
@@ -155,7 +156,7 @@ def with_body() -> Select[Any]:
 def event_of(row: RowMapping) -> Event:
     """The event in a row of either select."""
     state = State(row["state"])
-    waiting = state in (State.RETRY, State.UNMATCHED)
+    waiting, progress = state in (State.RETRY, State.UNMATCHED), _progress(row["data"])
     return Event(
         id=row["id"],
         source=row["source"],
@@ -164,10 +165,10 @@ def event_of(row: RowMapping) -> Event:
         origin=Origin(row["origin"]),
         reason=DeadReason(row["reason"]) if row["reason"] else None,
         conflicting_event=row["conflicting_event"],
-        progress=_progress(row["data"]),
+        progress=progress,
         duplicates=row["duplicates"],
         next_attempt_at=row["due"] if waiting else None,
-        told=bool(row.get("told")),
+        told=bool(row.get("told")) and not progress.again,
         headers=row.get("headers") or {},
         body=row.get("body") or b"",
         body_size=row["body_size"],
@@ -225,6 +226,7 @@ def data_of(progress: Progress) -> dict[str, Any]:
         "unmatchedSince": None if since is None else millis(since),
         "acquisitions": list(progress.acquisitions),
         "error": progress.error,
+        "again": progress.again,
     }
 
 
@@ -238,6 +240,7 @@ def _progress(data: Mapping[str, Any]) -> Progress:
         unmatched_since=None if since is None else from_millis(since),
         acquisitions=tuple(data["acquisitions"]),
         error=data["error"],
+        again=data.get("again", False),  # absent where it is older
     )
 
 
@@ -252,18 +255,26 @@ def _detail(settled: Settled) -> dict[str, Any]:
 def _told() -> ColumnElement[bool]:
     """Whether all facts of an event were told by events that came to us in the other way.
 
-    One that waits behind this one has told nothing yet, and a dead one nothing at all.
+    One that waits behind this one has told nothing yet, and a dead one nothing at all, nor one that left it to others.
+    Of two that nobody waits for the later one leaves it to the first.
     """
     fact, other, other_fact, other_job = event_fact, event.alias("other"), event_fact.alias(), _job.alias()
     window = case((event.c.origin == Origin.DELIVERY, duration_ms(BACKFILL_BEFORE)), else_=duration_ms(DELIVERY_BEFORE))
     apart = func.abs(type_coerce(other.c.received_at, BigInteger) - type_coerce(event.c.received_at, BigInteger))
-    elsewhere = exists().where(
-        other_fact.c.key == fact.c.key,
-        other.c.id == other_fact.c.event_id,
-        other.c.origin != event.c.origin,
-        apart <= window,
-        other_job.c.id == other.c.id,
-        other_job.c.state.in_([State.DONE, State.UNMATCHED]),
+    elsewhere = (
+        exists()
+        .where(
+            other_fact.c.key == fact.c.key,
+            other.c.id == other_fact.c.event_id,
+            other.c.origin != event.c.origin,
+            apart <= window,
+            other_job.c.id == other.c.id,
+            or_(
+                and_(other_job.c.state == State.DONE, other_job.c.error == literal_column("''")),
+                and_(other_job.c.state == State.UNMATCHED, other.c.id < event.c.id),
+            ),
+        )
+        .correlate(event, fact)  # by itself it would reach no further than the query around it
     )
     of_this = fact.c.event_id == event.c.id
     return and_(exists().where(of_this), not_(exists().where(of_this, not_(elsewhere))))

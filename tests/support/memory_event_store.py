@@ -29,6 +29,7 @@ from services.webhooks.tables import work
 from tests.support.memory_filters import matching
 
 _CHANGES = 500
+_REMATCHED = 500
 _WINDOWS = {Origin.DELIVERY: timedelta(hours=1), Origin.BACKFILL: timedelta(minutes=10)}
 
 
@@ -115,7 +116,7 @@ class MemoryEventStore:
         state = self._event(row).state
         if state not in REPLAYABLE:
             raise EventNotEnded(event_id, state)
-        row.state, row.progress, row.reason = State.RECEIVED, Progress(), None
+        row.state, row.progress, row.reason = State.RECEIVED, Progress(again=True), None
         row.crashes, row.leased_until, row.due = 0, None, self._now()
         self._changed(row)
         return await self.get(event_id)
@@ -132,7 +133,7 @@ class MemoryEventStore:
 
     async def rematch(self) -> int:
         unmatched = [row for row in self._rows.values() if row.state is State.UNMATCHED and row.leased_until is None]
-        later = [row for row in unmatched if row.due > self._now()]
+        later = sorted((row for row in unmatched if row.due > self._now()), key=lambda row: row.new.id)[-_REMATCHED:]
         for row in later:
             row.due = self._now()
         return len(later)
@@ -229,9 +230,11 @@ class MemoryEventStore:
         for other in self._rows.values():
             apart = abs(other.new.received_at - row.new.received_at)
             other_way = other.new.origin is not row.new.origin and apart <= _WINDOWS[row.new.origin]
-            if other_way and other.state in (State.DONE, State.UNMATCHED):
+            has_told = other.state is State.DONE and not other.progress.error
+            will_tell = other.state is State.UNMATCHED and other.new.id < row.new.id
+            if other_way and (has_told or will_tell):
                 told |= other.facts
-        return bool(row.facts) and row.facts <= told
+        return bool(row.facts) and row.facts <= told and not row.progress.again
 
     def _holds(self, claimed: Claimed) -> bool:
         assert isinstance(claimed.lease, _Lease)

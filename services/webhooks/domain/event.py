@@ -118,7 +118,7 @@ class Progress:
     """How far the handling of an event is.
 
     `tries` counts every try, `failures` those that spend the budget of three; `unmatched_since` is when nobody was
-    first found to wait for it.
+    first found to wait for it. `again` is said by a person: what it tells is to be told, whoever has told it before.
     """
 
     tries: int = 0
@@ -126,6 +126,7 @@ class Progress:
     unmatched_since: datetime | None = None
     acquisitions: tuple[str, ...] = ()
     error: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

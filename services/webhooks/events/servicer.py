@@ -1,6 +1,6 @@
 """WebhooksService: translate, call, translate."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from grpc.aio import ServicerContext
@@ -17,12 +17,13 @@ Context = ServicerContext[Any, Any]
 
 
 class WebhooksServicer(rpc.WebhooksServiceServicer):
-    """The API of the inbox."""
+    """The API of the inbox. `replayed` says that there is an event to handle."""
 
-    def __init__(self, inbox: Inbox, catalogue: Catalogue, feed: Feed) -> None:
+    def __init__(self, inbox: Inbox, catalogue: Catalogue, feed: Feed, *, replayed: Callable[[], None]) -> None:
         self._inbox = inbox
         self._catalogue = catalogue
         self._feed = feed
+        self._replayed = replayed
 
     async def IngestDeliveries(
         self, request: pb.IngestDeliveriesRequest, context: Context
@@ -62,4 +63,5 @@ class WebhooksServicer(rpc.WebhooksServiceServicer):
 
     async def ReplayEvent(self, request: pb.ReplayEventRequest, context: Context) -> pb.Event:
         event = await self._catalogue.replay(convert.event_id(request.name), actor=call.principal.get().name)
+        self._replayed()
         return convert.event_to_pb(event)

@@ -18,7 +18,16 @@ from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
 from services.webhooks import rows
 from services.webhooks.domain.catalogue import Attempts, Change, Page, Position, Query
-from services.webhooks.domain.event import REPLAYABLE, Event, EventNotEnded, EventNotFound, NewEvent, Receipt, State
+from services.webhooks.domain.event import (
+    REPLAYABLE,
+    Event,
+    EventNotEnded,
+    EventNotFound,
+    NewEvent,
+    Progress,
+    Receipt,
+    State,
+)
 from services.webhooks.domain.processing import Claimed, Settled
 from services.webhooks.events.intake import SqlIntake
 from services.webhooks.events.search import search
@@ -30,6 +39,7 @@ _OLDEST_FIRST = Order(
 )
 _CHANGES = 500  # that are read at once
 _KEYS = 500  # of facts that one statement asks for
+_REMATCHED = 500  # events at once: those that have just come wait behind them
 _GIVE_UP = update(event).where(event.c.id == bindparam("p_id")).values(reason=bindparam("p_reason"))
 
 
@@ -82,7 +92,7 @@ class SqlEventStore:
             return []
         async with self._database.reading() as connection:
             found = await _find(connection, rows.claimed_events(), [claim.id for claim in claims])
-        return [_claimed(claim, found[claim.id]) for claim in claims]
+        return [_claimed(claim, found[claim.id]) for claim in claims if claim.id in found]  # else there is no event
 
     async def settle(self, settled: Sequence[Settled]) -> frozenset[str]:
         """Write what the tries came to, in one transaction; returns the ids of those whose lease still held."""
@@ -112,21 +122,22 @@ class SqlEventStore:
                 raise EventNotFound(event_id)
             if before.state not in REPLAYABLE:
                 raise EventNotEnded(event_id, before.state)
+            again, detail = rows.data_of(Progress(again=True)), {"replayed": True}
             await self._people.restart(
-                connection, standing.values(), state=State.RECEIVED, actor=actor, detail={"replayed": True}
+                connection, standing.values(), state=State.RECEIVED, data=again, actor=actor, detail=detail
             )
             await connection.execute(update(event).where(event.c.id == event_id).values(reason=""))
             return (await _find(connection, rows.whole_events(), [event_id]))[event_id]
 
     async def rematch(self) -> int:
-        """Make every unmatched event due; returns how many were not."""
+        """Make the newest unmatched events due; returns how many were not. Older ones wait for their own times."""
         job = work.work
-        later = job.c.due > now_ms()
-        unmatched = update(job).where(
-            work.unfinished, job.c.state == State.UNMATCHED, job.c.lease_owner.is_(None), later
-        )
+        free = job.c.state == State.UNMATCHED, job.c.lease_owner.is_(None), job.c.due > now_ms()
+        newest = select(job.c.id).where(work.unfinished, *free).order_by(job.c.id.desc()).limit(_REMATCHED)
+        pick = newest.with_for_update(skip_locked=True).cte("pick")
+        due = update(job).where(job.c.id == pick.c.id).values(due=now_ms()).returning(job.c.id)
         async with self._database.writing() as connection:
-            return (await connection.execute(unmatched.values(due=now_ms()))).rowcount
+            return len((await connection.execute(due)).all())
 
     # Reading.
 

@@ -45,9 +45,8 @@ class EventSlice:
 
     def serve(self, server: Server) -> None:
         """Adds WebhooksService to a server."""
-        server.add(
-            WebhooksServicer(self.inbox, self.store, self.feed), rpc.add_WebhooksServiceServicer_to_server, SERVICE
-        )
+        servicer = WebhooksServicer(self.inbox, self.store, self.feed, replayed=self.revive)
+        server.add(servicer, rpc.add_WebhooksServiceServicer_to_server, SERVICE)
 
     @property
     def loops(self) -> list[Loop]:

@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.sql.engine import Database
 from libs.work.interventions import SqlInterventions, Standing
-from services.webhooks.domain.event import State
+from services.webhooks.domain.event import Progress, State
 from services.webhooks.domain.replays import Replay
 from services.webhooks.replays import rows
+from services.webhooks.rows import data_of
 from services.webhooks.tables import event, replay
 
 WINDOW = 256  # events that one statement looks at
@@ -80,8 +81,9 @@ class Reset:
         """Does it in this transaction."""
         standing = await self._interventions.lock(connection, self._batch.taken)
         free = [job for job in standing.values() if _is_free(job, self._subject)]
+        data, detail = data_of(Progress(again=self._subject.selection.force)), {"replay": self._subject.id}
         await self._interventions.restart(
-            connection, free, state=State.RECEIVED, actor=self._subject.actor, detail={"replay": self._subject.id}
+            connection, free, state=State.RECEIVED, data=data, actor=self._subject.actor, detail=detail
         )
         revived = event.c.id.in_([job.id for job in free]) & (event.c.reason != "")
         await connection.execute(update(event).where(revived).values(reason=""))

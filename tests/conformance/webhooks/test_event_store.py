@@ -232,6 +232,18 @@ async def test_a_rematch_makes_only_unmatched_events_due(store: EventStore) -> N
     assert await store.rematch() == 0
 
 
+async def test_a_rematch_takes_no_more_than_those_that_come_meanwhile_can_wait_for(store: EventStore) -> None:
+    await store.add([new_event(str(number)) for number in range(501)])
+    claims = await claimed(store, 1000)
+    nobody = Settlement(state=State.UNMATCHED, progress=Progress(tries=1), delay=HOUR)
+    await store.settle([Settled(claimed=claim, settlement=nobody, seconds=0) for claim in claims])
+
+    assert await store.rematch() == 500
+
+    oldest = min(claim.event.id for claim in claims)
+    assert oldest not in [claim.event.id for claim in await claimed(store, 1000)]
+
+
 async def test_every_change_changes_the_etag(store: EventStore) -> None:
     event_id = await stored(store)
     etags = [(await store.get(event_id)).etag]
@@ -268,7 +280,7 @@ async def test_a_replay_starts_anew(store: EventStore, settlement: Settlement) -
 
     replayed = await store.replay(event.id, actor="tester")
 
-    assert (replayed.state, replayed.progress, replayed.reason) == (State.RECEIVED, Progress(), None)
+    assert (replayed.state, replayed.progress, replayed.reason) == (State.RECEIVED, Progress(again=True), None)
     [claim] = await claimed(store)
     assert claim.event.id == event.id
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.webhooks.domain.event import DeadReason, NewEvent, Origin, Receipt, State
+from services.webhooks.domain.event import DeadReason, NewEvent, Origin, Progress, Receipt, State
 from services.webhooks.domain.lifecycle import Settlement
 from services.webhooks.domain.processing import Settled
 from tests.support.event_store import EventStore
@@ -16,6 +16,7 @@ from tests.support.lidarr_webhooks import NOON
 
 MINUTE = timedelta(minutes=1)
 DEAD = Settlement(state=State.DEAD, progress=DONE.progress, reason=DeadReason.HANDLER_ERROR)
+SILENT = Settlement(state=State.DONE, progress=Progress(tries=1, error="already found"))
 UNMATCHED = Settlement(state=State.UNMATCHED, progress=DONE.progress, delay=HOUR)
 
 
@@ -199,3 +200,62 @@ async def test_of_two_that_cross_each_other_the_first_tells(store: EventStore) -
         await store.settle([Settled(claimed=claim, settlement=DONE, seconds=0) for claim in claims])
 
     assert told == [(first.id, False), (second.id, True)]
+
+
+async def test_one_that_left_it_to_another_has_told_nothing(store: EventStore) -> None:
+    found, delivered = backfill("a", "f1", ago=MINUTE), delivery("b", "f1")
+    await store.add([found])
+    [first] = await claimed(store)
+    await settle(store, first, UNMATCHED)
+    await store.add([delivered])
+    [second] = await claimed(store)
+    await settle(store, second, SILENT)
+
+    await store.rematch()
+
+    [again] = await claimed(store)
+    assert (again.event.id, again.event.told) == (found.id, False)
+
+
+async def test_of_two_that_nobody_waits_for_the_first_goes_on(store: EventStore) -> None:
+    first, second = delivery("a", "f1"), backfill("b", "f1")
+    for new in (first, second):
+        await store.add([new])
+        [claim] = await claimed(store)
+        await settle(store, claim, UNMATCHED)
+
+    await store.rematch()
+
+    told = []
+    for _ in (first, second):
+        [claim] = await claimed(store)
+        told.append((claim.event.id, claim.event.told))
+        await settle(store, claim, UNMATCHED)
+    assert told == [(first.id, False), (second.id, True)]
+
+
+async def test_what_a_person_replays_is_told_again(store: EventStore) -> None:
+    await store.add([backfill("a", "f1", ago=MINUTE)])
+    [first] = await claimed(store)
+    await settle(store, first)
+    event_id = (await store.add([delivery("b", "f1")]))[0].event_id
+    [second] = await claimed(store)
+    await settle(store, second, SILENT)
+
+    await store.replay(event_id, actor="tester")
+
+    for _ in ("its first try", "the next one"):
+        [claim] = await claimed(store)
+        assert (claim.event.id, claim.event.told) == (event_id, False)
+        await settle(store, claim, Settlement(state=State.RETRY, progress=claim.event.progress, delay=timedelta()))
+
+
+async def test_what_others_found_at_that_time_tells_nothing_of_this(store: EventStore) -> None:
+    await store.add([backfill("a", "f1", ago=2 * HOUR), delivery("c", "f2", ago=2 * HOUR)])
+    while claims := await claimed(store):
+        await store.settle([Settled(claimed=claim, settlement=DONE, seconds=0) for claim in claims])
+
+    await store.add([delivery("b", "f1")])
+
+    [claim] = await claimed(store)
+    assert not claim.event.told
