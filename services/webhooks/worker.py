@@ -42,14 +42,15 @@ class Worker:
             self._burst_until = time.monotonic() + QUIET.total_seconds()
 
     async def run(self) -> None:
-        """Pass after pass; waits between them unless there is more to do."""
+        """Pass after pass until one finds nothing: what came to an end may have kept others of the same order back."""
         while True:
             self._woken.clear()
             await self._let_burst_pass()
-            if await self.run_once() < BATCH:
-                await self._pause()
-            else:  # a backlog: while one pass waits for another service, the other one works
+            taken = await self.run_once()
+            if taken == BATCH:  # a backlog: while one pass waits for another service, the other one works
                 await asyncio.gather(self._drain(), self._drain())
+            elif not taken:
+                await self._pause()
 
     async def run_once(self) -> int:
         """One pass; returns how many events it took. While the database is away there are none."""

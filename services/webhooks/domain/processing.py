@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from libs.clock import Clock
+from libs.errors import ResourceExhausted, Unavailable
 from services.webhooks.domain.event import DeadReason, Event
 from services.webhooks.domain.handling import Handling
 from services.webhooks.domain.lifecycle import Chance, Settlement, settle
@@ -16,6 +17,8 @@ BATCH = 64
 MAX_CRASHES = 5
 LEASE = timedelta(seconds=20)
 _TIME_FOR_HANDLING = 0.8 * LEASE.total_seconds()  # the rest of the lease is for settling
+_SETTLING_TRIES = 8
+_BETWEEN_TRIES = 0.5  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +127,21 @@ class Processing:
         return await self._handling.handle(claimed.event)
 
     async def _settle(self, settled: Sequence[Settled]) -> None:
-        kept = await self._events.settle(settled)
+        kept = await self._kept(settled)
         for each in settled:
             if each.claimed.event.id in kept:
                 self._log.settled(each)
             else:
                 self._log.lost(each)
+
+    async def _kept(self, settled: Sequence[Settled]) -> frozenset[str]:
+        """Settles, again and again while the database is away and the leases hold: else it would look like a crash.
+
+        Where an answer was lost, the second time finds no lease, and all is as it should be.
+        """
+        for _ in range(_SETTLING_TRIES):
+            try:
+                return await self._events.settle(settled)
+            except (Unavailable, ResourceExhausted):
+                await asyncio.sleep(_BETWEEN_TRIES)
+        return await self._events.settle(settled)

@@ -15,14 +15,15 @@ AGES = timedelta(hours=1)
 
 
 class Passes:
-    """In place of the processing: counts its passes."""
+    """In place of the processing: counts its passes, of which the next ones find so many events."""
 
     def __init__(self) -> None:
         self.count = 0
+        self.found: list[int] = []
 
     async def run_once(self) -> int:
         self.count += 1
-        return 0
+        return self.found.pop() if self.found else 0
 
 
 @pytest.fixture
@@ -73,3 +74,12 @@ async def test_a_burst_without_end_is_handled_all_the_same(
     await turns()
 
     assert passes.count == 2
+
+
+async def test_passes_follow_each_other_until_one_finds_nothing(worker: Worker, passes: Passes) -> None:
+    passes.found = [1, 1]
+
+    worker.wake(1)
+    await turns()
+
+    assert passes.count == 4

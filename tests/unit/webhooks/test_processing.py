@@ -16,11 +16,15 @@ from tests.support.lidarr_webhooks import NOON
 
 
 class FakeEvents:
-    """Events to claim, and what became of them; `lost` are claims that somebody else took over."""
+    """Events to claim, and what became of them.
 
-    def __init__(self, *claims: Claimed, lost: Sequence[str] = ()) -> None:
+    `lost` are claims that somebody else took over; so often as it is `away` nothing can be settled.
+    """
+
+    def __init__(self, *claims: Claimed, lost: Sequence[str] = (), away: int = 0) -> None:
         self.waiting = list(claims)
         self.lost = lost
+        self.away = away
         self.settled: dict[str, Settled] = {}
         self.released: list[str] = []
 
@@ -29,6 +33,9 @@ class FakeEvents:
         return taken
 
     async def settle(self, settled: Sequence[Settled]) -> frozenset[str]:
+        if self.away:
+            self.away -= 1
+            raise Unavailable("away")
         self.settled |= {each.claimed.event.id: each for each in settled}
         return frozenset(self.settled) - set(self.lost)
 
@@ -174,3 +181,25 @@ async def test_a_shutdown_gives_claims_back() -> None:
         await running
 
     assert (events.released, events.settled) == (["evt-1", "evt-2"], {})
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.webhooks.domain.processing._BETWEEN_TRIES", 0)
+
+
+@pytest.mark.usefixtures("no_pause")
+async def test_a_database_that_is_shortly_away_makes_no_crash_of_what_was_handled() -> None:
+    events = FakeEvents(claim(), away=2)
+
+    await processing(events).run_once()
+
+    assert events.settled["evt-1"].settlement.state is State.DONE
+
+
+@pytest.mark.usefixtures("no_pause")
+async def test_a_database_that_stays_away_ends_the_pass() -> None:
+    events = FakeEvents(claim(), away=1000)
+
+    with pytest.raises(Unavailable):
+        await processing(events).run_once()
