@@ -92,7 +92,7 @@ class Walk:
 class MissingWork:
     """Events without work on them: they would never be handled."""
 
-    _correction = "work on it was made: it is handled, perhaps once more"
+    _correction = "work on it was made: it is handled, perhaps once more, or waits among the dead letters again"
 
     def __init__(self, database: Database, jobs: SqlWorkStore) -> None:
         self._database = database
@@ -108,13 +108,14 @@ class MissingWork:
         found = [row.id for row in await self._walk.look(stay=False)]
         if not found:
             return []
-        still = select(event.c.id).where(event.c.id.in_(found), _NO_WORK).order_by(event.c.id).with_for_update()
+        still = select(event.c.id, event.c.reason).where(event.c.id.in_(found), _NO_WORK).order_by(event.c.id)
         async with self._database.writing() as connection:
-            missing = list((await connection.scalars(still)).all())
-            made = [NewJob(id=each, queue=QUEUE, kind=KIND, state=State.RECEIVED, actor=RECONCILER) for each in missing]
-            if made:
-                await self._jobs.create_many(connection, made)
-        return _findings(Kind.WORK_MISSING, missing, self._correction)
+            missing = (await connection.execute(still.with_for_update())).all()
+            if missing:
+                await self._jobs.create_many(connection, [_work_on(*row) for row in missing])
+            if dead := [row.id for row in missing if row.reason]:
+                await connection.execute(update(_job).where(_job.c.id.in_(dead)).values(done=True))
+        return _findings(Kind.WORK_MISSING, [row.id for row in missing], self._correction)
 
 
 class MissingBodies:
@@ -190,6 +191,12 @@ def orphaned_bodies(database: Database, notes: Notes, days: Callable[[], int]) -
 
     walk = Walk(database, key, start=(KEPT, ""), wrong=_NO_LEDGER, among=young)
     return Orphans(database, notes, walk, table=event_body, kind=Kind.BODY_ORPHANED)
+
+
+def _work_on(event_id: str, reason: str) -> NewJob:
+    """What was given up stays so: a person decides."""
+    state = State.DEAD if reason else State.RECEIVED
+    return NewJob(id=event_id, queue=QUEUE, kind=KIND, state=state, actor=RECONCILER)
 
 
 def _bound(key: Sequence[Column[Any]], values: Sequence[Any]) -> ColumnElement[Any]:

@@ -1,4 +1,4 @@
-"""The settings of upkeep in force; while they are not known, what they are by default."""
+"""The settings of upkeep in force; while they are not known, what they are by default, but nothing is removed by it."""
 
 from datetime import timedelta
 
@@ -23,11 +23,18 @@ class LiveUpkeep:
 
     def days(self) -> int:
         """How many days events are kept after they ended."""
-        settings = self._settings()
-        return settings.retention_days if settings.HasField("retention_days") else DAYS
+        return _days(self._settings())
+
+    def known_days(self) -> int:
+        """As `days`, for those who remove events by it; raises SettingsAbsent while it is not known."""
+        return _days(self._live.current.settings.webhooks)
 
     def _settings(self) -> pb.WebhookSettings:
         try:
             return self._live.current.settings.webhooks
         except SettingsAbsent:
             return pb.WebhookSettings()
+
+
+def _days(settings: pb.WebhookSettings) -> int:
+    return settings.retention_days if settings.HasField("retention_days") else DAYS

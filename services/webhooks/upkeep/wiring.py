@@ -104,7 +104,7 @@ class Upkeep:
             Retention(self._removers(), log=self._metrics, clock=self._ground.clock),
             self._watermarks,
             self._alone,
-            days=self._settings.days,
+            days=self._settings.known_days,
             zone=None,
             holder=self._holder,
             done=self._metrics.last_retained,

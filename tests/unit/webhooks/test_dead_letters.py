@@ -31,7 +31,9 @@ def test_ids_and_numbers_leave_an_error(error: str, expected: str) -> None:
 
 
 def test_ids_of_ours_leave_an_error() -> None:
-    assert normalised(f"no {ids.new('acq')} here, events/{ids.new('evt')} is gone") == "no {id} here, events/{id} is gone"
+    error = f"no {ids.new('acq')} here, events/{ids.new('evt')} is gone"
+
+    assert normalised(error) == "no {id} here, events/{id} is gone"
 
 
 @given(st.text(max_size=1000))

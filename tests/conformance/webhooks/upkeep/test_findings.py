@@ -10,7 +10,7 @@ import pytest
 from libs.clock import SystemClock
 from libs.errors import Unavailable
 from services.webhooks.domain.backfill import Missed
-from services.webhooks.domain.event import State
+from services.webhooks.domain.event import DeadReason, State
 from services.webhooks.domain.reconciling import Check, Finding, GapCheck, Kind, Reconciling
 from services.webhooks.tables import KEPT
 from services.webhooks.upkeep import holes, stuck
@@ -279,3 +279,15 @@ async def test_a_missing_day_is_found_and_made(inbox: Inbox) -> None:
     assert (found.kind, found.subject) == (Kind.PARTITION_MISSING, subject)
     assert await reconciling(inbox).run_once() == []
     assert subject in await inbox.notes_by("reconciler")
+
+
+async def test_a_dead_letter_that_lost_its_work_is_a_dead_letter_again(inbox: Inbox) -> None:
+    event_id = await inbox.receive_in(State.DEAD)
+    await inbox.execute("UPDATE event SET reason = 'KEY_CONFLICT' WHERE id = :id", id=event_id)
+    await inbox.execute("DELETE FROM work WHERE id = :id", id=event_id)
+
+    await reconciling(inbox).run_once()
+
+    event = await inbox.store.get(event_id)
+    assert (event.state, event.reason) == (State.DEAD, DeadReason.KEY_CONFLICT)
+    assert event_id not in [claim.event.id for claim in await inbox.store.claim(64, LEASE)]

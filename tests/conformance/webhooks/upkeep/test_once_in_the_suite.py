@@ -14,9 +14,12 @@ from libs.errors import Unavailable
 from libs.leases.hold import hold
 from libs.leases.lease import Lease
 from libs.leases.store import SqlLeaseStore
+from libs.live import LiveSettings
+from libs.rpc.client import open_channel
 from services.webhooks.domain.reconciling import Finding, Kind, Reconciling
 from services.webhooks.domain.retention import Retention
 from services.webhooks.tables import lease
+from services.webhooks.upkeep.live import LiveUpkeep
 from services.webhooks.upkeep.worker import CLOCK_JUMP, Reconciler, RetentionRun
 from services.webhooks.watermarks import SqlWatermarks
 from tests.conformance.webhooks.upkeep.conftest import Inbox
@@ -102,7 +105,12 @@ class Replicas:
             done=shown or Shown(),
         )
 
-    def retention(self, holder: str = "first", ended: Callable[[Mapping[str, int]], None] | None = None) -> Any:
+    def retention(
+        self,
+        holder: str = "first",
+        ended: Callable[[Mapping[str, int]], None] | None = None,
+        days: Callable[[], int] = lambda: 30,
+    ) -> Any:
         async def tell(removed: Mapping[str, int]) -> None:
             if ended is not None:
                 ended(removed)
@@ -111,7 +119,7 @@ class Replicas:
             Retention([self.work], log=QuietLog(), clock=SystemClock()),
             SqlWatermarks(self.inbox.database),
             self.alone,
-            days=lambda: 30,
+            days=days,
             zone=UTC,
             holder=holder,
             done=Shown(),
@@ -278,3 +286,12 @@ async def test_a_watermark_is_set_only_by_who_knows_what_it_was(inbox: Inbox) ->
 
     assert (sum(first), sum(second)) == (1, 1)
     assert not await marks.swap("x", position, {"by": 9})
+
+
+async def test_nothing_is_removed_before_it_is_known_how_long_events_are_kept(replicas: Replicas) -> None:
+    async with open_channel("127.0.0.1:1") as nowhere:
+        upkeep = LiveUpkeep(LiveSettings(nowhere))
+
+        assert not await replicas.retention(days=upkeep.known_days).run_once()
+
+    assert (replicas.work.passes, upkeep.days()) == (0, 30)
