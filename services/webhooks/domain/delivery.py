@@ -27,6 +27,7 @@ _TELLING = frozenset(
         "x-github-delivery",
         "x-github-event",
         "x-github-hook-id",
+        "x-request-id",
         "x-shopify-topic",
         "x-shopify-webhook-id",
         "x-slack-request-timestamp",

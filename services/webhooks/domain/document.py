@@ -20,14 +20,20 @@ class UnreadableBody(InvalidArgument):
 
 def read_document(body: bytes) -> Document:
     """The body as a JSON object; raises UnreadableBody."""
+    document = read_json(body)
+    if not isinstance(document, dict):
+        raise UnreadableBody("the body is JSON, but not an object")
+    return document
+
+
+def read_json(body: bytes) -> object:
+    """The body as any JSON value; raises UnreadableBody."""
     try:
-        document = json.loads(body, parse_constant=_refuse_constant)
+        document: object = json.loads(body, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise UnreadableBody("the body is not JSON that can be read: nested too deeply") from error
     except ValueError as error:
         raise UnreadableBody(f"the body is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise UnreadableBody("the body is JSON, but not an object")
     return document
 
 

@@ -14,7 +14,7 @@ from libs.errors import (
     Unimplemented,
 )
 from services.webhooks.domain import lidarr
-from services.webhooks.domain.document import UnreadableBody, expects_json, read_document
+from services.webhooks.domain.document import UnreadableBody, expects_json, read_document, read_json
 from services.webhooks.domain.event import DeadReason, Event, Origin
 from services.webhooks.domain.verdict import Failed, Hopeless, NobodyWaits, NothingToDo, Outage, TookEffect, Verdict
 
@@ -77,9 +77,9 @@ class ReadersHandler:
     """Keeps events of sources that nothing here acts on, for those who read them through the API."""
 
     async def handle(self, event: Event) -> Verdict:
-        """It has done what it can once it can be read."""
+        """It has done what it can once it can be read; some senders put several events into one list."""
         if expects_json(event.headers.get("content-type", ""), event.body):
-            read_document(event.body)
+            read_json(event.body)
         return TookEffect(note="kept for readers")
 
 

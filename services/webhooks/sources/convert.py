@@ -18,6 +18,7 @@ DEFAULT_OVERLAP = timedelta(days=1)
 _COLLECTION = "sources/"
 _CHANGEABLE = frozenset({"dedup_paths", "disabled", "display_name", "json_required", "type_path", "verification"})
 _OF_BUILT_IN = frozenset({"disabled"})
+_ELSEWHERE = {"secret": " here: RotateSourceSecret does it, and for sources of the suite the settings"}
 _BUILT_IN_SCHEME = pb.Verification(header_token=pb.Verification.HeaderToken(header="X-Webhook-Secret"))
 
 
@@ -71,7 +72,8 @@ def changed(record: Record, request: pb.UpdateSourceRequest) -> Draft:
     allowed = _OF_BUILT_IN if record.draft.built_in else _CHANGEABLE
     for path in paths:
         if path.partition(".")[0] not in allowed:
-            raise InvalidArgument.field("update_mask", f"{path} cannot be changed", reason="FIELD_NOT_CHANGEABLE")
+            description = f"{path} cannot be changed{_ELSEWHERE.get(path, '')}"
+            raise InvalidArgument.field("update_mask", description, reason="FIELD_NOT_CHANGEABLE")
     merged = source_to_pb(record)
     try:
         FieldMask(paths=paths).MergeMessage(

@@ -51,7 +51,8 @@ def scheme_of(verification: pb.Verification) -> Scheme:
     """The scheme; raises InvalidArgument for one that is missing, or wrong in itself."""
     kind = verification.WhichOneof("scheme")
     if kind is None:
-        description = "needs a scheme: nobody delivers unverified by mistake"
+        schemes = ", ".join(field.json_name for field in pb.Verification.DESCRIPTOR.oneofs_by_name["scheme"].fields)
+        description = f"needs a scheme, so that nobody delivers unverified by mistake: one of {schemes}"
         raise InvalidArgument.field("verification", description, reason="VERIFICATION_MISSING")
     return _SCHEMES[kind](getattr(verification, kind))
 

@@ -130,6 +130,18 @@ async def test_who_failed_says_when_to_come_again() -> None:
     assert await verdict(grab(), FakeAcquisitions(error)) == Failed(error="odd", retry_after=timedelta(seconds=3))
 
 
+@pytest.mark.parametrize("body", [b'[{"email": "a@example.org"}]', b"[]", b'{"a": 1}', b"form=1", b""])
+async def test_any_json_of_other_sources_is_kept_for_readers(body: bytes) -> None:
+    assert await verdict(body, FakeAcquisitions(), source="forge") == TookEffect(note="kept for readers")
+
+
+async def test_a_broken_list_of_another_source_is_unreadable() -> None:
+    found = await verdict(b'[{"a": 1},', FakeAcquisitions(), source="forge")
+
+    assert isinstance(found, Hopeless)
+    assert found.reason is DeadReason.UNREADABLE
+
+
 async def test_events_of_other_sources_are_kept_for_readers() -> None:
     assert await verdict(grab(), FakeAcquisitions(), source="forge") == TookEffect(note="kept for readers")
 

@@ -58,7 +58,7 @@ async def test_a_secret_address_is_all_that_anybody_knows_of_its_source(doors: D
 
 
 async def test_an_event_is_known_by_its_id_wherever_it_stands(doors: Door) -> None:
-    await doors.create("paths", LOOPBACK, dedup_paths=["header:x-nonce", "body:data.id"], type_path="body:data.kind")
+    await doors.create("paths", LOOPBACK, dedup_paths=["header:X-Nonce", "body:data.id"], type_path="body:data.kind")
 
     async def deliver(headers: Headers, body: bytes) -> events.DeliveryOutcome:
         return await doors.deliver("paths", headers, body, address="127.0.0.1")

@@ -199,6 +199,11 @@ async def test_what_is_wrong_with_a_source_is_named(doors: Door, source: pb.Sour
         await doors.sources.GetSource(pb.GetSourceRequest(name="sources/wrong"))
 
 
+async def test_who_names_no_scheme_hears_which_there_are(doors: Door) -> None:
+    with pytest.raises(InvalidArgument, match=r"one of standardWebhooks, hmac, github, .*, loopback"):
+        await doors.sources.CreateSource(pb.CreateSourceRequest(source=pb.Source(), source_id="none"))
+
+
 async def test_a_change_names_what_changes(doors: Door) -> None:
     hmac = pb.Verification(hmac=pb.Verification.Hmac(header="x-mac", prefix="a="))
     made = await doors.create("mac", hmac, secret=SECRET, display_name="Before")

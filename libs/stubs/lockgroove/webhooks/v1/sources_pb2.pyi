@@ -109,7 +109,9 @@ class Source(message.Message):
     type_path: builtins.str
     """Where the type of an event stands: `header:x-github-event`, `body:type`. When empty, where the scheme has it."""
     json_required: builtins.bool
-    """Refuse a body that is no JSON object with 400. When false it is stored and dead-lettered."""
+    """Refuse a body that is no JSON object with 400. When false it is stored, and dead-lettered where it claims to be JSON
+    and is none.
+    """
     secret: builtins.str
     """The secret to begin with: what the sender signs with or sends. When empty, one is made where the scheme allows it."""
     issued_secret: builtins.str
