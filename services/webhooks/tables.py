@@ -38,7 +38,7 @@ event = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("conflicting_event", OrderedText),
     Column("body_sha256", LargeBinary),  # absent where the event is older than the column
-    Column("stored_on", Integer, nullable=False, server_default="0"),  # of its body: days since 1970, UTC
+    Column("stored_on", Integer, nullable=False, server_default=str(KEPT)),  # of its body: days since 1970, UTC
     UniqueConstraint("source", "dedup_key", name="event_source_dedup_key"),
     Index("event_received_at", "received_at", "id"),
     Index("event_updated_at", "updated_at", "id"),
@@ -51,7 +51,7 @@ Index("event_conflict", event.c.conflicting_event, postgresql_where=_contradicts
 event_body = Table(
     "event_body",
     metadata,
-    Column("stored_on", Integer, nullable=False),
+    Column("stored_on", Integer, nullable=False, server_default=str(KEPT)),
     Column("event_id", OrderedText, nullable=False),
     Column("headers", Json, nullable=False),
     Column("body", LargeBinary, nullable=False),

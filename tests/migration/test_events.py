@@ -46,3 +46,11 @@ async def test_old_events_keep_their_acquisitions_and_name_why_they_are_dead(dat
     assert [event.id for event in related.events] == ["evt-done"]
     assert [(event.id, event.reason) for event in dead.events] == [("evt-dead", DeadReason.UNREADABLE)]
     assert (await store.get("evt-done")).body == b"{}"
+
+
+async def test_what_a_replica_of_the_older_version_stores_meanwhile_can_be_read(database: Database) -> None:
+    await migrate(database, package=migrations.__name__, head=migrations.HEAD)
+
+    await _old_event(database, "evt-new", State.DONE, acquisitions=[], error="")
+
+    assert (await SqlEventStore(database, PageTokens(b"key")).get("evt-new")).body == b"{}"

@@ -13,6 +13,7 @@ revision = "0002"
 down_revision = "0001"
 
 _DAY_MS = 86_400_000
+_KEPT = "-1"  # as the day of what replicas of the older version store meanwhile
 _RELATE = {
     "sqlite": (
         "INSERT INTO event_acquisition (acquisition, event_id) SELECT DISTINCT a.value, e.id"
@@ -41,7 +42,7 @@ def _widen_events() -> None:
     op.add_column("event", sa.Column("reason", sa.Text, nullable=False, server_default=""))
     op.add_column("event", sa.Column("conflicting_event", OrderedText))
     op.add_column("event", sa.Column("body_sha256", sa.LargeBinary))
-    op.add_column("event", sa.Column("stored_on", sa.Integer, nullable=False, server_default="0"))
+    op.add_column("event", sa.Column("stored_on", sa.Integer, nullable=False, server_default=_KEPT))
     op.execute("UPDATE event SET stored_on = received_at / 86400000")
     _name_reasons()
     given_up = sa.column("reason", sa.Text) != ""
@@ -71,7 +72,7 @@ def _part_bodies() -> None:
     op.rename_table("event_body", "event_body_v1")
     op.create_table(
         "event_body",
-        sa.Column("stored_on", sa.Integer, nullable=False),
+        sa.Column("stored_on", sa.Integer, nullable=False, server_default=_KEPT),
         sa.Column("event_id", OrderedText, nullable=False),
         sa.Column("headers", Json, nullable=False),
         sa.Column("body", sa.LargeBinary, nullable=False),
