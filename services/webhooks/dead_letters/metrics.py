@@ -39,9 +39,9 @@ class DeadLetterMetrics:
         """So many are processed once more."""
         self._decided.labels("replayed").inc(count)
 
-    def discarded(self) -> None:
-        """One needs nothing more."""
-        self._decided.labels("discarded").inc()
+    def discarded(self, count: int) -> None:
+        """So many need nothing more."""
+        self._decided.labels("discarded").inc(count)
 
 
 class DeadLetterGauge:

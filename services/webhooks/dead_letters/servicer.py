@@ -43,22 +43,22 @@ class DeadLetterServicer(rpc.DeadLetterServiceServicer):
         )
 
     async def ReplayDeadLetter(self, request: pb.ReplayDeadLetterRequest, context: Context) -> webhooks_pb2.Event:
-        event = await self._dead_letters.replay(request.message_id, actor=call.principal.get().name)
-        self._metrics.replayed(1)
+        decision = await self._dead_letters.replay(request.message_id, actor=call.principal.get().name)
+        self._metrics.replayed(decision.is_new)
         self._decided()
-        return event_to_pb(event)
+        return event_to_pb(decision.event)
 
     async def BatchReplayDeadLetters(
         self, request: pb.BatchReplayDeadLettersRequest, context: Context
     ) -> pb.BatchReplayDeadLettersResponse:
         result = await self._dead_letters.replay_many(request.message_ids, actor=call.principal.get().name)
-        self._metrics.replayed(result.replayed)
+        self._metrics.replayed(result.decided)
         self._decided()
         return convert.result_to_pb(result)
 
     async def DiscardDeadLetter(self, request: pb.DiscardDeadLetterRequest, context: Context) -> webhooks_pb2.Event:
         actor = call.principal.get().name
-        event = await self._dead_letters.discard(request.message_id, reason=request.reason, actor=actor)
-        self._metrics.discarded()
+        decision = await self._dead_letters.discard(request.message_id, reason=request.reason, actor=actor)
+        self._metrics.discarded(decision.is_new)
         self._decided()
-        return event_to_pb(event)
+        return event_to_pb(decision.event)

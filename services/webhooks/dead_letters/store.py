@@ -17,7 +17,15 @@ from libs.work.interventions import SqlInterventions, Standing
 from services.webhooks.dead_letters import rows
 from services.webhooks.dead_letters.groups import Counted, Gathered, Text, gathered
 from services.webhooks.domain.catalogue import Page
-from services.webhooks.domain.dead_letters import SAMPLES, BatchResult, EventNotDead, GroupPage, Query, Summary
+from services.webhooks.domain.dead_letters import (
+    SAMPLES,
+    BatchResult,
+    Decision,
+    EventNotDead,
+    GroupPage,
+    Query,
+    Summary,
+)
 from services.webhooks.domain.event import Event, EventNotFound, State
 from services.webhooks.rows import FILTERS, event_of, events
 from services.webhooks.tables import event
@@ -75,12 +83,12 @@ class SqlDeadLetters:
             ids = await _newest(connection, shown)
         return GroupPage(groups=[group.with_samples(ids) for group in shown], next_token=token)
 
-    async def replay(self, event_id: str, *, actor: str) -> Event:
+    async def replay(self, event_id: str, *, actor: str) -> Decision:
         """Process one once more; one that is on its way already stays so. Raises EventNotFound or EventNotDead."""
         async with self._database.writing() as connection:
             job = _to_replay(await self._lock(connection, [event_id]), event_id)
             await self._restart(connection, [job], actor)
-            return await _get(connection, event_id)
+            return Decision(event=await _get(connection, event_id), is_new=job.done)
 
     async def replay_many(self, event_ids: Sequence[str], *, actor: str) -> BatchResult:
         """Process some once more, each for itself."""
@@ -94,19 +102,19 @@ class SqlDeadLetters:
                 except AppError as error:
                     errors[event_id] = error.message
             await self._restart(connection, replayed, actor)
-        return BatchResult(replayed=len(replayed), errors=errors)
+        return BatchResult(replayed=len(replayed), decided=sum(job.done for job in replayed), errors=errors)
 
-    async def discard(self, event_id: str, *, reason: str, actor: str) -> Event:
+    async def discard(self, event_id: str, *, reason: str, actor: str) -> Decision:
         """Decide that nothing more is needed; an ignored event stays so. Raises EventNotFound or EventNotDead."""
         async with self._database.writing() as connection:
             job = _found(await self._lock(connection, [event_id]), event_id)
-            if job.state != State.IGNORED:
+            if is_new := job.state != State.IGNORED:
                 detail = {"discarded": True, "reason": reason}
                 await self._interventions.move(
                     connection, _dead(job), state=State.IGNORED, done=True, actor=actor, detail=detail
                 )
                 await _revive(connection, [event_id])
-            return await _get(connection, event_id)
+            return Decision(event=await _get(connection, event_id), is_new=is_new)
 
     async def _lock(self, connection: AsyncConnection, event_ids: Sequence[str]) -> dict[str, Standing]:
         """Those that are events: other jobs are none of ours."""

@@ -93,10 +93,22 @@ class GroupPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """An event after a decision about it; `is_new` unless it was decided so before."""
+
+    event: Event
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchResult:
-    """What became of a selection: how many are processed once more, and why others are not, by id."""
+    """What became of a selection: how many are processed once more, and why others are not, by id.
+
+    `decided` are those that were not on their way already.
+    """
 
     replayed: int
+    decided: int
     errors: Mapping[str, str]
 
 
@@ -115,7 +127,7 @@ class DeadLetters(Protocol):
         """A page of groups; raises InvalidArgument for a token that cannot be read."""
         ...
 
-    async def replay(self, event_id: str, *, actor: str) -> Event:
+    async def replay(self, event_id: str, *, actor: str) -> Decision:
         """Process one once more; one that is on its way already stays so. Raises EventNotFound or EventNotDead."""
         ...
 
@@ -123,7 +135,7 @@ class DeadLetters(Protocol):
         """Process some once more, each for itself."""
         ...
 
-    async def discard(self, event_id: str, *, reason: str, actor: str) -> Event:
+    async def discard(self, event_id: str, *, reason: str, actor: str) -> Decision:
         """Decide that nothing more is needed; an ignored event stays so. Raises EventNotFound or EventNotDead."""
         ...
 

@@ -1,6 +1,7 @@
 """Dead letters on each database: counted and grouped by it, and decided about once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -163,7 +164,7 @@ async def test_pages_of_groups_follow_each_other(letters: SqlDeadLetters, ledger
 async def test_a_dead_letter_that_is_replayed_begins_anew(letters: SqlDeadLetters, ledger: Ledger) -> None:
     [event_id] = await ledger.put(error="no")
 
-    event = await letters.replay(event_id, actor="ann")
+    event = (await letters.replay(event_id, actor="ann")).event
 
     assert event.state is State.RECEIVED
     assert event.progress.error == ""
@@ -179,7 +180,7 @@ async def test_replaying_it_again_while_it_is_on_its_way_changes_nothing(
 
     second = await letters.replay(event_id, actor="ben")
 
-    assert second == first
+    assert (first.is_new, second) == (True, replace(first, is_new=False))
     assert len(await ledger.told(event_id)) == 1
 
 
@@ -207,17 +208,18 @@ async def test_of_a_selection_each_is_replayed_for_itself(letters: SqlDeadLetter
 
     result = await letters.replay_many([dead[0], "evt-none", done, dead[1], dead[0]], actor="ann")
 
-    assert result.replayed == 2
+    assert (result.replayed, result.decided) == (2, 2)
     assert set(result.errors) == {"evt-none", done}
     assert all(event_id in error for event_id, error in result.errors.items())
     assert await ledger.states([*dead, done]) == ["RECEIVED", "RECEIVED", "DONE"]
     assert await ledger.reasons(dead) == ["", ""]
+    assert (await letters.replay_many(dead, actor="ben")).decided == 0
 
 
 async def test_a_discarded_letter_is_ignored_and_says_by_whom_and_why(letters: SqlDeadLetters, ledger: Ledger) -> None:
     [event_id] = await ledger.put()
 
-    event = await letters.discard(event_id, reason="a test of theirs", actor="ann")
+    event = (await letters.discard(event_id, reason="a test of theirs", actor="ann")).event
 
     assert event.state is State.IGNORED
     detail = {"discarded": True, "reason": "a test of theirs"}
@@ -229,7 +231,9 @@ async def test_discarding_it_again_changes_nothing(letters: SqlDeadLetters, ledg
     [event_id] = await ledger.put()
     first = await letters.discard(event_id, reason="", actor="ann")
 
-    assert await letters.discard(event_id, reason="again", actor="ben") == first
+    second = await letters.discard(event_id, reason="again", actor="ben")
+
+    assert (first.is_new, second) == (True, replace(first, is_new=False))
     assert len(await ledger.told(event_id)) == 1
 
 
