@@ -8,10 +8,10 @@ from sqlalchemy import ColumnElement, Select, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.sql.engine import Database
-from libs.sql.types import from_millis
+from libs.sql.types import from_millis, now_ms
 from services.webhooks.domain.event import State
 from services.webhooks.domain.retention import STEP
-from services.webhooks.tables import event, event_body, rejection, replay, work
+from services.webhooks.tables import event, event_body, rejection, replay, source_secret, work
 from services.webhooks.upkeep.partitions import SqlPartitions, day_of
 
 _job = work.work
@@ -111,6 +111,22 @@ class Rejections:
     async def _delete(self, some: Select[tuple[str]]) -> int:
         async with self._database.writing() as connection:
             return (await connection.execute(delete(rejection).where(rejection.c.id.in_(some)))).rowcount
+
+
+class ExpiredSecrets:
+    """Secrets that were replaced and whose time has passed: nobody can deliver with them any more."""
+
+    what: ClassVar[str] = "secrets"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def remove(self, before: datetime) -> AsyncIterator[int]:
+        """Removes them however young they are: a secret is not kept for its own sake."""
+        async with self._database.writing() as connection:
+            expired = delete(source_secret).where(source_secret.c.expires < now_ms())
+            count = (await connection.execute(expired)).rowcount
+        yield count
 
 
 class EndedReplays:

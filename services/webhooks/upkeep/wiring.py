@@ -130,6 +130,7 @@ class Upkeep:
             removal.EndedEvents(self._database),
             removal.EndedReplays(self._database),
             removal.Rejections(self._database),
+            removal.ExpiredSecrets(self._database),
             OldRecords(self._database, self._ground.trail_key),
             removal.OldDays(self._partitions),
             removal.FreePages(self._database),

@@ -16,7 +16,7 @@ from libs.work.outbox import SqlOutbox
 from services.webhooks.domain.event import State
 from services.webhooks.domain.retention import Remover, Retention, limit
 from services.webhooks.events.store import SqlEventStore
-from services.webhooks.tables import KEPT, replay, work
+from services.webhooks.tables import KEPT, replay, source_secret, work
 from services.webhooks.upkeep import removal
 from services.webhooks.upkeep.audit import OldRecords, SqlAuditTrail
 from services.webhooks.upkeep.partitions import SqlPartitions
@@ -42,6 +42,7 @@ def removers(inbox: Inbox) -> Sequence[Remover]:
         removal.EndedEvents(database),
         removal.EndedReplays(database),
         removal.Rejections(database),
+        removal.ExpiredSecrets(database),
         removal.OldDays(SqlPartitions(database, inbox.notes)),
         removal.FreePages(database),
     ]
@@ -155,6 +156,20 @@ async def test_refused_deliveries_are_forgotten(inbox: Inbox) -> None:
     assert (await retain(inbox))["rejections"] == 1
 
     assert await inbox.scalar("SELECT id FROM rejection") == "young"
+
+
+async def test_secrets_go_when_their_time_has_passed_and_no_others(inbox: Inbox) -> None:
+    now = datetime.now(UTC)
+    times = {"passed": now - timedelta(hours=1), "valid": now + timedelta(hours=1), "lasting": None}
+    kept = {"source": "shop", "sealed": b"", "fingerprint": "", "created": now}
+    async with inbox.database.writing() as connection:
+        await connection.execute(
+            insert(source_secret), [kept | {"id": name, "expires": time} for name, time in times.items()]
+        )
+
+    assert (await retain(inbox))["secrets"] == 1
+
+    assert {row[0] for row in (await inbox.dump())["source_secret"]} == {"valid", "lasting"}
 
 
 async def test_replays_that_ended_long_ago_are_forgotten(inbox: Inbox) -> None:
