@@ -16,7 +16,7 @@ from services.webhooks.domain import registration as entries
 from services.webhooks.domain.backfill import Lack, Missed
 from services.webhooks.domain.registration import NAME, Json, Wanted
 from services.webhooks.lidarr.secret import SOURCE, RegistrationSecret
-from services.webhooks.peers import Peer, PeerBroke, PeerRefused
+from services.webhooks.peers import Address, Peer, PeerBroke, PeerRefused
 
 LEASE = "lidarr-registration"
 TTL = timedelta(seconds=30)
@@ -84,7 +84,7 @@ class _Look:
 class LidarrRegistration:
     """Keeps our webhook registered where `url` says that Lidarr reaches us; None: not to be registered.
 
-    `answers` says whether our own address answers, as far as we can tell.
+    `answers` says whether our own address answers, as far as we can tell; `repaired` notes what was done.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class LidarrRegistration:
         *,
         url: Callable[[], str | None],
         answers: Callable[[str], Awaitable[bool]],
+        repaired: Callable[[str], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self._lidarr = lidarr
@@ -102,8 +103,10 @@ class LidarrRegistration:
         self._secret = secret
         self._url = url
         self._answers = answers
+        self._repaired = repaired
         self._clock = clock
         self._saved: Wanted | None = None  # what we last saved: the password cannot be read back
+        self._saved_in: Address | None = None
         self._probes = 0
         self._taken_away = 0
 
@@ -132,17 +135,22 @@ class LidarrRegistration:
             return Outcome(standing=Standing.GOOD)
         try:
             async with hold(self._leases, LEASE, ttl=TTL, clock=self._clock):
-                return await self._repair()
+                outcome = await self._repair()
         except LeaseHeld:
             return Outcome(standing=Standing.WAITING, text="another replica is repairing our registration")
+        if outcome.standing is Standing.REPAIRED:
+            await self._repaired(outcome.text)
+        return outcome
 
     def _missed(self, text: str) -> Missed:
         return Missed(lack=Lack.REGISTRATION_BROKEN, subject=self.subject, correction=text)
 
     async def _look(self) -> _Look | None:
-        url = self._url()
-        if url is None or self._lidarr.address is None:
+        url, address = self._url(), self._lidarr.address
+        if url is None or address is None:
             return None
+        if address != self._saved_in:
+            self._saved, self._saved_in, self._taken_away = None, address, 0
         wanted = Wanted(url=url, password=await self._secret.find())
         listed = (await self._lidarr.listing("/notification")).body
         health = (await self._lidarr.listing("/health")).body

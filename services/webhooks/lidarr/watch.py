@@ -23,6 +23,7 @@ from services.webhooks.tables import lease
 from services.webhooks.watermarks import SqlWatermarks
 
 PROBE_TIMEOUT = 5.0  # seconds
+_REPAIR = {"job_id": f"sources/{SOURCE}", "version": 0, "from_state": "", "to_state": "", "actor": "registration"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +65,18 @@ def _registration(ground: Ground, http: httpx.AsyncClient, peer: Peer, *, gatewa
         configured=lambda: current().lidarr.webhook_secret,
         new_id=lambda: ids.new("sec"),
     )
+
+    async def repaired(text: str) -> None:
+        async with ground.database.writing() as connection:
+            ground.outbox.append(connection, _REPAIR | {"detail": {"correction": text}})
+
     return LidarrRegistration(
         peer,
         SqlLeaseStore(ground.database, lease),
         secret,
         url=lambda: _url(current().webhooks, gateway),
         answers=lambda url: _answers(http, url),
+        repaired=repaired,
         clock=ground.clock,
     )
 

@@ -94,6 +94,7 @@ class Station:
     def __init__(self, database: Database, store: SqlEventStore, sources: SourceSlice, http: httpx.AsyncClient) -> None:
         self.database, self.store, self.sources, self.http = database, store, sources, http
         self.told, self.notes = Told(), SenderNotes()
+        self.repairs: list[str] = []
         self.lidarr_address: Address | None = None
         self.slskd_address: Address | None = None
         self.secret = ""
@@ -121,11 +122,16 @@ class Station:
         async def answers(url: str) -> bool:
             return self.seems_up
 
+        async def repaired(text: str) -> None:
+            self.repairs.append(text)
+
         secret = RegistrationSecret(
             self.database, KEYRING, configured=lambda: self.secret, new_id=lambda: ids.new("sec")
         )
         leases = SqlLeaseStore(self.database, tables.lease)
-        return LidarrRegistration(self.peer(), leases, secret, url=lambda: self.url, answers=answers, clock=CLOCK)
+        return LidarrRegistration(
+            self.peer(), leases, secret, url=lambda: self.url, answers=answers, repaired=repaired, clock=CLOCK
+        )
 
     def history(self, *, settling: timedelta = timedelta()) -> LidarrHistory:
         """The gap to Lidarr's history."""

@@ -1,6 +1,7 @@
 """Registering in Lidarr: once, with a secret that nobody can read there, and for as long as it lasts."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from services.webhooks.lidarr.keeper import LOOK, WAITING_LOOKS, WAITING_WAIT
 from services.webhooks.lidarr.registration import MAX_PROBES, MAX_TAKEN_AWAY, Standing
 from services.webhooks.peers import Address, PeerRefusedKey, PeerUnavailable
 
-from .conftest import switch_off
+from .conftest import ALBUMS, switch_off
 from .station import Station
 
 Json = dict[str, Any]
@@ -87,6 +88,13 @@ async def test_whoever_registers_and_however_often_there_is_one_entry(station: S
 
     assert len(entries(lidarr)) == 1
     assert len(lidarr.sent) == 1  # an entry that stays the same is not tested again
+
+
+async def test_what_was_repaired_is_noted_once(station: Station, lidarr: LidarrWorld) -> None:
+    for registration in (station.registration(), station.registration()):
+        await registration.tend()
+
+    assert station.repairs == ["repaired our registration: Lidarr does not know our webhook"]
 
 
 async def test_a_changed_address_is_repaired_in_place(station: Station, lidarr: LidarrWorld) -> None:
@@ -266,6 +274,22 @@ async def test_a_keeper_shows_whether_we_are_registered(station: Station, lidarr
     station.answers = None
     await keeper.run_once()
     assert station.notes.is_registered is True
+
+
+async def test_what_was_saved_in_one_lidarr_is_saved_in_another_too(
+    station: Station, lidarr: LidarrWorld, clock: ManualClock, tmp_path: Path
+) -> None:
+    async with LidarrWorld(tmp_path / "other", ALBUMS, clock=clock) as other:
+        home, registration = station.lidarr_address, station.registration()
+        await registration.tend()
+        station.secret = "a secret of the settings"
+        station.lidarr_address = Address(url=other.url, api_key=other.api_key)
+        await registration.tend()
+
+        station.lidarr_address = home
+        await registration.tend()
+
+    assert setting(entries(lidarr)[0], "password") == "a secret of the settings"
 
 
 async def test_a_lidarr_is_not_pestered_while_nobody_can_reach_us(station: Station, lidarr: LidarrWorld) -> None:
