@@ -19,6 +19,9 @@ from libs.sql.errors import translated
 from libs.sql.url import place_of
 
 BUSY_TIMEOUT_SECONDS: Final = 30
+STALLED_MS = 60_000
+"""Then PostgreSQL ends a transaction of a process that is gone without a word: others may wait for its locks."""
+
 _READERS: Final = 4
 _POOL: Final = 10
 _OURS_ALONE: Final = 0o700  # a new data folder: bodies of webhooks are nobody else's business
@@ -129,10 +132,9 @@ def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine, AsyncEngine]:
 
 
 def _postgresql_engines(url: str, schema: str) -> tuple[AsyncEngine, AsyncEngine, AsyncEngine]:
-    arguments = {
-        "timeout": 10,
-        "server_settings": {"search_path": f'"{schema}"', "application_name": f"lockgroove.{schema}", "jit": "off"},
-    }
+    settings = {"search_path": f'"{schema}"', "application_name": f"lockgroove.{schema}", "jit": "off"}
+    settings["idle_in_transaction_session_timeout"] = str(STALLED_MS)
+    arguments = {"timeout": 10, "server_settings": settings}
     pool = _engine(url, pool_size=_POOL, connect_args=arguments)
     return pool, pool, _engine(url, pool_size=1, connect_args=arguments)
 

@@ -14,6 +14,7 @@ from sqlalchemy import Column, MetaData, Table, Text, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from libs.errors import AppError, InvalidArgument
+from libs.sql import engine
 from libs.sql.engine import Database, before_commit, open_database
 from libs.sql.errors import DatabaseUnavailable, StorageFull
 from libs.sql.types import Json, UtcMillis, millis, now_ms
@@ -243,6 +244,23 @@ async def answers(database: Database) -> bool:
     except AppError:
         return False
     return True
+
+
+async def test_who_stands_still_in_a_transaction_keeps_nobody_waiting_for_ever(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "STALLED_MS", 500)
+    url, lock = postgres_url.replace("postgresql", "postgresql+asyncpg"), text("SELECT pg_advisory_xact_lock(1)")
+
+    async def stand_still(stalled: Database, waiting: Database) -> None:
+        async with stalled.writing() as connection:
+            await connection.execute(lock)
+            async with waiting.writing() as other, asyncio.timeout(60):
+                await other.execute(lock)
+
+    async with open_database(url, schema="one") as stalled, open_database(url, schema="one") as waiting:
+        with pytest.raises(DatabaseUnavailable):
+            await stand_still(stalled, waiting)
 
 
 async def test_services_on_one_server_do_not_see_each_others_tables(postgres_url: str) -> None:
