@@ -4,6 +4,7 @@ An answer that did not come, or is none, is PeerUnavailable: unknown, never empt
 """
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ PATIENT_TIMEOUT = 110.0  # for what makes the peer call us before it answers: Li
 WHOLE_TIMEOUT = 120.0  # for all of a call: who sends a byte now and then is not there
 MAX_ANSWER = 64 * 1024 * 1024
 
+_MARK = 16  # hexadecimal digits
+
 Json = dict[str, Any]
 
 
@@ -30,6 +33,12 @@ class Address:
 
     url: str
     api_key: str = field(repr=False)
+
+    @property
+    def marks(self) -> frozenset[str]:
+        """What tells this peer from another: one that moves keeps its key, one with a new key its address."""
+        told = self.url.rstrip("/"), self.api_key
+        return frozenset(hashlib.sha256(each.encode()).hexdigest()[:_MARK] for each in told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

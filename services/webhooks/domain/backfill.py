@@ -167,6 +167,16 @@ def _name(found: Found) -> str:
     return f"{found.type or 'an event'} ({', '.join(found.facts) or found.key}), of which no webhook came"
 
 
+def position_in(kept: Mapping[str, Any] | None, marks: frozenset[str]) -> Mapping[str, Any] | None:
+    """The position in the records of the sender with these marks; None where it is one in another's records."""
+    return None if kept is None or marks.isdisjoint(kept.get("of", marks)) else kept
+
+
+def marked(position: Mapping[str, Any], marks: frozenset[str]) -> dict[str, Any]:
+    """A position in the records of the sender with these marks."""
+    return {**position, "of": sorted(marks)}
+
+
 async def untold(found: Sequence[Found], told: Told) -> list[Found]:
     """Those of which some fact was not told since shortly before it happened."""
     missing = []

@@ -1,15 +1,25 @@
 """What Lidarr's history tells and no webhook told: events that it dropped, or sent while nobody listened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 from libs.clock import Clock
-from services.webhooks.domain.backfill import SETTLING, Backfill, Found, Missed, Told, Watermarks, untold
+from services.webhooks.domain.backfill import (
+    SETTLING,
+    Backfill,
+    Found,
+    Missed,
+    Told,
+    Watermarks,
+    marked,
+    position_in,
+    untold,
+)
 from services.webhooks.domain.history import WATERMARK, Cursor, album_ids, as_found, described, read_rows, settled
-from services.webhooks.peers import Answer, Peer, PeerRefused
+from services.webhooks.peers import Answer, Peer, PeerRefused, PeerUnavailable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +27,7 @@ class _Look:
     """What one look at the history found, and where the next one begins; nothing where Lidarr is not set up."""
 
     found: Sequence[Found] = ()
-    cursor: Cursor | None = None
+    position: Mapping[str, Any] | None = None
 
 
 class LidarrHistory:
@@ -53,18 +63,25 @@ class LidarrHistory:
         """Brings it in, and only then moves on. Raises AppError."""
         look = await self._look()
         missed = await self._backfill.bring_in(look.found)
-        if look.cursor is not None:
-            await self._watermarks.move(WATERMARK, look.cursor.to_json())
+        if look.position is not None:
+            await self._watermarks.move(WATERMARK, look.position)
         return missed
 
     async def _look(self) -> _Look:
-        if self._lidarr.address is None:
+        address = self._lidarr.address
+        if address is None:
             return _Look()
-        position = await self._watermarks.find(WATERMARK)
-        if position is None:
+        position = position_in(await self._watermarks.find(WATERMARK), address.marks)
+        found, cursor = await self._read(None if position is None else Cursor.from_json(position))
+        if self._lidarr.address != address:
+            raise PeerUnavailable("the settings of Lidarr changed meanwhile")
+        return _Look(found=found, position=marked(cursor.to_json(), address.marks))
+
+    async def _read(self, kept: Cursor | None) -> tuple[Sequence[Found], Cursor]:
+        """What is missing behind the cursor, and the next one; without one, where to begin."""
+        if kept is None:
             now = (await self._lidarr.get("/system/status")).at
-            return _Look(cursor=Cursor(begin=now, date=now))
-        kept = Cursor.from_json(position)
+            return [], Cursor(begin=now, date=now)
         answer = await self._ask(kept)
         cursor = kept.until(answer.at)
         if cursor != kept:
@@ -72,7 +89,7 @@ class LidarrHistory:
         rows = settled(read_rows(answer.body), answer.at - self._settling)
         new = [row for row in rows if row.key not in cursor.seen]
         missing = await untold(as_found(new, skew=self._clock.now() - answer.at), self._told)
-        return _Look(found=await self._described(missing), cursor=cursor.after(new))
+        return await self._described(missing), cursor.after(new)
 
     async def _ask(self, cursor: Cursor) -> Answer:
         date = cursor.since.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from libs.clock import Clock
-from services.webhooks.domain.backfill import OVERLAP, SETTLING, Backfill, Found, Missed, Told, Watermarks, untold
+from services.webhooks.domain.backfill import (
+    OVERLAP,
+    SETTLING,
+    Backfill,
+    Found,
+    Missed,
+    Told,
+    Watermarks,
+    position_in,
+    untold,
+)
 from services.webhooks.domain.history import WATERMARK, Cursor
 from services.webhooks.domain.queue import read_queue
 from services.webhooks.peers import Peer
@@ -47,8 +57,11 @@ class LidarrQueue:
         return await self._backfill.bring_in(await self._look())
 
     async def _look(self) -> list[Found]:
-        position = await self._watermarks.find(WATERMARK)
-        if self._lidarr.address is None or position is None:
+        address = self._lidarr.address
+        if address is None:
+            return []
+        position = position_in(await self._watermarks.find(WATERMARK), address.marks)
+        if position is None:
             return []
         begin = Cursor.from_json(position).begin
         answer = await self._lidarr.listing("/queue/details", {"includeAlbum": "false", "includeArtist": "false"})

@@ -1,10 +1,10 @@
 """What slskd's log of events tells and no webhook told: it sends each once, and loses them at a restart."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from services.webhooks.domain.backfill import SETTLING, Backfill, Missed, Watermarks
+from services.webhooks.domain.backfill import SETTLING, Backfill, Missed, Watermarks, marked, position_in
 from services.webhooks.domain.slskd import WATERMARK, LogCursor, LogRow, read_log
 from services.webhooks.peers import Answer, Peer, PeerUnavailable
 
@@ -50,21 +50,28 @@ class SlskdLog:
 
     async def fill(self) -> Sequence[Missed]:
         """Brings it in, and only then moves on. Raises AppError."""
-        missing, cursor = await self._look()
+        missing, position = await self._look()
         missed = await self._backfill.bring_in([row.found() for row in missing])
-        if cursor is not None:
-            await self._watermarks.move(WATERMARK, cursor.to_json())
+        if position is not None:
+            await self._watermarks.move(WATERMARK, position)
         return missed
 
-    async def _look(self) -> tuple[list[LogRow], LogCursor | None]:
+    async def _look(self) -> tuple[list[LogRow], Mapping[str, Any] | None]:
         """The missing rows, oldest first, and where the next look begins; None where slskd is not set up."""
-        if self._slskd.address is None:
+        address = self._slskd.address
+        if address is None:
             return [], None
-        position = await self._watermarks.find(WATERMARK)
-        if position is None:
+        position = position_in(await self._watermarks.find(WATERMARK), address.marks)
+        missing, cursor = await self._read(None if position is None else LogCursor.from_json(position))
+        if self._slskd.address != address:
+            raise PeerUnavailable("the settings of slskd changed meanwhile")
+        return missing, marked(cursor.to_json(), address.marks)
+
+    async def _read(self, kept: LogCursor | None) -> tuple[list[LogRow], LogCursor]:
+        if kept is None:
             now = (await self._page(0)).at
             return [], LogCursor(begin=now, date=now, seen={})
-        rows, cursor = await self._rows(LogCursor.from_json(position))
+        rows, cursor = await self._rows(kept)
         known = await self._keys.known("slskd", [row.key for row in rows])
         missing = [row for row in rows if row.key not in known]
         return missing, cursor.after(rows)

@@ -1,6 +1,7 @@
 """What Lidarr did while nobody listened: found in its history and queue, and told exactly once."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -15,7 +16,7 @@ from libs.errors import Unavailable
 from services.webhooks import tables
 from services.webhooks.domain.event import Origin, State
 from services.webhooks.domain.history import WATERMARK
-from services.webhooks.peers import PeerUnavailable
+from services.webhooks.peers import Address, PeerUnavailable
 
 from .conftest import ALBUMS, switch_off, until
 from .station import ACQUISITION, Station
@@ -99,6 +100,37 @@ async def test_what_happened_before_we_began_stays_in_the_past(
 
     assert await station.history().fill() == []
     assert await station.queue().fill() == []
+
+
+async def test_another_lidarr_has_a_past_of_its_own(
+    station: Station, lidarr: LidarrWorld, album: Album, clock: ManualClock, tmp_path: Path
+) -> None:
+    await registered(station)
+    async with LidarrWorld(
+        tmp_path / "other", ALBUMS, scenarios={album.mbid: Scenario(download_seconds=0.02)}, clock=clock
+    ) as other:
+        clock.advance(LATER)
+        await grabbed(other, album)
+        clock.advance(LATER)
+        station.lidarr_address = Address(url=other.url, api_key=other.api_key)
+
+        assert await station.queue().fill() == []
+        assert await station.history().fill() == []
+        clock.advance(LATER)
+        await grabbed(other, ALBUMS[0])
+        assert await station.history().fill() != []
+
+
+async def test_a_lidarr_that_moved_is_the_same(
+    station: Station, lidarr: LidarrWorld, album: Album, clock: ManualClock
+) -> None:
+    await registered(station)
+    await switch_off(lidarr, station, clock)
+    await grabbed(lidarr, album)
+
+    station.lidarr_address = Address(url=lidarr.url.replace("127.0.0.1", "localhost"), api_key=lidarr.api_key)
+
+    assert len(await station.history().fill()) == 2
 
 
 async def test_each_album_of_a_download_is_told(station: Station, lidarr: LidarrWorld, clock: ManualClock) -> None:

@@ -13,7 +13,7 @@ from deploy.demo.lidarr.world import LidarrWorld
 from libs.clock import ManualClock
 from services.webhooks import tables
 from services.webhooks.domain.registration import Wanted, faults, find_own
-from services.webhooks.lidarr.keeper import LOOK, WAITING_LOOKS, WAITING_WAIT
+from services.webhooks.lidarr.keeper import LOOK, WAITING_LOOKS, WAITING_WAIT, Keeper
 from services.webhooks.lidarr.registration import MAX_PROBES, MAX_TAKEN_AWAY, Standing
 from services.webhooks.peers import Address, PeerRefusedKey, PeerUnavailable
 
@@ -293,7 +293,7 @@ async def test_what_was_saved_in_one_lidarr_is_saved_in_another_too(
 
 
 async def test_a_lidarr_is_not_pestered_while_nobody_can_reach_us(station: Station, lidarr: LidarrWorld) -> None:
-    keeper = station.keeper()
+    keeper = Keeper(station.peer(), station.registration(), [], log=station.notes)
     station.seems_up, station.answers = False, 404
     assert keeper.pause == LOOK
 
