@@ -165,6 +165,8 @@ def test_what_is_no_placeholder_is_signed_as_it_stands() -> None:
         ({"content": "{body}{body}"}, "content"),
         ({"content": "{nonce}{body}"}, "content"),
         ({"content": "{id}{body}", "id_header": "x-id"}, "content"),
+        ({"content": "{id}{timestamp}.{body}", "id_header": "x-id", "timestamp_header": "x-time"}, "content"),
+        ({"content": "{timestamp}{id}.{body}", "id_header": "x-id", "timestamp_header": "x-time"}, "content"),
         ({"header": ""}, "header"),
     ],
 )

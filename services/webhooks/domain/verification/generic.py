@@ -65,8 +65,8 @@ class Hmac:
         if ("timestamp" in names) != bool(self.timestamp_header):
             what = "is missing: {timestamp} is signed" if "timestamp" in names else "is set, but {timestamp} not signed"
             raise _wrong("timestamp_header", what)
-        if "{id}{body}" in self.content:
-            raise _wrong("content", "must have something between {id} and {body}")
+        if "{id}{" in self.content or "}{id}" in self.content:
+            raise _wrong("content", "must have something between {id} and what stands beside it")
 
     @property
     def secret_headers(self) -> frozenset[str]:
