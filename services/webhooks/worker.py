@@ -18,6 +18,7 @@ QUIET = timedelta(seconds=0.05)  # without such a commit, and the burst is over
 PATIENCE = timedelta(seconds=1)
 RECONNECT = timedelta(seconds=2)
 MEASURE = timedelta(seconds=15)
+_REMEMBERED = 10_000  # news; to follow one twice costs little
 _JITTER = 0.2  # so that replicas do not ask in step
 _random = random.SystemRandom()
 
@@ -114,6 +115,8 @@ class Rematcher:
             async for news in self._news():
                 if news not in seen and await self._rematch():
                     self._rematched()
+                if len(seen) == _REMEMBERED:
+                    seen.clear()
                 seen.add(news)
         except AppError as error:
             log.debug("acquisitions.not_followed", reason=error.code_reason)

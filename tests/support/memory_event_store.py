@@ -132,8 +132,9 @@ class MemoryEventStore:
         self._changed(row)
 
     async def rematch(self) -> int:
-        unmatched = [row for row in self._rows.values() if row.state is State.UNMATCHED and row.leased_until is None]
-        later = sorted((row for row in unmatched if row.due > self._now()), key=lambda row: row.new.id)[-_REMATCHED:]
+        unmatched = sorted(row.new.id for row in self._rows.values() if row.state is State.UNMATCHED)
+        newest = [self._rows[event_id] for event_id in unmatched[-_REMATCHED:]]
+        later = [row for row in newest if row.leased_until is None and row.due > self._now()]
         for row in later:
             row.due = self._now()
         return len(later)

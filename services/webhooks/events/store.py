@@ -1,12 +1,14 @@
 """The inbox on a database: an event is a row of the ledger, its body, and a job of `libs.work` with the same id."""
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.errors import AppError
 from libs.sql.engine import Database
 from libs.sql.filters import compile_filter
 from libs.sql.paging import Order, PageTokens, SortKey
@@ -90,8 +92,12 @@ class SqlEventStore:
         claims = await self._jobs.claim(rows.QUEUE, self._owner, limit, lease)
         if not claims:
             return []
-        async with self._database.reading() as connection:
-            found = await _find(connection, rows.claimed_events(), [claim.id for claim in claims])
+        try:
+            async with self._database.reading() as connection:
+                found = await _find(connection, rows.claimed_events(), [claim.id for claim in claims])
+        except AppError:
+            await self._give_back(claims)
+            raise
         return [_claimed(claim, found[claim.id]) for claim in claims if claim.id in found]  # else there is no event
 
     async def settle(self, settled: Sequence[Settled]) -> frozenset[str]:
@@ -132,9 +138,10 @@ class SqlEventStore:
     async def rematch(self) -> int:
         """Make the newest unmatched events due; returns how many were not. Older ones wait for their own times."""
         job = work.work
-        free = job.c.state == State.UNMATCHED, job.c.lease_owner.is_(None), job.c.due > now_ms()
-        newest = select(job.c.id).where(work.unfinished, *free).order_by(job.c.id.desc()).limit(_REMATCHED)
-        pick = newest.with_for_update(skip_locked=True).cte("pick")
+        unmatched = select(job.c.id).where(work.unfinished, job.c.state == State.UNMATCHED)
+        newest = unmatched.order_by(job.c.id.desc()).limit(_REMATCHED).subquery()
+        later = unmatched.where(job.c.id.in_(select(newest.c.id)), job.c.lease_owner.is_(None), job.c.due > now_ms())
+        pick = later.with_for_update(skip_locked=True).cte("pick")
         due = update(job).where(job.c.id == pick.c.id).values(due=now_ms()).returning(job.c.id)
         async with self._database.writing() as connection:
             return len((await connection.execute(due)).all())
@@ -217,6 +224,12 @@ class SqlEventStore:
         given_up = [{"p_id": event_id, "p_reason": end.reason} for event_id, end in outcomes if end.reason is not None]
         if given_up:
             await connection.execute(_GIVE_UP, given_up)
+
+    async def _give_back(self, claims: Sequence[Claim]) -> None:
+        """Gives claims back on which nothing was done; else the end of their leases would look like a crash."""
+        with suppress(AppError):
+            for claim in claims:
+                await self._jobs.release(claim)
 
     def _finish(self, settled: Settled) -> Finish:
         return Finish(claim=_lease(settled.claimed), outcome=rows.outcome_of(settled), actor=self._owner)

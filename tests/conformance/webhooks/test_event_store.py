@@ -238,7 +238,7 @@ async def test_a_rematch_takes_no_more_than_those_that_come_meanwhile_can_wait_f
     nobody = Settlement(state=State.UNMATCHED, progress=Progress(tries=1), delay=HOUR)
     await store.settle([Settled(claimed=claim, settlement=nobody, seconds=0) for claim in claims])
 
-    assert await store.rematch() == 500
+    assert [await store.rematch(), await store.rematch()] == [500, 0]
 
     oldest = min(claim.event.id for claim in claims)
     assert oldest not in [claim.event.id for claim in await claimed(store, 1000)]
