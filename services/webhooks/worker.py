@@ -1,4 +1,4 @@
-"""The loops of the service: one handles due events, one finds those that somebody waits for now, one measures."""
+"""The loops of the service: one handles due events, one finds those that are waited for, others repeat something."""
 
 import asyncio
 import random
@@ -122,29 +122,23 @@ class Rematcher:
             log.debug("acquisitions.not_followed", reason=error.code_reason)
 
 
-class BacklogGauge:
-    """Measures how many events wait, and for how long."""
+class Repeatedly:
+    """Does something at the start and at every interval; where that fails, the next time will tell."""
 
-    def __init__(
-        self,
-        backlog: Callable[[], Awaitable[tuple[int, timedelta]]],
-        show: Callable[[int, timedelta], None],
-        *,
-        pause: timedelta = MEASURE,
-    ) -> None:
-        self._backlog = backlog
-        self._show = show
-        self._pause = pause
+    def __init__(self, what: str, do: Callable[[], Awaitable[None]], *, every: timedelta) -> None:
+        self._what = what
+        self._do = do
+        self._every = every
 
     async def run(self) -> None:
-        """Measures again and again."""
+        """Again and again."""
         while True:
             await self.run_once()
-            await asyncio.sleep(self._pause.total_seconds())
+            await asyncio.sleep(self._every.total_seconds())
 
     async def run_once(self) -> None:
-        """Measures once; while the database is away the last measure stays."""
+        """Once."""
         try:
-            self._show(*await self._backlog())
+            await self._do()
         except AppError as error:
-            log.warning("backlog.unknown", reason=error.code_reason)
+            log.warning("loop.failed", what=self._what, reason=error.code_reason)

@@ -1,18 +1,13 @@
 """What is counted of dead letters."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from libs.errors import AppError
 from libs.telemetry.logger import get_logger
 from libs.telemetry.metrics import Metrics
 from services.webhooks.domain.dead_letters import Summary
 from services.webhooks.domain.event import DeadReason
 
 log = get_logger()
-
-MEASURE = timedelta(seconds=15)
 
 
 class DeadLetterMetrics:
@@ -42,31 +37,3 @@ class DeadLetterMetrics:
     def discarded(self, count: int) -> None:
         """So many need nothing more."""
         self._decided.labels("discarded").inc(count)
-
-
-class DeadLetterGauge:
-    """Measures how many wait, and for how long."""
-
-    def __init__(
-        self,
-        summarize: Callable[[], Awaitable[Summary]],
-        show: Callable[[Summary], None],
-        *,
-        pause: timedelta = MEASURE,
-    ) -> None:
-        self._summarize = summarize
-        self._show = show
-        self._pause = pause
-
-    async def run(self) -> None:
-        """Measures again and again."""
-        while True:
-            await self.run_once()
-            await asyncio.sleep(self._pause.total_seconds())
-
-    async def run_once(self) -> None:
-        """Measures once; while the database is away the last measure stays."""
-        try:
-            self._show(await self._summarize())
-        except AppError as error:
-            log.warning("dead_letters.unknown", reason=error.code_reason)

@@ -8,20 +8,22 @@ from lockgroove.webhooks.v1 import dead_letters_pb2_grpc as rpc
 
 from libs.rpc.server import Server
 from libs.service import Loop
-from services.webhooks.dead_letters.metrics import DeadLetterGauge, DeadLetterMetrics
+from services.webhooks.dead_letters.metrics import DeadLetterMetrics
 from services.webhooks.dead_letters.servicer import DeadLetterServicer
 from services.webhooks.dead_letters.store import SqlDeadLetters
 from services.webhooks.ground import Ground
+from services.webhooks.worker import MEASURE, Repeatedly
 
 SERVICE = pb.DESCRIPTOR.services_by_name["DeadLetterService"].full_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterSlice:
-    """The API of dead letters and the gauge of those that wait."""
+    """The API of dead letters, and the measure of those that wait."""
 
     servicer: DeadLetterServicer
-    gauge: DeadLetterGauge
+    dead_letters: SqlDeadLetters
+    metrics: DeadLetterMetrics
 
     def serve(self, server: Server) -> None:
         """Adds DeadLetterService to a server."""
@@ -30,7 +32,10 @@ class DeadLetterSlice:
     @property
     def loops(self) -> list[Loop]:
         """What runs beside the server."""
-        return [self.gauge.run]
+        return [Repeatedly("dead letters", self._measure, every=MEASURE).run]
+
+    async def _measure(self) -> None:
+        self.metrics.waiting(await self.dead_letters.summary())
 
 
 def make_dead_letters(ground: Ground, *, decided: Callable[[], None]) -> DeadLetterSlice:
@@ -39,5 +44,6 @@ def make_dead_letters(ground: Ground, *, decided: Callable[[], None]) -> DeadLet
     metrics = DeadLetterMetrics(ground.telemetry.metrics)
     return DeadLetterSlice(
         servicer=DeadLetterServicer(dead_letters, metrics=metrics, decided=decided),
-        gauge=DeadLetterGauge(dead_letters.summary, metrics.waiting),
+        dead_letters=dead_letters,
+        metrics=metrics,
     )

@@ -22,7 +22,7 @@ from services.webhooks.events.servicer import WebhooksServicer
 from services.webhooks.events.store import SqlEventStore
 from services.webhooks.ground import Ground
 from services.webhooks.metrics import WebhookMetrics
-from services.webhooks.worker import BacklogGauge, Rematcher, Worker
+from services.webhooks.worker import MEASURE, Rematcher, Repeatedly, Worker
 
 SERVICE = pb.DESCRIPTOR.services_by_name["WebhooksService"].full_name
 
@@ -52,7 +52,10 @@ class EventSlice:
     def loops(self) -> list[Loop]:
         """What runs beside the server."""
         rematcher = Rematcher(self.acquisitions.news, self.store.rematch, rematched=self.worker.wake)
-        return [self.worker.run, rematcher.run, BacklogGauge(self.store.backlog, self.metrics.backlog).run]
+        return [self.worker.run, rematcher.run, Repeatedly("backlog", self._measure, every=MEASURE).run]
+
+    async def _measure(self) -> None:
+        self.metrics.backlog(*await self.store.backlog())
 
 
 @asynccontextmanager

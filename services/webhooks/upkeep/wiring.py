@@ -28,8 +28,9 @@ from services.webhooks.upkeep.metrics import UpkeepMetrics
 from services.webhooks.upkeep.notes import Notes
 from services.webhooks.upkeep.partitions import SqlPartitions
 from services.webhooks.upkeep.servicer import UpkeepServicer
-from services.webhooks.upkeep.worker import HOURLY, LEASE, MEASURE, Reconciler, Repeatedly, RetentionRun
+from services.webhooks.upkeep.worker import HOURLY, LEASE, Reconciler, RetentionRun
 from services.webhooks.watermarks import SqlWatermarks
+from services.webhooks.worker import MEASURE, Repeatedly
 
 SERVICE = pb.DESCRIPTOR.services_by_name["UpkeepService"].full_name
 

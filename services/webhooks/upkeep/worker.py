@@ -19,7 +19,6 @@ log = get_logger()
 LOOK = timedelta(seconds=5)
 LOOK_AT_THE_DATE = timedelta(minutes=1)
 HOURLY = timedelta(hours=1)
-MEASURE = timedelta(seconds=15)
 CLOCK_JUMP = timedelta(seconds=30)
 LEASE = timedelta(seconds=30)
 RECONCILER = "reconciler"
@@ -198,25 +197,3 @@ class RetentionRun:
         self._done(now, here=True)
         await self._ended(removed)
         return True
-
-
-class Repeatedly:
-    """Does something at the start and at every interval; where that fails, the next time will tell."""
-
-    def __init__(self, what: str, do: Callable[[], Awaitable[None]], *, every: timedelta) -> None:
-        self._what = what
-        self._do = do
-        self._every = every
-
-    async def run(self) -> None:
-        """Again and again."""
-        while True:
-            await self.run_once()
-            await asyncio.sleep(self._every.total_seconds())
-
-    async def run_once(self) -> None:
-        """Once."""
-        try:
-            await self._do()
-        except AppError as error:
-            log.warning("upkeep.failed", what=self._what, reason=error.code_reason)
