@@ -8,7 +8,7 @@ import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from libs.errors import AppError, ResourceExhausted, Unavailable
 
@@ -25,20 +25,33 @@ class TooManyWaiting(ResourceExhausted):
 
 
 class Batcher(Generic[T, R]):
-    """Hands items to `commit` in batches, one batch at a time, in the order they came.
+    """Hands items to `commit` in batches, in the order they came, up to `at_once` batches at a time.
 
     `commit` answers one result or error for each item, in order. When it raises an AppError, the batch fails with it;
     when it raises anything else, an item may be poison: the batch is halved until that item fails alone.
+
+    With `shared_out` a batch takes no more than its share of all who take part, that is who wait, are being committed,
+    or were just answered: while some are committed, others read their answers and come again. Else callers who once
+    came together stay together, and all of them wait at each place on the way.
     """
 
     def __init__(
-        self, commit: Callable[[Sequence[T]], Awaitable[Sequence[R | AppError]]], *, max_items: int, max_waiting: int
+        self,
+        commit: Callable[[Sequence[T]], Awaitable[Sequence[R | AppError]]],
+        *,
+        max_items: int,
+        max_waiting: int,
+        at_once: int = 1,
+        shared_out: bool = False,
     ) -> None:
         self._commit = commit
         self._max_items = max_items
         self._max_waiting = max_waiting
+        self._at_once = at_once
+        self._shares = at_once + 1 if shared_out else 1
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._flusher: asyncio.Task[None] | None = None
+        self._flushers: set[asyncio.Task[None]] = set()
+        self._taken = 0
         self._closed = False
 
     async def submit(self, item: T) -> R:
@@ -52,26 +65,38 @@ class Batcher(Generic[T, R]):
             raise TooManyWaiting(f"{self._max_waiting} requests wait to be stored", retry_after=_RETRY_AFTER)
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if self._flusher is None:
+        if len(self._flushers) < self._at_once:
             # A context of its own: the first caller's request id and span are not those of the others.
-            self._flusher = asyncio.create_task(self._flush(), context=contextvars.Context())
+            flusher = asyncio.create_task(self._flush(), context=contextvars.Context())
+            self._flushers.add(flusher)
         return await answer
 
     async def aclose(self) -> None:
         """Takes nothing more, and returns when everything that waits is answered."""
         self._closed = True
-        while self._flusher is not None:
-            await asyncio.wait([self._flusher])
+        while self._flushers:
+            await asyncio.wait(list(self._flushers))
 
     async def _flush(self) -> None:
+        answered = 0
         try:
             while self._waiting:
-                size = min(len(self._waiting), self._max_items)
-                await self._answer([self._waiting.popleft() for _ in range(size)])
+                batch = [self._waiting.popleft() for _ in range(self._size(answered))]
+                answered = len(batch)
+                self._taken += answered
+                try:
+                    await self._answer(batch)
+                finally:
+                    self._taken -= answered
         finally:
-            self._flusher = None
+            self._flushers.remove(cast(asyncio.Task[None], asyncio.current_task()))
             while self._waiting:  # only when the loop is torn down
                 self._waiting.popleft()[1].cancel()
+
+    def _size(self, answered: int) -> int:
+        """Of the next batch, after so many were answered."""
+        taking_part = len(self._waiting) + self._taken + answered
+        return min(len(self._waiting), self._max_items, -(-taking_part // self._shares))
 
     async def _answer(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:

@@ -4,7 +4,7 @@ It is plain ASGI, because whole bursts pass here: what a request or response obj
 
 Senders that can do no better name a secret behind the source; it is handed on and shown nowhere.
 
-Deliveries that arrive while a call runs share the next one, in the order they came; each is answered for itself, after
+Deliveries that arrive while calls run share the next one, in the order they came; each is answered for itself, after
 the service has stored it.
 """
 
@@ -28,6 +28,7 @@ from services.gateway.bodies import read_body
 
 MAX_BATCH = 256  # deliveries a call, as the proto says
 MAX_CALL = 8 * 1024 * 1024  # bytes a call: half of what a service receives
+AT_ONCE = 2  # calls: the service reads one while it stores the other
 MAX_WAITING = 4096  # deliveries
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 
@@ -68,7 +69,7 @@ class Intake:
         self._clock = clock
         self._waiting_bytes = 0
         self._batcher: Batcher[pb.Delivery, pb.DeliveryOutcome] = Batcher(
-            self._ingest, max_items=MAX_BATCH, max_waiting=MAX_WAITING
+            self._ingest, max_items=MAX_BATCH, max_waiting=MAX_WAITING, at_once=AT_ONCE, shared_out=True
         )
 
     async def aclose(self) -> None:

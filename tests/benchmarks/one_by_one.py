@@ -17,7 +17,7 @@ _PLACES = {"gateway": "services.gateway.webhooks", "webhooks": "services.webhook
 class OneByOne(Generic[T, R]):
     """In place of `libs.batching.Batcher`: every item is a batch of its own, at once."""
 
-    def __init__(self, commit: Callable[[Sequence[T]], Awaitable[Sequence[R | AppError]]], **_limits: int) -> None:
+    def __init__(self, commit: Callable[[Sequence[T]], Awaitable[Sequence[R | AppError]]], **_limits: object) -> None:
         self._commit = commit
 
     async def submit(self, item: T) -> R:
