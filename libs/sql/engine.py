@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from libs.sql.errors import translated
+from libs.sql.trips import connect
 from libs.sql.url import place_of
 
 BUSY_TIMEOUT_SECONDS: Final = 30
@@ -121,8 +122,9 @@ def _make_folder(database: Database) -> None:
 
 
 def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine, AsyncEngine]:
-    write = _engine(url, pool_size=1, connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS})
-    read = _engine(url, pool_size=_READERS, connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS})
+    arguments = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS, "async_creator_fn": connect}
+    write = _engine(url, pool_size=1, connect_args=arguments)
+    read = _engine(url, pool_size=_READERS, connect_args=arguments)
     settings = ["foreign_keys = ON", "case_sensitive_like = ON"]  # LIKE as on PostgreSQL
     _on_connect(write, ["journal_mode = WAL", "synchronous = FULL", *settings])
     _on_connect(read, ["query_only = ON", *settings])
