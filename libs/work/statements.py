@@ -22,6 +22,8 @@ from sqlalchemy import (
     column,
     exists,
     func,
+    insert,
+    literal,
     literal_column,
     not_,
     or_,
@@ -35,6 +37,7 @@ from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from libs.sql.types import Json
+from libs.work.job import NewJob
 from libs.work.tables import WorkTables
 
 ALL_QUEUES = "*"
@@ -77,6 +80,29 @@ _ENDED: Mapping[str, Kind] = {
     "end_seen": BigInteger(),
     "end_cancel_seen": Boolean(),
     "end_delay": BigInteger(),
+}
+
+_NEW: Mapping[str, Kind] = {
+    "new_id": Text(),
+    "new_queue": Text(),
+    "new_kind": Text(),
+    "new_state": Text(),
+    "new_data": Json(),
+    "new_data_schema": Integer(),
+    "new_order_key": Text(),
+    "new_request_id": Text(),
+    "new_traceparent": Text(),
+    "new_delay": BigInteger(),
+}
+_AT_FIRST: Mapping[str, Any] = {
+    "done": False,
+    "version": 1,
+    "fence": 0,
+    "attempt": 0,
+    "crashes": 0,
+    "error": "",
+    "cancel_requested": False,
+    "signal_seq": 0,
 }
 
 
@@ -195,28 +221,40 @@ def _cell_of_jsonb(row: ColumnElement[Any], index: int, kind: Kind) -> ColumnEle
     return row.op("->")(place) if isinstance(kind, Json) else cast(row.op("->>")(place), kind)
 
 
+def make(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Insert:
+    """Makes jobs without dedup keys. Parameter: p_jobs, JSON rows in the order of the columns `new_*`."""
+    work = tables.work
+    new = rows_of("p_jobs", _NEW, dialect).cte("new").c
+    values: dict[str, ColumnElement[Any]] = {name.removeprefix("new_"): new[name] for name in _NEW}
+    values["due"] = now + values.pop("delay")
+    values |= {name: literal(value, work.c[name].type) for name, value in _AT_FIRST.items()}
+    values |= {"created": now, "updated": now}
+    return insert(work).from_select(list(values), select(*values.values()), include_defaults=False)
+
+
 def create(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Insert:
     """Makes a job, or finds the unfinished one with its dedup key: one statement, so it always finds one. p_delay."""
     work = tables.work
-    statement = _insert(dialect)(work).values(
-        done=False,
-        version=1,
-        due=now + _int("p_delay"),
-        fence=0,
-        attempt=0,
-        crashes=0,
-        error="",
-        cancel_requested=False,
-        signal_seq=0,
-        created=now,
-        updated=now,
-    )
+    statement = _insert(dialect)(work).values(due=now + _int("p_delay"), created=now, updated=now, **_AT_FIRST)
     upsert: Insert = statement.on_conflict_do_update(
         index_elements=[work.c.dedup_key],
         index_where=tables.unfinished,
         set_={"dedup_key": statement.excluded.dedup_key},
     ).returning(work.c.id, work.c.dedup_key)
     return upsert
+
+
+def new_row(job: NewJob) -> dict[str, Any]:
+    """What `make` and `create` both need of a job, in the order of `make`."""
+    return {
+        "id": job.id,
+        "queue": job.queue,
+        "kind": job.kind,
+        "state": job.state,
+        "data": job.data,
+        "data_schema": job.data_schema,
+        "order_key": job.order_key,
+    }
 
 
 def pause(tables: WorkTables, dialect: str) -> Insert:

@@ -71,6 +71,7 @@ class SqlWorkStore:
         self._release = statements.release(tables, self._now)
         self._guard = statements.guard(tables)
         self._finish = statements.finish(tables, self._now, database.dialect)
+        self._make = statements.make(tables, self._now, database.dialect)
         self._create = statements.create(tables, self._now, database.dialect)
         self.inbox = SqlInbox(tables, self._now, database.dialect)
         self._cancel = statements.request_cancel(tables, self._now)
@@ -84,10 +85,8 @@ class SqlWorkStore:
     async def create_many(self, connection: AsyncConnection, jobs: Sequence[NewJob]) -> list[str]:
         """As `create`, for many at once; of several with one dedup key the first wins."""
         firsts = {job.dedup_key or job.id: job for job in reversed(jobs)}
-        in_one_order = sorted(firsts)  # so that no two creators wait for each other
-        rows = [_new_row(firsts[key]) | _origin() for key in in_one_order]
-        found = (await connection.execute(self._create, rows)).all()
-        winners = {dedup_key or job_id: job_id for job_id, dedup_key in found}
+        in_one_order = [firsts[key] for key in sorted(firsts)]  # so that no two creators wait for each other
+        winners = await self._made(connection, in_one_order)
         for key, job in firsts.items():
             if winners[key] == job.id:
                 self._record(connection, job.id, 1, ("", job.state), actor=job.actor, detail=job.detail)
@@ -269,6 +268,20 @@ class SqlWorkStore:
 
     # Within a transaction.
 
+    async def _made(self, connection: AsyncConnection, jobs: Sequence[NewJob]) -> dict[str, str]:
+        """Makes jobs; returns the id of each by its dedup key, or by itself where it has none."""
+        origin = _origin()
+        if all(job.dedup_key is None for job in jobs):
+            rows = [(*statements.new_row(job).values(), *origin.values(), duration_ms(job.delay)) for job in jobs]
+            await connection.execute(self._make, {"p_jobs": orjson.dumps(rows).decode()})
+            return {job.id: job.id for job in jobs}
+        keyed = [
+            statements.new_row(job) | origin | {"dedup_key": job.dedup_key, "p_delay": duration_ms(job.delay)}
+            for job in jobs
+        ]
+        found = (await connection.execute(self._create, keyed)).all()
+        return {dedup_key or job_id: job_id for job_id, dedup_key in found}
+
     async def _end_apart(self, connection: AsyncConnection, finish: Finish) -> int | AppError:
         """Ends one of many whose own rows may be refused: only it is undone."""
         try:
@@ -330,20 +343,6 @@ class SqlWorkStore:
     ) -> None:
         change = {"job_id": job_id, "version": version, "from_state": states[0], "to_state": states[1]}
         self._outbox.append(connection, change | {"actor": actor, "detail": detail or {}})
-
-
-def _new_row(job: NewJob) -> dict[str, Any]:
-    return {
-        "id": job.id,
-        "queue": job.queue,
-        "kind": job.kind,
-        "state": job.state,
-        "data": job.data,
-        "data_schema": job.data_schema,
-        "dedup_key": job.dedup_key,
-        "order_key": job.order_key,
-        "p_delay": duration_ms(job.delay),
-    }
 
 
 def _origin() -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, tuple_, update
+import orjson
+from sqlalchemy import Text, bindparam, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.errors import Unavailable
@@ -14,12 +15,15 @@ from libs.sql.engine import Database
 from libs.sql.types import now_ms
 from libs.work.job import NewJob
 from libs.work.outbox import SqlOutbox
+from libs.work.statements import Kind, rows_of
 from libs.work.store import SqlWorkStore
 from services.webhooks import rows
 from services.webhooks.domain.event import DeadReason, NewEvent, Origin, Progress, Receipt, State
 from services.webhooks.tables import event, event_body, event_fact, work
 
 Key = tuple[str, str]
+
+_FACT: dict[str, Kind] = {"event_id": Text(), "key": Text()}
 
 
 class EventVanished(Unavailable):
@@ -81,6 +85,8 @@ class SqlIntake:
             .on_conflict_do_nothing(index_elements=[event.c.source, event.c.dedup_key])
             .returning(event.c.id, event.c.stored_on)
         )
+        facts = rows_of("p_facts", _FACT, database.dialect)
+        self._insert_facts = insert(event_fact).from_select(list(_FACT), facts)
 
     async def add(self, events: Sequence[NewEvent]) -> list[Receipt]:
         """As SqlEventStore.add."""
@@ -119,8 +125,8 @@ class SqlIntake:
     async def _relate(self, connection: AsyncConnection, stored: Sequence[_Arrival]) -> None:
         """Facts of what will be told, and the end of what will not."""
         told = [arrival.new for arrival in stored if not arrival.state.ended]
-        if facts := [{"event_id": new.id, "key": key} for new in told for key in dict.fromkeys(new.facts)]:
-            await connection.execute(insert(event_fact), facts)
+        if facts := [(new.id, key) for new in told for key in dict.fromkeys(new.facts)]:
+            await connection.execute(self._insert_facts, {"p_facts": orjson.dumps(facts).decode()})
         if ended := [arrival.new.id for arrival in stored if arrival.state.ended]:
             await connection.execute(update(work.work).where(work.work.c.id.in_(ended)).values(done=True))
 
