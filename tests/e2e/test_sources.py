@@ -244,7 +244,7 @@ async def test_senders_to_a_full_disk_are_told_to_come_back_and_nothing_else_is_
 
 
 async def test_while_the_database_is_gone_nobody_hears_that_he_is_wrong(world: World, tmp_path: Path) -> None:
-    with run_postgres() as server:
+    with run_postgres(durable=True) as server:
         environment = suite_environment(tmp_path, {**world.environment, "DATABASE_URL": server.url()})
         async with running_suite(environment) as suite:
             name, _ = await made(suite, {"headerToken": {"header": "X-Token"}}, secret=SECRET)
