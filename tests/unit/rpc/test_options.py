@@ -7,15 +7,12 @@ from pathlib import Path
 import pytest
 from lockgroove.acquisition.v1 import acquisition_pb2
 from lockgroove.config.v1 import config_pb2
-from lockgroove.webhooks.v1 import webhooks_pb2
+from lockgroove.webhooks.v1 import dead_letters_pb2, replays_pb2, sources_pb2, upkeep_pb2, webhooks_pb2
 
 from libs.rpc.options import SERVER, client_options, service_config
 
-SERVICES = [
-    service
-    for module in (acquisition_pb2, config_pb2, webhooks_pb2)
-    for service in module.DESCRIPTOR.services_by_name.values()
-]
+MODULES = [acquisition_pb2, config_pb2, dead_letters_pb2, replays_pb2, sources_pb2, upkeep_pb2, webhooks_pb2]
+SERVICES = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
 
 
 @pytest.fixture(scope="module")
