@@ -14,7 +14,7 @@ log = get_logger()
 
 POLL = timedelta(seconds=1)
 BURST = 8  # events in one commit: their senders wait for each other
-QUIET = timedelta(seconds=0.05)  # without such a commit, and the burst is over
+QUIET = timedelta(seconds=0.25)  # without such a commit, and the burst is over
 PATIENCE = timedelta(seconds=1)
 RECONNECT = timedelta(seconds=2)
 MEASURE = timedelta(seconds=15)
