@@ -114,10 +114,8 @@ async def _kill(
             killed[name] += 1
         await senders.progress(_COMES_BACK)
     finally:
-        load.cancel()
-        await asyncio.wait([load])
-    if not load.cancelled():
-        load.result()
+        senders.stop()
+        await load
     return killed
 
 

@@ -30,13 +30,18 @@ class Senders:
         self.answered: dict[str, str] = {}
         self.unanswered: set[str] = set()
         self.repeats = 0
+        self._stopped = False
 
     async def aclose(self) -> None:
         """Hang up."""
         await self._client.aclose()
 
+    def stop(self) -> None:
+        """Begin no further delivery. What is on its way ends by itself: cut off, it might leave its socket open."""
+        self._stopped = True
+
     async def run(self) -> None:
-        """Deliver until cancelled; what is on its way then counts as unanswered."""
+        """Deliver until stopped."""
         async with asyncio.TaskGroup() as group:
             for _ in range(REPEATING):
                 group.create_task(self._send(repeat=True))
@@ -63,10 +68,10 @@ class Senders:
         return None
 
     async def _send(self, *, repeat: bool) -> None:
-        while True:
+        while not self._stopped:
             download_id = uuid.uuid4().hex
             self.unanswered.add(download_id)
-            while (told := await self.deliver(download_id)) is None and repeat:
+            while (told := await self.deliver(download_id)) is None and repeat and not self._stopped:
                 self.repeats += 1
                 await asyncio.sleep(self._chance.uniform(0, _BEFORE_REPEAT))
             if told is not None:
