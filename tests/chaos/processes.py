@@ -35,6 +35,7 @@ class Revived:
                 finally:
                     with suppress(ProcessLookupError):
                         self._process.kill()
+                    await self._process.wait()
 
     async def kill(self) -> None:
         """SIGKILL, as soon as it is there."""
