@@ -28,7 +28,7 @@ from services.gateway.bodies import read_body
 
 MAX_BATCH = 256  # deliveries a call, as the proto says
 MAX_CALL = 8 * 1024 * 1024  # bytes a call: half of what a service receives
-AT_ONCE = 2  # calls: the service reads one while it stores the other
+AT_ONCE = 1  # calls: a second one could overtake the first, and the order of a source with it
 MAX_WAITING = 4096  # deliveries
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 
