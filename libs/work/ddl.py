@@ -45,6 +45,12 @@ def add_v2(op: Ddl) -> None:
     )
 
 
+def add_v3(op: Ddl) -> None:
+    """Adds the priority of jobs, and the pause of single ones."""
+    op.add_column("work", sa.Column("priority", sa.Integer, nullable=False, server_default="5"))
+    op.add_column("work", sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()))
+
+
 def _create_work(op: Ddl) -> None:
     op.create_table(
         "work",

@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
     not_,
 )
 
@@ -84,6 +85,8 @@ def _work(metadata: MetaData) -> Table:
         Column("created", UtcMillis, nullable=False),
         Column("updated", UtcMillis, nullable=False),
         Column("order_key", Text),
+        Column("priority", Integer, nullable=False, server_default="5"),  # 10 goes first
+        Column("paused", Boolean, nullable=False, server_default=false()),
         postgresql_with={"fillfactor": 70},
     )
     active = unfinished(table)

@@ -4,7 +4,18 @@ An acquisition is a row of `work` (state, version, due, dedup key) and one of `a
 source, failure, times). Attempts, files and what binds it to Lidarr are child rows.
 """
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
 
 from libs.leases.tables import lease_table
 from libs.sql.types import Json, OrderedText, Serial, UtcMillis
@@ -33,6 +44,13 @@ acquisition = Table(
     Column("ended", UtcMillis),
     Column("failure_reason", Text, nullable=False),  # empty unless FAILED
     Column("failure_message", Text, nullable=False),
+    Column("current_source", Text, nullable=False, server_default=""),  # the row of an older version: as `source`
+    Column("fallback", Text, nullable=False, server_default=""),  # empty: nothing comes after `source`
+    Column("owner", Text, nullable=False, server_default=""),  # who asked first
+    Column("batch", OrderedText),
+    Column("missing", Json),  # the tracks that a partial album lacks
+    Index("acquisition_by_ended", "ended"),
+    Index("acquisition_by_batch", "batch"),
     Index("acquisition_by_created", "created", "id"),
     Index("acquisition_by_release_group", "release_group_mbid"),
 )
@@ -53,6 +71,10 @@ attempt = Table(
     Column("total_count", Integer, nullable=False),
     Column("started", UtcMillis, nullable=False),
     Column("ended", UtcMillis),
+    Column("peers", Json),  # all who deliver a part; of an older version: only `peer`
+    Column("score", Json),  # why the offer was taken, in parts
+    Column("bytes_per_second", BigInteger, nullable=False, server_default="0"),
+    Column("files", Json),  # how far each file is
     CheckConstraint("number > 0", name="attempt_number_counts_from_one"),
     CheckConstraint("(state = 'RUNNING') = (ended IS NULL)", name="attempt_ends_when_it_stops_running"),
 )
@@ -102,4 +124,100 @@ soulseek_search = Table(
     metadata,
     Column("id", Serial, primary_key=True),
     Column("sent", UtcMillis, nullable=False, index=True),
+)
+
+# What is remembered of those who deliver files. `failures` count within a day of the first of them.
+peer = Table(
+    "peer",
+    metadata,
+    Column("name", OrderedText, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("successes", BigInteger, nullable=False),
+    Column("received_bytes", BigInteger, nullable=False),
+    Column("first_failure", UtcMillis),
+    Column("last_failure", UtcMillis),
+    Column("last_failure_reason", Text, nullable=False),
+    Column("blocked_until", UtcMillis),
+    Column("manual", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("updated", UtcMillis, nullable=False),
+)
+
+# Searches that people sent, with what came of them, for an hour.
+search = Table(
+    "search",
+    metadata,
+    Column("id", OrderedText, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("album", Json),
+    Column("state", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("request_id", Text),
+    Column("fingerprint", Text, nullable=False),  # of what was asked, to find the same search again
+    Column("version", BigInteger, nullable=False),
+    Column("offers", Json, nullable=False),
+    Column("offer_count", Integer, nullable=False),
+    Column("runner", Text),  # the process that collects the answers
+    Column("created", UtcMillis, nullable=False),
+    Column("updated", UtcMillis, nullable=False),
+    Column("expires", UtcMillis, nullable=False),
+    Index("search_by_request", "owner", "request_id", unique=True),
+    Index("search_by_owner", "owner", "created"),
+    Index("search_by_expiry", "expires"),
+)
+
+# When each provider may be called next: one statement takes a turn, for all replicas.
+call_slot = Table(
+    "call_slot",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("next", UtcMillis, nullable=False),
+)
+
+# What providers answered, and for how long that holds; an empty body is a known absence.
+cached_answer = Table(
+    "cached_answer",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body", Json),
+    Column("stored", UtcMillis, nullable=False),
+    Column("expires", UtcMillis, nullable=False, index=True),
+)
+
+# A batch is a row of `work` (state, version) and one of `batch` with the same id; its albums are child rows.
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", OrderedText, ForeignKey("work.id", ondelete="CASCADE"), primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("source", Text, nullable=False),  # empty: as the settings say
+    Column("fallback", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("request_id", Text),
+    Column("fingerprint", Text, nullable=False),
+    Column("created", UtcMillis, nullable=False),
+    Column("ended", UtcMillis),
+    Column("failure_reason", Text, nullable=False),
+    Column("failure_message", Text, nullable=False),
+    Index("batch_by_request", "request_id", unique=True),
+    Index("batch_by_created", "created", "id"),
+    Index("batch_by_ended", "ended"),
+)
+
+batch_album = Table(
+    "batch_album",
+    metadata,
+    Column("batch", OrderedText, ForeignKey("batch.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("album", Json, nullable=False),
+    Column("key", Text, nullable=False),  # what two wishes for the same album share
+    Column("acquisition", OrderedText),  # no foreign key: acquisitions leave earlier than batches
+    Column("own", Boolean, nullable=False),  # made for the batch
+    Column("state", Text, nullable=False),  # of BatchAlbum
+    Column("failure_reason", Text, nullable=False),
+    Column("failure_message", Text, nullable=False),
+    Index("batch_album_by_acquisition", "acquisition"),
 )

@@ -20,6 +20,7 @@ def differences(connection: Connection) -> list[object]:
     operations = Operations(context)
     work.create_v1(operations)
     work.add_v2(operations)
+    work.add_v3(operations)
     leases.create_v1(operations)
     return list(compare_metadata(context, metadata))
 

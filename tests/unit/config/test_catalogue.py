@@ -133,7 +133,7 @@ def test_a_value_is_its_own_spelling(kind: Kind, text: str) -> None:
 
 
 def test_a_subject_stands_for_all_of_its_settings() -> None:
-    assert {each.path for each in CATALOGUE.named(["storage"])} == {"storage.music_path", "storage.download_path"}
+    assert {each.path for each in CATALOGUE.named(["lastfm"])} == {"lastfm.url", "lastfm.api_key", "lastfm.api_secret"}
 
 
 def test_a_setting_that_is_named_twice_changes_once() -> None:

@@ -27,11 +27,13 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lockgroove.api.v1 import annotations_pb2 as lockgroove_dot_api_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+lockgroove/acquisition/v1/acquisition.proto\x12\x19lockgroove.acquisition.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\xbe\x07\n\x0b\x41\x63quisition\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x36\n\x05\x61lbum\x18\x02 \x01(\x0b\x32 .lockgroove.acquisition.v1.AlbumB\x05\xe2\x41\x02\x02\x05\x12@\n\x06source\x18\x03 \x01(\x0e\x32!.lockgroove.acquisition.v1.SourceB\r\xe2\x41\x02\x01\x05\xbaH\x05\x82\x01\x02\x10\x01\x12\x41\n\x05state\x18\x04 \x01(\x0e\x32,.lockgroove.acquisition.v1.Acquisition.StateB\x04\xe2\x41\x01\x03\x12\x39\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\".lockgroove.acquisition.v1.FailureB\x04\xe2\x41\x01\x03\x12:\n\x08\x61ttempts\x18\x06 \x03(\x0b\x32\".lockgroove.acquisition.v1.AttemptB\x04\xe2\x41\x01\x03\x12;\n\x08progress\x18\x07 \x01(\x0b\x32#.lockgroove.acquisition.v1.ProgressB\x04\xe2\x41\x01\x03\x12;\n\x05\x66iles\x18\x08 \x03(\x0b\x32&.lockgroove.acquisition.v1.LibraryFileB\x04\xe2\x41\x01\x03\x12\x38\n\x0enext_step_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\r \x01(\tB\x04\xe2\x41\x01\x03\"\x9f\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\r\n\tSEARCHING\x10\x02\x12\x0f\n\x0b\x44OWNLOADING\x10\x03\x12\r\n\tVERIFYING\x10\x04\x12\r\n\tIMPORTING\x10\x05\x12\x0b\n\x07WAITING\x10\x06\x12\r\n\tCOMPLETED\x10\x07\x12\n\n\x06\x46\x41ILED\x10\x08\x12\r\n\tCANCELLED\x10\t:[\xea\x41X\n\x1flockgroove.internal/Acquisition\x12\x1a\x61\x63quisitions/{acquisition}*\x0c\x61\x63quisitions2\x0b\x61\x63quisition\"\xdc\x01\n\x05\x41lbum\x12!\n\x06\x61rtist\x18\x01 \x01(\tB\x11\xe2\x41\x01\x02\xbaH\nr\x05\x10\x01\x18\xac\x02\xd8\x01\x01\x12 \n\x05title\x18\x02 \x01(\tB\x11\xe2\x41\x01\x02\xbaH\nr\x05\x10\x01\x18\xac\x02\xd8\x01\x01\x12+\n\x12release_group_mbid\x18\x03 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12 \n\x04year\x18\x04 \x01(\x05\x42\x12\xe2\x41\x01\x01\xbaH\x0b\x1a\x06\x18\x98\x11(\xc4\x0e\xd8\x01\x01\x12?\n\x06tracks\x18\x05 \x03(\x0b\x32 .lockgroove.acquisition.v1.TrackB\r\xe2\x41\x01\x01\xbaH\x06\x92\x01\x03\x10\xf4\x03\"\x85\x01\n\x05Track\x12\x1b\n\x04\x64isc\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x63(\x00\x12\x1e\n\x06number\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\xe7\x07(\x01\x12\x1d\n\x05title\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12 \n\x0b\x64uration_ms\x18\x04 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\"\xaa\x03\n\x07\x41ttempt\x12\x14\n\x06number\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x37\n\x06source\x18\x02 \x01(\x0e\x32!.lockgroove.acquisition.v1.SourceB\x04\xe2\x41\x01\x03\x12\x12\n\x04peer\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x05state\x18\x04 \x01(\x0e\x32(.lockgroove.acquisition.v1.Attempt.StateB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x62ytes\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"S\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\r\n\tSUCCEEDED\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x12\x0b\n\x07STOPPED\x10\x04\"|\n\x08Progress\x12\x1c\n\x0ereceived_bytes\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0btotal_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x66inished_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0btotal_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\"Q\n\x0bLibraryFile\x12\x12\n\x04path\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06sha256\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\"6\n\x07\x46\x61ilure\x12\x14\n\x06reason\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x88\x01\n\x18\x43reateAcquisitionRequest\x12G\n\x0b\x61\x63quisition\x18\x01 \x01(\x0b\x32&.lockgroove.acquisition.v1.AcquisitionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12#\n\nrequest_id\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x84\x01\n\x15GetAcquisitionRequest\x12k\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xfa\x41!\n\x1flockgroove.internal/Acquisition\xbaH2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"\x99\x01\n\x17ListAcquisitionsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x08order_by\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\"q\n\x18ListAcquisitionsResponse\x12<\n\x0c\x61\x63quisitions\x18\x01 \x03(\x0b\x32&.lockgroove.acquisition.v1.Acquisition\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\\\n\x18WatchAcquisitionsRequest\x12\x1c\n\x06\x66ilter\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\"\n\x0cresume_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\"n\n\x19WatchAcquisitionsResponse\x12;\n\x0b\x61\x63quisition\x18\x01 \x01(\x0b\x32&.lockgroove.acquisition.v1.Acquisition\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xa2\x01\n\x18\x43\x61ncelAcquisitionRequest\x12k\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xfa\x41!\n\x1flockgroove.internal/Acquisition\xbaH2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"\xa1\x01\n\x17RetryAcquisitionRequest\x12k\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xfa\x41!\n\x1flockgroove.internal/Acquisition\xbaH2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"\xff\x02\n\x17ReportLidarrFactRequest\x12\x1f\n\x08\x65vent_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18?\x12U\n\x04kind\x18\x02 \x01(\x0e\x32\x37.lockgroove.acquisition.v1.ReportLidarrFactRequest.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1e\n\x10lidarr_album_ids\x18\x03 \x03(\x03\x42\x04\xe2\x41\x01\x01\x12!\n\x13release_group_mbids\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12!\n\x0b\x64ownload_id\x18\x05 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xf4\x03\x12%\n\x0f\x64ownload_client\x18\x06 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\"_\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07GRABBED\x10\x01\x12\x0c\n\x08IMPORTED\x10\x02\x12\x13\n\x0f\x44OWNLOAD_FAILED\x10\x03\x12\x11\n\rIMPORT_FAILED\x10\x04\"0\n\x18ReportLidarrFactResponse\x12\x14\n\x0c\x61\x63quisitions\x18\x01 \x03(\t\"v\n\x1d\x42\x61tchReportLidarrFactsRequest\x12U\n\x08requests\x18\x01 \x03(\x0b\x32\x32.lockgroove.acquisition.v1.ReportLidarrFactRequestB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"h\n\x1e\x42\x61tchReportLidarrFactsResponse\x12\x46\n\tresponses\x18\x01 \x03(\x0b\x32\x33.lockgroove.acquisition.v1.ReportLidarrFactResponse*E\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SOULSEEK\x10\x01\x12\n\n\x06LIDARR\x10\x02\x12\t\n\x05SLSKD\x10\x03\x32\xb5\n\n\x12\x41\x63quisitionService\x12\xad\x01\n\x11\x43reateAcquisition\x12\x33.lockgroove.acquisition.v1.CreateAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\";\xda\x41\x0b\x61\x63quisition\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02#\"\x14/api/v1/acquisitions:\x0b\x61\x63quisition\x12\x9f\x01\n\x0eGetAcquisition\x12\x30.lockgroove.acquisition.v1.GetAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"3\x90\x02\x01\xda\x41\x04name\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/v1/{name=acquisitions/*}\x12\xa0\x01\n\x10ListAcquisitions\x12\x32.lockgroove.acquisition.v1.ListAcquisitionsRequest\x1a\x33.lockgroove.acquisition.v1.ListAcquisitionsResponse\"#\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/acquisitions\x12\xab\x01\n\x11WatchAcquisitions\x12\x33.lockgroove.acquisition.v1.WatchAcquisitionsRequest\x1a\x34.lockgroove.acquisition.v1.WatchAcquisitionsResponse\")\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/acquisitions:watch0\x01\x12\xaf\x01\n\x11\x43\x61ncelAcquisition\x12\x33.lockgroove.acquisition.v1.CancelAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"=\x90\x02\x02\xda\x41\x04name\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02)\"$/api/v1/{name=acquisitions/*}:cancel:\x01*\x12\xa9\x01\n\x10RetryAcquisition\x12\x32.lockgroove.acquisition.v1.RetryAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"9\xda\x41\x04name\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02(\"#/api/v1/{name=acquisitions/*}:retry:\x01*\x12\x84\x01\n\x10ReportLidarrFact\x12\x32.lockgroove.acquisition.v1.ReportLidarrFactRequest\x1a\x33.lockgroove.acquisition.v1.ReportLidarrFactResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x12\x96\x01\n\x16\x42\x61tchReportLidarrFacts\x12\x38.lockgroove.acquisition.v1.BatchReportLidarrFactsRequest\x1a\x39.lockgroove.acquisition.v1.BatchReportLidarrFactsResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+lockgroove/acquisition/v1/acquisition.proto\x12\x19lockgroove.acquisition.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\x86\n\n\x0b\x41\x63quisition\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x36\n\x05\x61lbum\x18\x02 \x01(\x0b\x32 .lockgroove.acquisition.v1.AlbumB\x05\xe2\x41\x02\x02\x05\x12@\n\x06source\x18\x03 \x01(\x0e\x32!.lockgroove.acquisition.v1.SourceB\r\xe2\x41\x02\x01\x05\xbaH\x05\x82\x01\x02\x10\x01\x12\x41\n\x05state\x18\x04 \x01(\x0e\x32,.lockgroove.acquisition.v1.Acquisition.StateB\x04\xe2\x41\x01\x03\x12\x39\n\x07\x66\x61ilure\x18\x05 \x01(\x0b\x32\".lockgroove.acquisition.v1.FailureB\x04\xe2\x41\x01\x03\x12:\n\x08\x61ttempts\x18\x06 \x03(\x0b\x32\".lockgroove.acquisition.v1.AttemptB\x04\xe2\x41\x01\x03\x12;\n\x08progress\x18\x07 \x01(\x0b\x32#.lockgroove.acquisition.v1.ProgressB\x04\xe2\x41\x01\x03\x12;\n\x05\x66iles\x18\x08 \x03(\x0b\x32&.lockgroove.acquisition.v1.LibraryFileB\x04\xe2\x41\x01\x03\x12\x38\n\x0enext_step_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x08priority\x18\x0e \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\n(\x00\x12\x42\n\x08\x66\x61llback\x18\x0f \x01(\x0e\x32!.lockgroove.acquisition.v1.SourceB\r\xe2\x41\x02\x01\x05\xbaH\x05\x82\x01\x02\x10\x01\x12?\n\x0e\x63urrent_source\x18\x10 \x01(\x0e\x32!.lockgroove.acquisition.v1.SourceB\x04\xe2\x41\x01\x03\x12\x14\n\x06paused\x18\x11 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x17\n\trequester\x18\x12 \x01(\tB\x04\xe2\x41\x01\x03\x12\x31\n\x05\x62\x61tch\x18\x13 \x01(\tB\"\xe2\x41\x01\x03\xfa\x41\x1b\n\x19lockgroove.internal/Batch\x12>\n\x0emissing_tracks\x18\x14 \x03(\x0b\x32 .lockgroove.acquisition.v1.TrackB\x04\xe2\x41\x01\x03\"\x9f\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\r\n\tSEARCHING\x10\x02\x12\x0f\n\x0b\x44OWNLOADING\x10\x03\x12\r\n\tVERIFYING\x10\x04\x12\r\n\tIMPORTING\x10\x05\x12\x0b\n\x07WAITING\x10\x06\x12\r\n\tCOMPLETED\x10\x07\x12\n\n\x06\x46\x41ILED\x10\x08\x12\r\n\tCANCELLED\x10\t:[\xea\x41X\n\x1flockgroove.internal/Acquisition\x12\x1a\x61\x63quisitions/{acquisition}*\x0c\x61\x63quisitions2\x0b\x61\x63quisition\"\x83\x02\n\x05\x41lbum\x12!\n\x06\x61rtist\x18\x01 \x01(\tB\x11\xe2\x41\x01\x02\xbaH\nr\x05\x10\x01\x18\xac\x02\xd8\x01\x01\x12 \n\x05title\x18\x02 \x01(\tB\x11\xe2\x41\x01\x02\xbaH\nr\x05\x10\x01\x18\xac\x02\xd8\x01\x01\x12+\n\x12release_group_mbid\x18\x03 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\x12 \n\x04year\x18\x04 \x01(\x05\x42\x12\xe2\x41\x01\x01\xbaH\x0b\x1a\x06\x18\x98\x11(\xc4\x0e\xd8\x01\x01\x12?\n\x06tracks\x18\x05 \x03(\x0b\x32 .lockgroove.acquisition.v1.TrackB\r\xe2\x41\x01\x01\xbaH\x06\x92\x01\x03\x10\xf4\x03\x12%\n\x0crelease_mbid\x18\x06 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x85\x01\n\x05Track\x12\x1b\n\x04\x64isc\x18\x01 \x01(\x05\x42\r\xe2\x41\x01\x01\xbaH\x06\x1a\x04\x18\x63(\x00\x12\x1e\n\x06number\x18\x02 \x01(\x05\x42\x0e\xe2\x41\x01\x02\xbaH\x07\x1a\x05\x18\xe7\x07(\x01\x12\x1d\n\x05title\x18\x03 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12 \n\x0b\x64uration_ms\x18\x04 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\"\xcc\x04\n\x07\x41ttempt\x12\x14\n\x06number\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x37\n\x06source\x18\x02 \x01(\x0e\x32!.lockgroove.acquisition.v1.SourceB\x04\xe2\x41\x01\x03\x12\x12\n\x04peer\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12=\n\x05state\x18\x04 \x01(\x0e\x32(.lockgroove.acquisition.v1.Attempt.StateB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x62ytes\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05\x65rror\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x34\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x32\n\x08\x65nd_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x13\n\x05peers\x18\n \x03(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0btotal_bytes\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x42\n\x05score\x18\x0c \x03(\x0b\x32-.lockgroove.acquisition.v1.Attempt.ScoreEntryB\x04\xe2\x41\x01\x03\x1a,\n\nScoreEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"S\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07RUNNING\x10\x01\x12\r\n\tSUCCEEDED\x10\x02\x12\n\n\x06\x46\x41ILED\x10\x03\x12\x0b\n\x07STOPPED\x10\x04\"\xda\x01\n\x08Progress\x12\x1c\n\x0ereceived_bytes\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0btotal_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x66inished_count\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0btotal_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x62ytes_per_second\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12<\n\x05\x66iles\x18\x06 \x03(\x0b\x32\'.lockgroove.acquisition.v1.FileProgressB\x04\xe2\x41\x01\x03\"\xc6\x02\n\x0c\x46ileProgress\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04peer\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x42\n\x05state\x18\x03 \x01(\x0e\x32-.lockgroove.acquisition.v1.FileProgress.StateB\x04\xe2\x41\x01\x03\x12\x1c\n\x0ereceived_bytes\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0btotal_bytes\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x62ytes_per_second\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0eplace_in_queue\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\"S\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07PENDING\x10\x01\x12\n\n\x06QUEUED\x10\x02\x12\x10\n\x0cTRANSFERRING\x10\x03\x12\x08\n\x04\x44ONE\x10\x04\"Q\n\x0bLibraryFile\x12\x12\n\x04path\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06sha256\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\"6\n\x07\x46\x61ilure\x12\x14\n\x06reason\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07message\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\"\x88\x01\n\x18\x43reateAcquisitionRequest\x12G\n\x0b\x61\x63quisition\x18\x01 \x01(\x0b\x32&.lockgroove.acquisition.v1.AcquisitionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12#\n\nrequest_id\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x84\x01\n\x15GetAcquisitionRequest\x12k\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xfa\x41!\n\x1flockgroove.internal/Acquisition\xbaH2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\"\x99\x01\n\x17ListAcquisitionsRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\x1c\n\x06\x66ilter\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\x1e\n\x08order_by\x18\x04 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\"q\n\x18ListAcquisitionsResponse\x12<\n\x0c\x61\x63quisitions\x18\x01 \x03(\x0b\x32&.lockgroove.acquisition.v1.Acquisition\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\\\n\x18WatchAcquisitionsRequest\x12\x1c\n\x06\x66ilter\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\x12\"\n\x0cresume_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\"n\n\x19WatchAcquisitionsResponse\x12;\n\x0b\x61\x63quisition\x18\x01 \x01(\x0b\x32&.lockgroove.acquisition.v1.Acquisition\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"\xa2\x01\n\x18\x43\x61ncelAcquisitionRequest\x12k\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xfa\x41!\n\x1flockgroove.internal/Acquisition\xbaH2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"\xa1\x01\n\x17RetryAcquisitionRequest\x12k\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xfa\x41!\n\x1flockgroove.internal/Acquisition\xbaH2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"\x9a\x01\n\x18UpdateAcquisitionRequest\x12G\n\x0b\x61\x63quisition\x18\x01 \x01(\x0b\x32&.lockgroove.acquisition.v1.AcquisitionB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"\xa1\x01\n\x17PauseAcquisitionRequest\x12k\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xfa\x41!\n\x1flockgroove.internal/Acquisition\xbaH2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"\xa2\x01\n\x18ResumeAcquisitionRequest\x12k\n\x04name\x18\x01 \x01(\tB]\xe2\x41\x01\x02\xfa\x41!\n\x1flockgroove.internal/Acquisition\xbaH2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"8\n\x18PauseAcquisitionsRequest\x12\x1c\n\x06reason\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xf4\x03\"9\n\x19ResumeAcquisitionsRequest\x12\x1c\n\x06reason\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xf4\x03\"\x1e\n\x1cGetAcquisitionsStatusRequest\"\x8e\x03\n\x12\x41\x63quisitionsStatus\x12\x14\n\x06paused\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06reason\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x61\x63tor\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12Q\n\x07sources\x18\x04 \x03(\x0b\x32:.lockgroove.acquisition.v1.AcquisitionsStatus.SourceStatusB\x04\xe2\x41\x01\x03\x1a\xe3\x01\n\x0cSourceStatus\x12\x37\n\x06source\x18\x01 \x01(\x0e\x32!.lockgroove.acquisition.v1.SourceB\x04\xe2\x41\x01\x03\x12\x14\n\x06usable\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x15\n\x07problem\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cqueued_count\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rrunning_count\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x34\n\x0b\x62\x61\x63klog_age\x18\x06 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\"\xff\x02\n\x17ReportLidarrFactRequest\x12\x1f\n\x08\x65vent_id\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18?\x12U\n\x04kind\x18\x02 \x01(\x0e\x32\x37.lockgroove.acquisition.v1.ReportLidarrFactRequest.KindB\x0e\xe2\x41\x01\x02\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1e\n\x10lidarr_album_ids\x18\x03 \x03(\x03\x42\x04\xe2\x41\x01\x01\x12!\n\x13release_group_mbids\x18\x04 \x03(\tB\x04\xe2\x41\x01\x01\x12!\n\x0b\x64ownload_id\x18\x05 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xf4\x03\x12%\n\x0f\x64ownload_client\x18\x06 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\"_\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07GRABBED\x10\x01\x12\x0c\n\x08IMPORTED\x10\x02\x12\x13\n\x0f\x44OWNLOAD_FAILED\x10\x03\x12\x11\n\rIMPORT_FAILED\x10\x04\"0\n\x18ReportLidarrFactResponse\x12\x14\n\x0c\x61\x63quisitions\x18\x01 \x03(\t\"v\n\x1d\x42\x61tchReportLidarrFactsRequest\x12U\n\x08requests\x18\x01 \x03(\x0b\x32\x32.lockgroove.acquisition.v1.ReportLidarrFactRequestB\x0f\xe2\x41\x01\x02\xbaH\x08\x92\x01\x05\x08\x01\x10\x80\x02\"h\n\x1e\x42\x61tchReportLidarrFactsResponse\x12\x46\n\tresponses\x18\x01 \x03(\x0b\x32\x33.lockgroove.acquisition.v1.ReportLidarrFactResponse*E\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SOULSEEK\x10\x01\x12\n\n\x06LIDARR\x10\x02\x12\t\n\x05SLSKD\x10\x03\x32\xeb\x12\n\x12\x41\x63quisitionService\x12\xad\x01\n\x11\x43reateAcquisition\x12\x33.lockgroove.acquisition.v1.CreateAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\";\xda\x41\x0b\x61\x63quisition\x88\xb5\x18\x03\x82\xd3\xe4\x93\x02#\"\x14/api/v1/acquisitions:\x0b\x61\x63quisition\x12\x9f\x01\n\x0eGetAcquisition\x12\x30.lockgroove.acquisition.v1.GetAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"3\x90\x02\x01\xda\x41\x04name\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x1f\x12\x1d/api/v1/{name=acquisitions/*}\x12\xa0\x01\n\x10ListAcquisitions\x12\x32.lockgroove.acquisition.v1.ListAcquisitionsRequest\x1a\x33.lockgroove.acquisition.v1.ListAcquisitionsResponse\"#\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/acquisitions\x12\xab\x01\n\x11WatchAcquisitions\x12\x33.lockgroove.acquisition.v1.WatchAcquisitionsRequest\x1a\x34.lockgroove.acquisition.v1.WatchAcquisitionsResponse\")\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/acquisitions:watch0\x01\x12\xaf\x01\n\x11\x43\x61ncelAcquisition\x12\x33.lockgroove.acquisition.v1.CancelAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"=\x90\x02\x02\xda\x41\x04name\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02)\"$/api/v1/{name=acquisitions/*}:cancel:\x01*\x12\xa9\x01\n\x10RetryAcquisition\x12\x32.lockgroove.acquisition.v1.RetryAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"9\xda\x41\x04name\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02(\"#/api/v1/{name=acquisitions/*}:retry:\x01*\x12\xd1\x01\n\x11UpdateAcquisition\x12\x33.lockgroove.acquisition.v1.UpdateAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"_\x90\x02\x02\xda\x41\x17\x61\x63quisition,update_mask\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02\x38\x32)/api/v1/{acquisition.name=acquisitions/*}:\x0b\x61\x63quisition\x12\xac\x01\n\x10PauseAcquisition\x12\x32.lockgroove.acquisition.v1.PauseAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"<\x90\x02\x02\xda\x41\x04name\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02(\"#/api/v1/{name=acquisitions/*}:pause:\x01*\x12\xaf\x01\n\x11ResumeAcquisition\x12\x33.lockgroove.acquisition.v1.ResumeAcquisitionRequest\x1a&.lockgroove.acquisition.v1.Acquisition\"=\x90\x02\x02\xda\x41\x04name\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02)\"$/api/v1/{name=acquisitions/*}:resume:\x01*\x12\xa5\x01\n\x11PauseAcquisitions\x12\x33.lockgroove.acquisition.v1.PauseAcquisitionsRequest\x1a-.lockgroove.acquisition.v1.AcquisitionsStatus\",\x90\x02\x02\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02\x1f\"\x1a/api/v1/acquisitions:pause:\x01*\x12\xa8\x01\n\x12ResumeAcquisitions\x12\x34.lockgroove.acquisition.v1.ResumeAcquisitionsRequest\x1a-.lockgroove.acquisition.v1.AcquisitionsStatus\"-\x90\x02\x02\x88\xb5\x18\x04\x82\xd3\xe4\x93\x02 \"\x1b/api/v1/acquisitions:resume:\x01*\x12\xab\x01\n\x15GetAcquisitionsStatus\x12\x37.lockgroove.acquisition.v1.GetAcquisitionsStatusRequest\x1a-.lockgroove.acquisition.v1.AcquisitionsStatus\"*\x90\x02\x01\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/acquisitions:status\x12\x84\x01\n\x10ReportLidarrFact\x12\x32.lockgroove.acquisition.v1.ReportLidarrFactRequest\x1a\x33.lockgroove.acquisition.v1.ReportLidarrFactResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x12\x96\x01\n\x16\x42\x61tchReportLidarrFacts\x12\x38.lockgroove.acquisition.v1.BatchReportLidarrFactsRequest\x1a\x39.lockgroove.acquisition.v1.BatchReportLidarrFactsResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,6 +66,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACQUISITION'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
   _globals['_ACQUISITION'].fields_by_name['etag']._loaded_options = None
   _globals['_ACQUISITION'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITION'].fields_by_name['priority']._loaded_options = None
+  _globals['_ACQUISITION'].fields_by_name['priority']._serialized_options = b'\342A\001\001\272H\006\032\004\030\n(\000'
+  _globals['_ACQUISITION'].fields_by_name['fallback']._loaded_options = None
+  _globals['_ACQUISITION'].fields_by_name['fallback']._serialized_options = b'\342A\002\001\005\272H\005\202\001\002\020\001'
+  _globals['_ACQUISITION'].fields_by_name['current_source']._loaded_options = None
+  _globals['_ACQUISITION'].fields_by_name['current_source']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITION'].fields_by_name['paused']._loaded_options = None
+  _globals['_ACQUISITION'].fields_by_name['paused']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITION'].fields_by_name['requester']._loaded_options = None
+  _globals['_ACQUISITION'].fields_by_name['requester']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITION'].fields_by_name['batch']._loaded_options = None
+  _globals['_ACQUISITION'].fields_by_name['batch']._serialized_options = b'\342A\001\003\372A\033\n\031lockgroove.internal/Batch'
+  _globals['_ACQUISITION'].fields_by_name['missing_tracks']._loaded_options = None
+  _globals['_ACQUISITION'].fields_by_name['missing_tracks']._serialized_options = b'\342A\001\003'
   _globals['_ACQUISITION']._loaded_options = None
   _globals['_ACQUISITION']._serialized_options = b'\352AX\n\037lockgroove.internal/Acquisition\022\032acquisitions/{acquisition}*\014acquisitions2\013acquisition'
   _globals['_ALBUM'].fields_by_name['artist']._loaded_options = None
@@ -76,6 +92,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ALBUM'].fields_by_name['year']._serialized_options = b'\342A\001\001\272H\013\032\006\030\230\021(\304\016\330\001\001'
   _globals['_ALBUM'].fields_by_name['tracks']._loaded_options = None
   _globals['_ALBUM'].fields_by_name['tracks']._serialized_options = b'\342A\001\001\272H\006\222\001\003\020\364\003'
+  _globals['_ALBUM'].fields_by_name['release_mbid']._loaded_options = None
+  _globals['_ALBUM'].fields_by_name['release_mbid']._serialized_options = b'\342A\001\001\272H\010r\003\260\001\001\330\001\001'
   _globals['_TRACK'].fields_by_name['disc']._loaded_options = None
   _globals['_TRACK'].fields_by_name['disc']._serialized_options = b'\342A\001\001\272H\006\032\004\030c(\000'
   _globals['_TRACK'].fields_by_name['number']._loaded_options = None
@@ -84,6 +102,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRACK'].fields_by_name['title']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\254\002'
   _globals['_TRACK'].fields_by_name['duration_ms']._loaded_options = None
   _globals['_TRACK'].fields_by_name['duration_ms']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
+  _globals['_ATTEMPT_SCOREENTRY']._loaded_options = None
+  _globals['_ATTEMPT_SCOREENTRY']._serialized_options = b'8\001'
   _globals['_ATTEMPT'].fields_by_name['number']._loaded_options = None
   _globals['_ATTEMPT'].fields_by_name['number']._serialized_options = b'\342A\001\003'
   _globals['_ATTEMPT'].fields_by_name['source']._loaded_options = None
@@ -102,6 +122,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ATTEMPT'].fields_by_name['start_time']._serialized_options = b'\342A\001\003'
   _globals['_ATTEMPT'].fields_by_name['end_time']._loaded_options = None
   _globals['_ATTEMPT'].fields_by_name['end_time']._serialized_options = b'\342A\001\003'
+  _globals['_ATTEMPT'].fields_by_name['peers']._loaded_options = None
+  _globals['_ATTEMPT'].fields_by_name['peers']._serialized_options = b'\342A\001\003'
+  _globals['_ATTEMPT'].fields_by_name['total_bytes']._loaded_options = None
+  _globals['_ATTEMPT'].fields_by_name['total_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_ATTEMPT'].fields_by_name['score']._loaded_options = None
+  _globals['_ATTEMPT'].fields_by_name['score']._serialized_options = b'\342A\001\003'
   _globals['_PROGRESS'].fields_by_name['received_bytes']._loaded_options = None
   _globals['_PROGRESS'].fields_by_name['received_bytes']._serialized_options = b'\342A\001\003'
   _globals['_PROGRESS'].fields_by_name['total_bytes']._loaded_options = None
@@ -110,6 +136,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROGRESS'].fields_by_name['finished_count']._serialized_options = b'\342A\001\003'
   _globals['_PROGRESS'].fields_by_name['total_count']._loaded_options = None
   _globals['_PROGRESS'].fields_by_name['total_count']._serialized_options = b'\342A\001\003'
+  _globals['_PROGRESS'].fields_by_name['bytes_per_second']._loaded_options = None
+  _globals['_PROGRESS'].fields_by_name['bytes_per_second']._serialized_options = b'\342A\001\003'
+  _globals['_PROGRESS'].fields_by_name['files']._loaded_options = None
+  _globals['_PROGRESS'].fields_by_name['files']._serialized_options = b'\342A\001\003'
+  _globals['_FILEPROGRESS'].fields_by_name['name']._loaded_options = None
+  _globals['_FILEPROGRESS'].fields_by_name['name']._serialized_options = b'\342A\001\003'
+  _globals['_FILEPROGRESS'].fields_by_name['peer']._loaded_options = None
+  _globals['_FILEPROGRESS'].fields_by_name['peer']._serialized_options = b'\342A\001\003'
+  _globals['_FILEPROGRESS'].fields_by_name['state']._loaded_options = None
+  _globals['_FILEPROGRESS'].fields_by_name['state']._serialized_options = b'\342A\001\003'
+  _globals['_FILEPROGRESS'].fields_by_name['received_bytes']._loaded_options = None
+  _globals['_FILEPROGRESS'].fields_by_name['received_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_FILEPROGRESS'].fields_by_name['total_bytes']._loaded_options = None
+  _globals['_FILEPROGRESS'].fields_by_name['total_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_FILEPROGRESS'].fields_by_name['bytes_per_second']._loaded_options = None
+  _globals['_FILEPROGRESS'].fields_by_name['bytes_per_second']._serialized_options = b'\342A\001\003'
+  _globals['_FILEPROGRESS'].fields_by_name['place_in_queue']._loaded_options = None
+  _globals['_FILEPROGRESS'].fields_by_name['place_in_queue']._serialized_options = b'\342A\001\003'
   _globals['_LIBRARYFILE'].fields_by_name['path']._loaded_options = None
   _globals['_LIBRARYFILE'].fields_by_name['path']._serialized_options = b'\342A\001\003'
   _globals['_LIBRARYFILE'].fields_by_name['size_bytes']._loaded_options = None
@@ -146,6 +190,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETRYACQUISITIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A!\n\037lockgroove.internal/Acquisition\272H2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
   _globals['_RETRYACQUISITIONREQUEST'].fields_by_name['etag']._loaded_options = None
   _globals['_RETRYACQUISITIONREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\004r\002\030d'
+  _globals['_UPDATEACQUISITIONREQUEST'].fields_by_name['acquisition']._loaded_options = None
+  _globals['_UPDATEACQUISITIONREQUEST'].fields_by_name['acquisition']._serialized_options = b'\342A\001\002\272H\003\310\001\001'
+  _globals['_UPDATEACQUISITIONREQUEST'].fields_by_name['update_mask']._loaded_options = None
+  _globals['_UPDATEACQUISITIONREQUEST'].fields_by_name['update_mask']._serialized_options = b'\342A\001\001'
+  _globals['_PAUSEACQUISITIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PAUSEACQUISITIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A!\n\037lockgroove.internal/Acquisition\272H2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_PAUSEACQUISITIONREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_PAUSEACQUISITIONREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\004r\002\030d'
+  _globals['_RESUMEACQUISITIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_RESUMEACQUISITIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A!\n\037lockgroove.internal/Acquisition\272H2r02.^acquisitions/[a-z]([a-z0-9-]{0,61}[a-z0-9])?$'
+  _globals['_RESUMEACQUISITIONREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_RESUMEACQUISITIONREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001\272H\004r\002\030d'
+  _globals['_PAUSEACQUISITIONSREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_PAUSEACQUISITIONSREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001\272H\005r\003\030\364\003'
+  _globals['_RESUMEACQUISITIONSREQUEST'].fields_by_name['reason']._loaded_options = None
+  _globals['_RESUMEACQUISITIONSREQUEST'].fields_by_name['reason']._serialized_options = b'\342A\001\001\272H\005r\003\030\364\003'
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['source']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['source']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['usable']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['usable']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['problem']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['problem']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['queued_count']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['queued_count']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['running_count']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['running_count']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['backlog_age']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS'].fields_by_name['backlog_age']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS'].fields_by_name['paused']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS'].fields_by_name['paused']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS'].fields_by_name['reason']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS'].fields_by_name['reason']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS'].fields_by_name['actor']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS'].fields_by_name['actor']._serialized_options = b'\342A\001\003'
+  _globals['_ACQUISITIONSSTATUS'].fields_by_name['sources']._loaded_options = None
+  _globals['_ACQUISITIONSSTATUS'].fields_by_name['sources']._serialized_options = b'\342A\001\003'
   _globals['_REPORTLIDARRFACTREQUEST'].fields_by_name['event_id']._loaded_options = None
   _globals['_REPORTLIDARRFACTREQUEST'].fields_by_name['event_id']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030?'
   _globals['_REPORTLIDARRFACTREQUEST'].fields_by_name['kind']._loaded_options = None
@@ -172,56 +252,90 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACQUISITIONSERVICE'].methods_by_name['CancelAcquisition']._serialized_options = b'\220\002\002\332A\004name\210\265\030\004\202\323\344\223\002)\"$/api/v1/{name=acquisitions/*}:cancel:\001*'
   _globals['_ACQUISITIONSERVICE'].methods_by_name['RetryAcquisition']._loaded_options = None
   _globals['_ACQUISITIONSERVICE'].methods_by_name['RetryAcquisition']._serialized_options = b'\332A\004name\210\265\030\004\202\323\344\223\002(\"#/api/v1/{name=acquisitions/*}:retry:\001*'
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['UpdateAcquisition']._loaded_options = None
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['UpdateAcquisition']._serialized_options = b'\220\002\002\332A\027acquisition,update_mask\210\265\030\004\202\323\344\223\00282)/api/v1/{acquisition.name=acquisitions/*}:\013acquisition'
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['PauseAcquisition']._loaded_options = None
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['PauseAcquisition']._serialized_options = b'\220\002\002\332A\004name\210\265\030\004\202\323\344\223\002(\"#/api/v1/{name=acquisitions/*}:pause:\001*'
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['ResumeAcquisition']._loaded_options = None
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['ResumeAcquisition']._serialized_options = b'\220\002\002\332A\004name\210\265\030\004\202\323\344\223\002)\"$/api/v1/{name=acquisitions/*}:resume:\001*'
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['PauseAcquisitions']._loaded_options = None
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['PauseAcquisitions']._serialized_options = b'\220\002\002\210\265\030\004\202\323\344\223\002\037\"\032/api/v1/acquisitions:pause:\001*'
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['ResumeAcquisitions']._loaded_options = None
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['ResumeAcquisitions']._serialized_options = b'\220\002\002\210\265\030\004\202\323\344\223\002 \"\033/api/v1/acquisitions:resume:\001*'
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['GetAcquisitionsStatus']._loaded_options = None
+  _globals['_ACQUISITIONSERVICE'].methods_by_name['GetAcquisitionsStatus']._serialized_options = b'\220\002\001\210\265\030\002\202\323\344\223\002\035\022\033/api/v1/acquisitions:status'
   _globals['_ACQUISITIONSERVICE'].methods_by_name['ReportLidarrFact']._loaded_options = None
   _globals['_ACQUISITIONSERVICE'].methods_by_name['ReportLidarrFact']._serialized_options = b'\220\002\002\210\265\030\006'
   _globals['_ACQUISITIONSERVICE'].methods_by_name['BatchReportLidarrFacts']._loaded_options = None
   _globals['_ACQUISITIONSERVICE'].methods_by_name['BatchReportLidarrFacts']._serialized_options = b'\220\002\002\210\265\030\006'
-  _globals['_SOURCE']._serialized_start=4044
-  _globals['_SOURCE']._serialized_end=4113
-  _globals['_ACQUISITION']._serialized_start=289
-  _globals['_ACQUISITION']._serialized_end=1247
-  _globals['_ACQUISITION_STATE']._serialized_start=995
-  _globals['_ACQUISITION_STATE']._serialized_end=1154
-  _globals['_ALBUM']._serialized_start=1250
-  _globals['_ALBUM']._serialized_end=1470
-  _globals['_TRACK']._serialized_start=1473
-  _globals['_TRACK']._serialized_end=1606
-  _globals['_ATTEMPT']._serialized_start=1609
-  _globals['_ATTEMPT']._serialized_end=2035
-  _globals['_ATTEMPT_STATE']._serialized_start=1952
-  _globals['_ATTEMPT_STATE']._serialized_end=2035
-  _globals['_PROGRESS']._serialized_start=2037
-  _globals['_PROGRESS']._serialized_end=2161
-  _globals['_LIBRARYFILE']._serialized_start=2163
-  _globals['_LIBRARYFILE']._serialized_end=2244
-  _globals['_FAILURE']._serialized_start=2246
-  _globals['_FAILURE']._serialized_end=2300
-  _globals['_CREATEACQUISITIONREQUEST']._serialized_start=2303
-  _globals['_CREATEACQUISITIONREQUEST']._serialized_end=2439
-  _globals['_GETACQUISITIONREQUEST']._serialized_start=2442
-  _globals['_GETACQUISITIONREQUEST']._serialized_end=2574
-  _globals['_LISTACQUISITIONSREQUEST']._serialized_start=2577
-  _globals['_LISTACQUISITIONSREQUEST']._serialized_end=2730
-  _globals['_LISTACQUISITIONSRESPONSE']._serialized_start=2732
-  _globals['_LISTACQUISITIONSRESPONSE']._serialized_end=2845
-  _globals['_WATCHACQUISITIONSREQUEST']._serialized_start=2847
-  _globals['_WATCHACQUISITIONSREQUEST']._serialized_end=2939
-  _globals['_WATCHACQUISITIONSRESPONSE']._serialized_start=2941
-  _globals['_WATCHACQUISITIONSRESPONSE']._serialized_end=3051
-  _globals['_CANCELACQUISITIONREQUEST']._serialized_start=3054
-  _globals['_CANCELACQUISITIONREQUEST']._serialized_end=3216
-  _globals['_RETRYACQUISITIONREQUEST']._serialized_start=3219
-  _globals['_RETRYACQUISITIONREQUEST']._serialized_end=3380
-  _globals['_REPORTLIDARRFACTREQUEST']._serialized_start=3383
-  _globals['_REPORTLIDARRFACTREQUEST']._serialized_end=3766
-  _globals['_REPORTLIDARRFACTREQUEST_KIND']._serialized_start=3671
-  _globals['_REPORTLIDARRFACTREQUEST_KIND']._serialized_end=3766
-  _globals['_REPORTLIDARRFACTRESPONSE']._serialized_start=3768
-  _globals['_REPORTLIDARRFACTRESPONSE']._serialized_end=3816
-  _globals['_BATCHREPORTLIDARRFACTSREQUEST']._serialized_start=3818
-  _globals['_BATCHREPORTLIDARRFACTSREQUEST']._serialized_end=3936
-  _globals['_BATCHREPORTLIDARRFACTSRESPONSE']._serialized_start=3938
-  _globals['_BATCHREPORTLIDARRFACTSRESPONSE']._serialized_end=4042
-  _globals['_ACQUISITIONSERVICE']._serialized_start=4116
-  _globals['_ACQUISITIONSERVICE']._serialized_end=5449
+  _globals['_SOURCE']._serialized_start=6099
+  _globals['_SOURCE']._serialized_end=6168
+  _globals['_ACQUISITION']._serialized_start=355
+  _globals['_ACQUISITION']._serialized_end=1641
+  _globals['_ACQUISITION_STATE']._serialized_start=1389
+  _globals['_ACQUISITION_STATE']._serialized_end=1548
+  _globals['_ALBUM']._serialized_start=1644
+  _globals['_ALBUM']._serialized_end=1903
+  _globals['_TRACK']._serialized_start=1906
+  _globals['_TRACK']._serialized_end=2039
+  _globals['_ATTEMPT']._serialized_start=2042
+  _globals['_ATTEMPT']._serialized_end=2630
+  _globals['_ATTEMPT_SCOREENTRY']._serialized_start=2501
+  _globals['_ATTEMPT_SCOREENTRY']._serialized_end=2545
+  _globals['_ATTEMPT_STATE']._serialized_start=2547
+  _globals['_ATTEMPT_STATE']._serialized_end=2630
+  _globals['_PROGRESS']._serialized_start=2633
+  _globals['_PROGRESS']._serialized_end=2851
+  _globals['_FILEPROGRESS']._serialized_start=2854
+  _globals['_FILEPROGRESS']._serialized_end=3180
+  _globals['_FILEPROGRESS_STATE']._serialized_start=3097
+  _globals['_FILEPROGRESS_STATE']._serialized_end=3180
+  _globals['_LIBRARYFILE']._serialized_start=3182
+  _globals['_LIBRARYFILE']._serialized_end=3263
+  _globals['_FAILURE']._serialized_start=3265
+  _globals['_FAILURE']._serialized_end=3319
+  _globals['_CREATEACQUISITIONREQUEST']._serialized_start=3322
+  _globals['_CREATEACQUISITIONREQUEST']._serialized_end=3458
+  _globals['_GETACQUISITIONREQUEST']._serialized_start=3461
+  _globals['_GETACQUISITIONREQUEST']._serialized_end=3593
+  _globals['_LISTACQUISITIONSREQUEST']._serialized_start=3596
+  _globals['_LISTACQUISITIONSREQUEST']._serialized_end=3749
+  _globals['_LISTACQUISITIONSRESPONSE']._serialized_start=3751
+  _globals['_LISTACQUISITIONSRESPONSE']._serialized_end=3864
+  _globals['_WATCHACQUISITIONSREQUEST']._serialized_start=3866
+  _globals['_WATCHACQUISITIONSREQUEST']._serialized_end=3958
+  _globals['_WATCHACQUISITIONSRESPONSE']._serialized_start=3960
+  _globals['_WATCHACQUISITIONSRESPONSE']._serialized_end=4070
+  _globals['_CANCELACQUISITIONREQUEST']._serialized_start=4073
+  _globals['_CANCELACQUISITIONREQUEST']._serialized_end=4235
+  _globals['_RETRYACQUISITIONREQUEST']._serialized_start=4238
+  _globals['_RETRYACQUISITIONREQUEST']._serialized_end=4399
+  _globals['_UPDATEACQUISITIONREQUEST']._serialized_start=4402
+  _globals['_UPDATEACQUISITIONREQUEST']._serialized_end=4556
+  _globals['_PAUSEACQUISITIONREQUEST']._serialized_start=4559
+  _globals['_PAUSEACQUISITIONREQUEST']._serialized_end=4720
+  _globals['_RESUMEACQUISITIONREQUEST']._serialized_start=4723
+  _globals['_RESUMEACQUISITIONREQUEST']._serialized_end=4885
+  _globals['_PAUSEACQUISITIONSREQUEST']._serialized_start=4887
+  _globals['_PAUSEACQUISITIONSREQUEST']._serialized_end=4943
+  _globals['_RESUMEACQUISITIONSREQUEST']._serialized_start=4945
+  _globals['_RESUMEACQUISITIONSREQUEST']._serialized_end=5002
+  _globals['_GETACQUISITIONSSTATUSREQUEST']._serialized_start=5004
+  _globals['_GETACQUISITIONSSTATUSREQUEST']._serialized_end=5034
+  _globals['_ACQUISITIONSSTATUS']._serialized_start=5037
+  _globals['_ACQUISITIONSSTATUS']._serialized_end=5435
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS']._serialized_start=5208
+  _globals['_ACQUISITIONSSTATUS_SOURCESTATUS']._serialized_end=5435
+  _globals['_REPORTLIDARRFACTREQUEST']._serialized_start=5438
+  _globals['_REPORTLIDARRFACTREQUEST']._serialized_end=5821
+  _globals['_REPORTLIDARRFACTREQUEST_KIND']._serialized_start=5726
+  _globals['_REPORTLIDARRFACTREQUEST_KIND']._serialized_end=5821
+  _globals['_REPORTLIDARRFACTRESPONSE']._serialized_start=5823
+  _globals['_REPORTLIDARRFACTRESPONSE']._serialized_end=5871
+  _globals['_BATCHREPORTLIDARRFACTSREQUEST']._serialized_start=5873
+  _globals['_BATCHREPORTLIDARRFACTSREQUEST']._serialized_end=5991
+  _globals['_BATCHREPORTLIDARRFACTSRESPONSE']._serialized_start=5993
+  _globals['_BATCHREPORTLIDARRFACTSRESPONSE']._serialized_end=6097
+  _globals['_ACQUISITIONSERVICE']._serialized_start=6171
+  _globals['_ACQUISITIONSERVICE']._serialized_end=8582
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,8 @@ Acquisitions: one job per album, from the request to the verified files in the l
 
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
+from google.protobuf import duration_pb2 as duration_pb2
+from google.protobuf import field_mask_pb2 as field_mask_pb2
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
@@ -117,6 +119,13 @@ class Acquisition(message.Message):
     UPDATE_TIME_FIELD_NUMBER: builtins.int
     END_TIME_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
+    PRIORITY_FIELD_NUMBER: builtins.int
+    FALLBACK_FIELD_NUMBER: builtins.int
+    CURRENT_SOURCE_FIELD_NUMBER: builtins.int
+    PAUSED_FIELD_NUMBER: builtins.int
+    REQUESTER_FIELD_NUMBER: builtins.int
+    BATCH_FIELD_NUMBER: builtins.int
+    MISSING_TRACKS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """`acquisitions/{acquisition}`."""
     source: Source.ValueType
@@ -125,6 +134,20 @@ class Acquisition(message.Message):
     """Where it stands."""
     etag: builtins.str
     """Changes with every change of the acquisition."""
+    priority: builtins.int
+    """From 1 (whenever nothing else is to do) to 10 (before everything else); 0 is 5."""
+    fallback: Source.ValueType
+    """What to try when `source` fails. Empty: as the setting `acquisition.fallback` says where `source` is empty too,
+    else nothing.
+    """
+    current_source: Source.ValueType
+    """The source that is being tried now, or was tried last."""
+    paused: builtins.bool
+    """Whether it is held until somebody resumes it."""
+    requester: builtins.str
+    """Who asked first."""
+    batch: builtins.str
+    """The batch that it belongs to, `batches/{batch}`; empty without one."""
     @builtins.property
     def album(self) -> Album:
         """The album that is wanted."""
@@ -161,6 +184,10 @@ class Acquisition(message.Message):
     def end_time(self) -> timestamp_pb2.Timestamp:
         """When it ended; empty while active."""
 
+    @builtins.property
+    def missing_tracks(self) -> containers.RepeatedCompositeFieldContainer[Track]:
+        """The tracks that are missing from a COMPLETED album: only where the setting `acquisition.allow_partial` says so."""
+
     def __init__(
         self,
         *,
@@ -177,10 +204,17 @@ class Acquisition(message.Message):
         update_time: timestamp_pb2.Timestamp | None = ...,
         end_time: timestamp_pb2.Timestamp | None = ...,
         etag: builtins.str = ...,
+        priority: builtins.int = ...,
+        fallback: Source.ValueType = ...,
+        current_source: Source.ValueType = ...,
+        paused: builtins.bool = ...,
+        requester: builtins.str = ...,
+        batch: builtins.str = ...,
+        missing_tracks: abc.Iterable[Track] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["album", b"album", "create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "next_step_time", b"next_step_time", "progress", b"progress", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["album", b"album", "attempts", b"attempts", "create_time", b"create_time", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "files", b"files", "name", b"name", "next_step_time", b"next_step_time", "progress", b"progress", "source", b"source", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["album", b"album", "attempts", b"attempts", "batch", b"batch", "create_time", b"create_time", "current_source", b"current_source", "end_time", b"end_time", "etag", b"etag", "failure", b"failure", "fallback", b"fallback", "files", b"files", "missing_tracks", b"missing_tracks", "name", b"name", "next_step_time", b"next_step_time", "paused", b"paused", "priority", b"priority", "progress", b"progress", "requester", b"requester", "source", b"source", "state", b"state", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -195,6 +229,7 @@ class Album(message.Message):
     RELEASE_GROUP_MBID_FIELD_NUMBER: builtins.int
     YEAR_FIELD_NUMBER: builtins.int
     TRACKS_FIELD_NUMBER: builtins.int
+    RELEASE_MBID_FIELD_NUMBER: builtins.int
     artist: builtins.str
     """The artist, as on the cover."""
     title: builtins.str
@@ -203,6 +238,8 @@ class Album(message.Message):
     """The MusicBrainz id of the release group. Lidarr needs it, and it makes "the same album" exact."""
     year: builtins.int
     """The year of the first release; names the folder `Album (Year)`."""
+    release_mbid: builtins.str
+    """The MusicBrainz id of one edition (release) of the album; any edition is welcome without it."""
     @builtins.property
     def tracks(self) -> containers.RepeatedCompositeFieldContainer[Track]:
         """The tracks that must arrive. When given, every one of them is verified; else the album's own tags and numbers are."""
@@ -215,10 +252,11 @@ class Album(message.Message):
         release_group_mbid: builtins.str = ...,
         year: builtins.int = ...,
         tracks: abc.Iterable[Track] | None = ...,
+        release_mbid: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["artist", b"artist", "release_group_mbid", b"release_group_mbid", "title", b"title", "tracks", b"tracks", "year", b"year"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["artist", b"artist", "release_group_mbid", b"release_group_mbid", "release_mbid", b"release_mbid", "title", b"title", "tracks", b"tracks", "year", b"year"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -291,6 +329,26 @@ class Attempt(message.Message):
     STOPPED: Attempt.State.ValueType  # 4
     """Stopped because the acquisition was cancelled."""
 
+    @typing.final
+    class ScoreEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.float
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NUMBER_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
     PEER_FIELD_NUMBER: builtins.int
@@ -300,6 +358,9 @@ class Attempt(message.Message):
     REASON_FIELD_NUMBER: builtins.int
     START_TIME_FIELD_NUMBER: builtins.int
     END_TIME_FIELD_NUMBER: builtins.int
+    PEERS_FIELD_NUMBER: builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: builtins.int
+    SCORE_FIELD_NUMBER: builtins.int
     number: builtins.int
     """Counts the tries of an acquisition, from 1."""
     source: Source.ValueType
@@ -314,6 +375,8 @@ class Attempt(message.Message):
     """Why it failed; empty unless FAILED."""
     reason: builtins.str
     """The reason in one upper-case word, for programs; empty unless FAILED."""
+    total_bytes: builtins.int
+    """Bytes that are to arrive; 0 is unknown."""
     @builtins.property
     def start_time(self) -> timestamp_pb2.Timestamp:
         """When it began."""
@@ -321,6 +384,14 @@ class Attempt(message.Message):
     @builtins.property
     def end_time(self) -> timestamp_pb2.Timestamp:
         """When it ended."""
+
+    @builtins.property
+    def peers(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """All peers that deliver a part, the main one first."""
+
+    @builtins.property
+    def score(self) -> containers.ScalarMap[builtins.str, builtins.float]:
+        """The score of the offer, 0 to 100, in parts that explain why it was taken; empty where nothing was ranked."""
 
     def __init__(
         self,
@@ -334,10 +405,13 @@ class Attempt(message.Message):
         reason: builtins.str = ...,
         start_time: timestamp_pb2.Timestamp | None = ...,
         end_time: timestamp_pb2.Timestamp | None = ...,
+        peers: abc.Iterable[builtins.str] | None = ...,
+        total_bytes: builtins.int = ...,
+        score: abc.Mapping[builtins.str, builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["bytes", b"bytes", "end_time", b"end_time", "error", b"error", "number", b"number", "peer", b"peer", "reason", b"reason", "source", b"source", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["bytes", b"bytes", "end_time", b"end_time", "error", b"error", "number", b"number", "peer", b"peer", "peers", b"peers", "reason", b"reason", "score", b"score", "source", b"source", "start_time", b"start_time", "state", b"state", "total_bytes", b"total_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -351,6 +425,8 @@ class Progress(message.Message):
     TOTAL_BYTES_FIELD_NUMBER: builtins.int
     FINISHED_COUNT_FIELD_NUMBER: builtins.int
     TOTAL_COUNT_FIELD_NUMBER: builtins.int
+    BYTES_PER_SECOND_FIELD_NUMBER: builtins.int
+    FILES_FIELD_NUMBER: builtins.int
     received_bytes: builtins.int
     """Bytes that have arrived."""
     total_bytes: builtins.int
@@ -359,6 +435,12 @@ class Progress(message.Message):
     """Files that are complete."""
     total_count: builtins.int
     """Files that are to arrive."""
+    bytes_per_second: builtins.int
+    """Bytes that arrive in a second, at the moment."""
+    @builtins.property
+    def files(self) -> containers.RepeatedCompositeFieldContainer[FileProgress]:
+        """Every file of the attempt; empty where the source does not tell."""
+
     def __init__(
         self,
         *,
@@ -366,10 +448,87 @@ class Progress(message.Message):
         total_bytes: builtins.int = ...,
         finished_count: builtins.int = ...,
         total_count: builtins.int = ...,
+        bytes_per_second: builtins.int = ...,
+        files: abc.Iterable[FileProgress] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["finished_count", b"finished_count", "received_bytes", b"received_bytes", "total_bytes", b"total_bytes", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["bytes_per_second", b"bytes_per_second", "files", b"files", "finished_count", b"finished_count", "received_bytes", b"received_bytes", "total_bytes", b"total_bytes", "total_count", b"total_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class FileProgress(message.Message):
+    """How far a file of the running attempt is."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    class _State:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[FileProgress._State.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: FileProgress._State.ValueType  # 0
+        """Never used."""
+        PENDING: FileProgress._State.ValueType  # 1
+        """Not asked for yet."""
+        QUEUED: FileProgress._State.ValueType  # 2
+        """In the peer's queue."""
+        TRANSFERRING: FileProgress._State.ValueType  # 3
+        """Its bytes are coming in."""
+        DONE: FileProgress._State.ValueType  # 4
+        """Here."""
+
+    class State(_State, metaclass=_StateEnumTypeWrapper):
+        """Where a file is on its way."""
+
+    STATE_UNSPECIFIED: FileProgress.State.ValueType  # 0
+    """Never used."""
+    PENDING: FileProgress.State.ValueType  # 1
+    """Not asked for yet."""
+    QUEUED: FileProgress.State.ValueType  # 2
+    """In the peer's queue."""
+    TRANSFERRING: FileProgress.State.ValueType  # 3
+    """Its bytes are coming in."""
+    DONE: FileProgress.State.ValueType  # 4
+    """Here."""
+
+    NAME_FIELD_NUMBER: builtins.int
+    PEER_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    RECEIVED_BYTES_FIELD_NUMBER: builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: builtins.int
+    BYTES_PER_SECOND_FIELD_NUMBER: builtins.int
+    PLACE_IN_QUEUE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """The file's name at the peer, without its folders."""
+    peer: builtins.str
+    """Who delivers it."""
+    state: FileProgress.State.ValueType
+    """Where it is."""
+    received_bytes: builtins.int
+    """Bytes that have arrived."""
+    total_bytes: builtins.int
+    """Its size."""
+    bytes_per_second: builtins.int
+    """Bytes that arrive in a second, at the moment."""
+    place_in_queue: builtins.int
+    """Its place in the peer's queue, from 1; 0 is unknown."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        peer: builtins.str = ...,
+        state: FileProgress.State.ValueType = ...,
+        received_bytes: builtins.int = ...,
+        total_bytes: builtins.int = ...,
+        bytes_per_second: builtins.int = ...,
+        place_in_queue: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["bytes_per_second", b"bytes_per_second", "name", b"name", "peer", b"peer", "place_in_queue", b"place_in_queue", "received_bytes", b"received_bytes", "state", b"state", "total_bytes", b"total_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -486,7 +645,8 @@ class ListAcquisitionsRequest(message.Message):
     page_token: builtins.str
     """`next_page_token` of the page before."""
     filter: builtins.str
-    """A filter (AIP-160) over `state`, `source`, `artist`, `title`, `release_group_mbid` and `create_time`:
+    """A filter (AIP-160) over `state`, `source`, `current_source`, `artist`, `title`, `release_group_mbid`, `requester`,
+    `batch`, `priority`, `paused` and `create_time`:
     `state = "FAILED" AND artist = "The Placeholders"`.
     """
     order_by: builtins.str
@@ -626,6 +786,213 @@ class RetryAcquisitionRequest(message.Message):
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class UpdateAcquisitionRequest(message.Message):
+    """A request to change an acquisition."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ACQUISITION_FIELD_NUMBER: builtins.int
+    UPDATE_MASK_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def acquisition(self) -> Acquisition:
+        """The acquisition; of its fields only `priority` counts, and `etag`, which must be the current one when given."""
+
+    @builtins.property
+    def update_mask(self) -> field_mask_pb2.FieldMask:
+        """`priority`, and nothing else."""
+
+    def __init__(
+        self,
+        *,
+        acquisition: Acquisition | None = ...,
+        update_mask: field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PauseAcquisitionRequest(message.Message):
+    """A request to hold an acquisition."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """`acquisitions/{acquisition}`."""
+    etag: builtins.str
+    """When given, it must be the current one."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        etag: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ResumeAcquisitionRequest(message.Message):
+    """A request to let an acquisition go on."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """`acquisitions/{acquisition}`."""
+    etag: builtins.str
+    """When given, it must be the current one."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        etag: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class PauseAcquisitionsRequest(message.Message):
+    """A request to hold all acquisitions."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    """Why, for those who look later."""
+    def __init__(
+        self,
+        *,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ResumeAcquisitionsRequest(message.Message):
+    """A request to let acquisitions go on."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: builtins.int
+    reason: builtins.str
+    """Why, for those who look later."""
+    def __init__(
+        self,
+        *,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetAcquisitionsStatusRequest(message.Message):
+    """A request for the status of all acquisitions."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class AcquisitionsStatus(message.Message):
+    """How it stands with acquisitions as a whole."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class SourceStatus(message.Message):
+        """How it stands with one source."""
+
+        DESCRIPTOR: descriptor.Descriptor
+
+        SOURCE_FIELD_NUMBER: builtins.int
+        USABLE_FIELD_NUMBER: builtins.int
+        PROBLEM_FIELD_NUMBER: builtins.int
+        QUEUED_COUNT_FIELD_NUMBER: builtins.int
+        RUNNING_COUNT_FIELD_NUMBER: builtins.int
+        BACKLOG_AGE_FIELD_NUMBER: builtins.int
+        source: Source.ValueType
+        """The source."""
+        usable: builtins.bool
+        """Whether it is configured and can be used now."""
+        problem: builtins.str
+        """Why it cannot be used, and what to do; empty while it can."""
+        queued_count: builtins.int
+        """Acquisitions that wait for their turn or their time."""
+        running_count: builtins.int
+        """Acquisitions that are worked on at the moment, on all replicas."""
+        @builtins.property
+        def backlog_age(self) -> duration_pb2.Duration:
+            """For how long the acquisition that is overdue most has been due; empty where none is."""
+
+        def __init__(
+            self,
+            *,
+            source: Source.ValueType = ...,
+            usable: builtins.bool = ...,
+            problem: builtins.str = ...,
+            queued_count: builtins.int = ...,
+            running_count: builtins.int = ...,
+            backlog_age: duration_pb2.Duration | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = typing.Literal["backlog_age", b"backlog_age"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["backlog_age", b"backlog_age", "problem", b"problem", "queued_count", b"queued_count", "running_count", b"running_count", "source", b"source", "usable", b"usable"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PAUSED_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    SOURCES_FIELD_NUMBER: builtins.int
+    paused: builtins.bool
+    """Whether all are held."""
+    reason: builtins.str
+    """Why they are held, or were let go on."""
+    actor: builtins.str
+    """Who used the switch last."""
+    @builtins.property
+    def sources(self) -> containers.RepeatedCompositeFieldContainer[AcquisitionsStatus.SourceStatus]:
+        """Every source."""
+
+    def __init__(
+        self,
+        *,
+        paused: builtins.bool = ...,
+        reason: builtins.str = ...,
+        actor: builtins.str = ...,
+        sources: abc.Iterable[AcquisitionsStatus.SourceStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "paused", b"paused", "reason", b"reason", "sources", b"sources"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,6 +65,36 @@ class AcquisitionServiceStub:
                 request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.RetryAcquisitionRequest.SerializeToString,
                 response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.FromString,
                 _registered_method=True)
+        self.UpdateAcquisition = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/UpdateAcquisition',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.UpdateAcquisitionRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.FromString,
+                _registered_method=True)
+        self.PauseAcquisition = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/PauseAcquisition',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.PauseAcquisitionRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.FromString,
+                _registered_method=True)
+        self.ResumeAcquisition = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/ResumeAcquisition',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ResumeAcquisitionRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.FromString,
+                _registered_method=True)
+        self.PauseAcquisitions = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/PauseAcquisitions',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.PauseAcquisitionsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.FromString,
+                _registered_method=True)
+        self.ResumeAcquisitions = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/ResumeAcquisitions',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ResumeAcquisitionsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.FromString,
+                _registered_method=True)
+        self.GetAcquisitionsStatus = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/GetAcquisitionsStatus',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetAcquisitionsStatusRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.FromString,
+                _registered_method=True)
         self.ReportLidarrFact = channel.unary_unary(
                 '/lockgroove.acquisition.v1.AcquisitionService/ReportLidarrFact',
                 request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ReportLidarrFactRequest.SerializeToString,
@@ -124,6 +154,48 @@ class AcquisitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateAcquisition(self, request, context):
+        """Changes the priority of an active acquisition; nothing else of it may be changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseAcquisition(self, request, context):
+        """Holds an active acquisition where it is: what runs stops without harm, and goes on when it is resumed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeAcquisition(self, request, context):
+        """Lets a paused acquisition go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseAcquisitions(self, request, context):
+        """Holds all acquisitions, on every replica: nothing new begins, what runs stops without harm. Requests are accepted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeAcquisitions(self, request, context):
+        """Lets acquisitions go on; those that were paused one by one stay paused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAcquisitionsStatus(self, request, context):
+        """How it stands with acquisitions as a whole: the switch, the queues, the sources.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportLidarrFact(self, request, context):
         """Tells what Lidarr did, so that the acquisitions that wait for it look again. A fact that is told twice counts once.
         """
@@ -170,6 +242,36 @@ def add_AcquisitionServiceServicer_to_server(servicer, server):
                     servicer.RetryAcquisition,
                     request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.RetryAcquisitionRequest.FromString,
                     response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.SerializeToString,
+            ),
+            'UpdateAcquisition': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateAcquisition,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.UpdateAcquisitionRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.SerializeToString,
+            ),
+            'PauseAcquisition': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseAcquisition,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.PauseAcquisitionRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.SerializeToString,
+            ),
+            'ResumeAcquisition': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeAcquisition,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ResumeAcquisitionRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.SerializeToString,
+            ),
+            'PauseAcquisitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseAcquisitions,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.PauseAcquisitionsRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.SerializeToString,
+            ),
+            'ResumeAcquisitions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeAcquisitions,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ResumeAcquisitionsRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.SerializeToString,
+            ),
+            'GetAcquisitionsStatus': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAcquisitionsStatus,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetAcquisitionsStatusRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.SerializeToString,
             ),
             'ReportLidarrFact': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportLidarrFact,
@@ -345,6 +447,168 @@ class AcquisitionService:
             '/lockgroove.acquisition.v1.AcquisitionService/RetryAcquisition',
             lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.RetryAcquisitionRequest.SerializeToString,
             lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateAcquisition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/UpdateAcquisition',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.UpdateAcquisitionRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseAcquisition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/PauseAcquisition',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.PauseAcquisitionRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeAcquisition(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/ResumeAcquisition',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ResumeAcquisitionRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.Acquisition.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseAcquisitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/PauseAcquisitions',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.PauseAcquisitionsRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeAcquisitions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/ResumeAcquisitions',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ResumeAcquisitionsRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAcquisitionsStatus(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/GetAcquisitionsStatus',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetAcquisitionsStatusRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.FromString,
             options,
             channel_credentials,
             insecure,

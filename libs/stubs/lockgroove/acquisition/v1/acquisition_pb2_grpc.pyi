@@ -30,6 +30,18 @@ class AcquisitionServiceStub:
     """Stops an active acquisition and cleans up behind it. Cancelling a cancelled one changes nothing."""
     RetryAcquisition: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.RetryAcquisitionRequest, _acquisition_pb2.Acquisition]
     """Starts a failed or cancelled acquisition again, as the same resource."""
+    UpdateAcquisition: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.UpdateAcquisitionRequest, _acquisition_pb2.Acquisition]
+    """Changes the priority of an active acquisition; nothing else of it may be changed."""
+    PauseAcquisition: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.PauseAcquisitionRequest, _acquisition_pb2.Acquisition]
+    """Holds an active acquisition where it is: what runs stops without harm, and goes on when it is resumed."""
+    ResumeAcquisition: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.ResumeAcquisitionRequest, _acquisition_pb2.Acquisition]
+    """Lets a paused acquisition go on."""
+    PauseAcquisitions: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.PauseAcquisitionsRequest, _acquisition_pb2.AcquisitionsStatus]
+    """Holds all acquisitions, on every replica: nothing new begins, what runs stops without harm. Requests are accepted."""
+    ResumeAcquisitions: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.ResumeAcquisitionsRequest, _acquisition_pb2.AcquisitionsStatus]
+    """Lets acquisitions go on; those that were paused one by one stay paused."""
+    GetAcquisitionsStatus: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.GetAcquisitionsStatusRequest, _acquisition_pb2.AcquisitionsStatus]
+    """How it stands with acquisitions as a whole: the switch, the queues, the sources."""
     ReportLidarrFact: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.ReportLidarrFactRequest, _acquisition_pb2.ReportLidarrFactResponse]
     """Tells what Lidarr did, so that the acquisitions that wait for it look again. A fact that is told twice counts once."""
     BatchReportLidarrFacts: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.BatchReportLidarrFactsRequest, _acquisition_pb2.BatchReportLidarrFactsResponse]
@@ -87,6 +99,54 @@ class AcquisitionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_acquisition_pb2.RetryAcquisitionRequest, _abc.Awaitable[_acquisition_pb2.Acquisition]],
     ) -> _abc.Awaitable[_acquisition_pb2.Acquisition]:
         """Starts a failed or cancelled acquisition again, as the same resource."""
+
+    @_abc_1.abstractmethod
+    def UpdateAcquisition(
+        self,
+        request: _acquisition_pb2.UpdateAcquisitionRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.UpdateAcquisitionRequest, _abc.Awaitable[_acquisition_pb2.Acquisition]],
+    ) -> _abc.Awaitable[_acquisition_pb2.Acquisition]:
+        """Changes the priority of an active acquisition; nothing else of it may be changed."""
+
+    @_abc_1.abstractmethod
+    def PauseAcquisition(
+        self,
+        request: _acquisition_pb2.PauseAcquisitionRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.PauseAcquisitionRequest, _abc.Awaitable[_acquisition_pb2.Acquisition]],
+    ) -> _abc.Awaitable[_acquisition_pb2.Acquisition]:
+        """Holds an active acquisition where it is: what runs stops without harm, and goes on when it is resumed."""
+
+    @_abc_1.abstractmethod
+    def ResumeAcquisition(
+        self,
+        request: _acquisition_pb2.ResumeAcquisitionRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.ResumeAcquisitionRequest, _abc.Awaitable[_acquisition_pb2.Acquisition]],
+    ) -> _abc.Awaitable[_acquisition_pb2.Acquisition]:
+        """Lets a paused acquisition go on."""
+
+    @_abc_1.abstractmethod
+    def PauseAcquisitions(
+        self,
+        request: _acquisition_pb2.PauseAcquisitionsRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.PauseAcquisitionsRequest, _abc.Awaitable[_acquisition_pb2.AcquisitionsStatus]],
+    ) -> _abc.Awaitable[_acquisition_pb2.AcquisitionsStatus]:
+        """Holds all acquisitions, on every replica: nothing new begins, what runs stops without harm. Requests are accepted."""
+
+    @_abc_1.abstractmethod
+    def ResumeAcquisitions(
+        self,
+        request: _acquisition_pb2.ResumeAcquisitionsRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.ResumeAcquisitionsRequest, _abc.Awaitable[_acquisition_pb2.AcquisitionsStatus]],
+    ) -> _abc.Awaitable[_acquisition_pb2.AcquisitionsStatus]:
+        """Lets acquisitions go on; those that were paused one by one stay paused."""
+
+    @_abc_1.abstractmethod
+    def GetAcquisitionsStatus(
+        self,
+        request: _acquisition_pb2.GetAcquisitionsStatusRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.GetAcquisitionsStatusRequest, _abc.Awaitable[_acquisition_pb2.AcquisitionsStatus]],
+    ) -> _abc.Awaitable[_acquisition_pb2.AcquisitionsStatus]:
+        """How it stands with acquisitions as a whole: the switch, the queues, the sources."""
 
     @_abc_1.abstractmethod
     def ReportLidarrFact(

@@ -80,6 +80,8 @@ class Settings(message.Message):
     STORAGE_FIELD_NUMBER: builtins.int
     ACQUISITION_FIELD_NUMBER: builtins.int
     SLSKD_FIELD_NUMBER: builtins.int
+    LASTFM_FIELD_NUMBER: builtins.int
+    MUSICBRAINZ_FIELD_NUMBER: builtins.int
     WEBHOOKS_FIELD_NUMBER: builtins.int
     SOURCES_FIELD_NUMBER: builtins.int
     SECRETS_SET_FIELD_NUMBER: builtins.int
@@ -107,6 +109,14 @@ class Settings(message.Message):
         """A slskd server."""
 
     @builtins.property
+    def lastfm(self) -> LastfmSettings:
+        """Last.fm."""
+
+    @builtins.property
+    def musicbrainz(self) -> MusicBrainzSettings:
+        """MusicBrainz."""
+
+    @builtins.property
     def webhooks(self) -> WebhookSettings:
         """The inbox of webhooks."""
 
@@ -126,14 +136,16 @@ class Settings(message.Message):
         storage: StorageSettings | None = ...,
         acquisition: AcquisitionSettings | None = ...,
         slskd: SlskdSettings | None = ...,
+        lastfm: LastfmSettings | None = ...,
+        musicbrainz: MusicBrainzSettings | None = ...,
         webhooks: WebhookSettings | None = ...,
         sources: abc.Mapping[builtins.str, Settings.Source.ValueType] | None = ...,
         secrets_set: abc.Iterable[builtins.str] | None = ...,
         etag: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "lidarr", b"lidarr", "slskd", b"slskd", "soulseek", b"soulseek", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "etag", b"etag", "lidarr", b"lidarr", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "etag", b"etag", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -151,6 +163,8 @@ class LidarrSettings(message.Message):
     METADATA_PROFILE_ID_FIELD_NUMBER: builtins.int
     POLL_INTERVAL_FIELD_NUMBER: builtins.int
     IDLE_TIMEOUT_FIELD_NUMBER: builtins.int
+    DOWNLOAD_PATH_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     url: builtins.str
     """Its address with the URL base: `http://127.0.0.1:8686`. No user or password: the address is no secret."""
     api_key: builtins.str
@@ -163,6 +177,10 @@ class LidarrSettings(message.Message):
     """The quality profile for new artists; the root folder's default when unset."""
     metadata_profile_id: builtins.int
     """The metadata profile for new artists; the root folder's default when unset."""
+    download_path: builtins.str
+    """The downloads folder as Lidarr sees it, for its manual import; as we see it, when unset."""
+    concurrency: builtins.int
+    """How many acquisitions through Lidarr run at once; as `acquisition.concurrency` when unset."""
     @builtins.property
     def poll_interval(self) -> duration_pb2.Duration:
         """How often a waiting acquisition looks at Lidarr itself, in case a webhook was lost."""
@@ -182,13 +200,19 @@ class LidarrSettings(message.Message):
         metadata_profile_id: builtins.int | None = ...,
         poll_interval: duration_pb2.Duration | None = ...,
         idle_timeout: duration_pb2.Duration | None = ...,
+        download_path: builtins.str | None = ...,
+        concurrency: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_metadata_profile_id", b"_metadata_profile_id", "_quality_profile_id", b"_quality_profile_id", "_root_folder", b"_root_folder", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "idle_timeout", b"idle_timeout", "metadata_profile_id", b"metadata_profile_id", "poll_interval", b"poll_interval", "quality_profile_id", b"quality_profile_id", "root_folder", b"root_folder", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_metadata_profile_id", b"_metadata_profile_id", "_quality_profile_id", b"_quality_profile_id", "_root_folder", b"_root_folder", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "idle_timeout", b"idle_timeout", "metadata_profile_id", b"metadata_profile_id", "poll_interval", b"poll_interval", "quality_profile_id", b"quality_profile_id", "root_folder", b"root_folder", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_metadata_profile_id", b"_metadata_profile_id", "_quality_profile_id", b"_quality_profile_id", "_root_folder", b"_root_folder", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "idle_timeout", b"idle_timeout", "metadata_profile_id", b"metadata_profile_id", "poll_interval", b"poll_interval", "quality_profile_id", b"quality_profile_id", "root_folder", b"root_folder", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_metadata_profile_id", b"_metadata_profile_id", "_quality_profile_id", b"_quality_profile_id", "_root_folder", b"_root_folder", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "idle_timeout", b"idle_timeout", "metadata_profile_id", b"metadata_profile_id", "poll_interval", b"poll_interval", "quality_profile_id", b"quality_profile_id", "root_folder", b"root_folder", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
+    _WhichOneofReturnType__concurrency: _TypeAlias = typing.Literal["concurrency"]  # noqa: Y015
+    _WhichOneofArgType__concurrency: _TypeAlias = typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
+    _WhichOneofReturnType__download_path: _TypeAlias = typing.Literal["download_path"]  # noqa: Y015
+    _WhichOneofArgType__download_path: _TypeAlias = typing.Literal["_download_path", b"_download_path"]  # noqa: Y015
     _WhichOneofReturnType__metadata_profile_id: _TypeAlias = typing.Literal["metadata_profile_id"]  # noqa: Y015
     _WhichOneofArgType__metadata_profile_id: _TypeAlias = typing.Literal["_metadata_profile_id", b"_metadata_profile_id"]  # noqa: Y015
     _WhichOneofReturnType__quality_profile_id: _TypeAlias = typing.Literal["quality_profile_id"]  # noqa: Y015
@@ -201,6 +225,10 @@ class LidarrSettings(message.Message):
     _WhichOneofArgType__webhook_secret: _TypeAlias = typing.Literal["_webhook_secret", b"_webhook_secret"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__download_path) -> _WhichOneofReturnType__download_path | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__metadata_profile_id) -> _WhichOneofReturnType__metadata_profile_id | None: ...
     @typing.overload
@@ -226,6 +254,9 @@ class SoulseekSettings(message.Message):
     SEARCH_TIMEOUT_FIELD_NUMBER: builtins.int
     IDLE_TIMEOUT_FIELD_NUMBER: builtins.int
     QUEUE_TIMEOUT_FIELD_NUMBER: builtins.int
+    SHARED_FOLDER_FIELD_NUMBER: builtins.int
+    UPLOAD_SLOTS_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     server: builtins.str
     """The server: `host:port`."""
     username: builtins.str
@@ -236,6 +267,12 @@ class SoulseekSettings(message.Message):
     """The address on which peers reach us."""
     listen_port: builtins.int
     """The port on which peers reach us."""
+    shared_folder: builtins.str
+    """The folder that is shared with others, so that the account is no leech; nothing is shared when unset."""
+    upload_slots: builtins.int
+    """How many files others may fetch from us at once."""
+    concurrency: builtins.int
+    """How many acquisitions through Soulseek run at once; as `acquisition.concurrency` when unset."""
     @builtins.property
     def search_timeout(self) -> duration_pb2.Duration:
         """How long a search collects answers at most; it ends earlier when no more come."""
@@ -259,11 +296,16 @@ class SoulseekSettings(message.Message):
         search_timeout: duration_pb2.Duration | None = ...,
         idle_timeout: duration_pb2.Duration | None = ...,
         queue_timeout: duration_pb2.Duration | None = ...,
+        shared_folder: builtins.str | None = ...,
+        upload_slots: builtins.int | None = ...,
+        concurrency: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_listen_host", b"_listen_host", "_listen_port", b"_listen_port", "_password", b"_password", "_server", b"_server", "_username", b"_username", "idle_timeout", b"idle_timeout", "listen_host", b"listen_host", "listen_port", b"listen_port", "password", b"password", "queue_timeout", b"queue_timeout", "search_timeout", b"search_timeout", "server", b"server", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_concurrency", b"_concurrency", "_listen_host", b"_listen_host", "_listen_port", b"_listen_port", "_password", b"_password", "_server", b"_server", "_shared_folder", b"_shared_folder", "_upload_slots", b"_upload_slots", "_username", b"_username", "concurrency", b"concurrency", "idle_timeout", b"idle_timeout", "listen_host", b"listen_host", "listen_port", b"listen_port", "password", b"password", "queue_timeout", b"queue_timeout", "search_timeout", b"search_timeout", "server", b"server", "shared_folder", b"shared_folder", "upload_slots", b"upload_slots", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_listen_host", b"_listen_host", "_listen_port", b"_listen_port", "_password", b"_password", "_server", b"_server", "_username", b"_username", "idle_timeout", b"idle_timeout", "listen_host", b"listen_host", "listen_port", b"listen_port", "password", b"password", "queue_timeout", b"queue_timeout", "search_timeout", b"search_timeout", "server", b"server", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_concurrency", b"_concurrency", "_listen_host", b"_listen_host", "_listen_port", b"_listen_port", "_password", b"_password", "_server", b"_server", "_shared_folder", b"_shared_folder", "_upload_slots", b"_upload_slots", "_username", b"_username", "concurrency", b"concurrency", "idle_timeout", b"idle_timeout", "listen_host", b"listen_host", "listen_port", b"listen_port", "password", b"password", "queue_timeout", b"queue_timeout", "search_timeout", b"search_timeout", "server", b"server", "shared_folder", b"shared_folder", "upload_slots", b"upload_slots", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__concurrency: _TypeAlias = typing.Literal["concurrency"]  # noqa: Y015
+    _WhichOneofArgType__concurrency: _TypeAlias = typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
     _WhichOneofReturnType__listen_host: _TypeAlias = typing.Literal["listen_host"]  # noqa: Y015
     _WhichOneofArgType__listen_host: _TypeAlias = typing.Literal["_listen_host", b"_listen_host"]  # noqa: Y015
     _WhichOneofReturnType__listen_port: _TypeAlias = typing.Literal["listen_port"]  # noqa: Y015
@@ -272,8 +314,14 @@ class SoulseekSettings(message.Message):
     _WhichOneofArgType__password: _TypeAlias = typing.Literal["_password", b"_password"]  # noqa: Y015
     _WhichOneofReturnType__server: _TypeAlias = typing.Literal["server"]  # noqa: Y015
     _WhichOneofArgType__server: _TypeAlias = typing.Literal["_server", b"_server"]  # noqa: Y015
+    _WhichOneofReturnType__shared_folder: _TypeAlias = typing.Literal["shared_folder"]  # noqa: Y015
+    _WhichOneofArgType__shared_folder: _TypeAlias = typing.Literal["_shared_folder", b"_shared_folder"]  # noqa: Y015
+    _WhichOneofReturnType__upload_slots: _TypeAlias = typing.Literal["upload_slots"]  # noqa: Y015
+    _WhichOneofArgType__upload_slots: _TypeAlias = typing.Literal["_upload_slots", b"_upload_slots"]  # noqa: Y015
     _WhichOneofReturnType__username: _TypeAlias = typing.Literal["username"]  # noqa: Y015
     _WhichOneofArgType__username: _TypeAlias = typing.Literal["_username", b"_username"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__listen_host) -> _WhichOneofReturnType__listen_host | None: ...
     @typing.overload
@@ -283,6 +331,10 @@ class SoulseekSettings(message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__server) -> _WhichOneofReturnType__server | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__shared_folder) -> _WhichOneofReturnType__shared_folder | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upload_slots) -> _WhichOneofReturnType__upload_slots | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__username) -> _WhichOneofReturnType__username | None: ...
 
 @typing.final
@@ -291,28 +343,63 @@ class StorageSettings(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    class _LibraryOwner:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _LibraryOwnerEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[StorageSettings._LibraryOwner.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        LIBRARY_OWNER_UNSPECIFIED: StorageSettings._LibraryOwner.ValueType  # 0
+        """Never used."""
+        LOCKGROOVE: StorageSettings._LibraryOwner.ValueType  # 1
+        """This suite."""
+        LIDARR: StorageSettings._LibraryOwner.ValueType  # 2
+        """Lidarr: verified albums are handed to its manual import."""
+
+    class LibraryOwner(_LibraryOwner, metaclass=_LibraryOwnerEnumTypeWrapper):
+        """Who puts albums into the library, and so names their folders and files."""
+
+    LIBRARY_OWNER_UNSPECIFIED: StorageSettings.LibraryOwner.ValueType  # 0
+    """Never used."""
+    LOCKGROOVE: StorageSettings.LibraryOwner.ValueType  # 1
+    """This suite."""
+    LIDARR: StorageSettings.LibraryOwner.ValueType  # 2
+    """Lidarr: verified albums are handed to its manual import."""
+
     MUSIC_PATH_FIELD_NUMBER: builtins.int
     DOWNLOAD_PATH_FIELD_NUMBER: builtins.int
+    LIBRARY_OWNER_FIELD_NUMBER: builtins.int
+    MINIMUM_FREE_MIB_FIELD_NUMBER: builtins.int
     music_path: builtins.str
     """The library: `Artist/Album (Year)/NN Title.ext` below it."""
     download_path: builtins.str
     """Where downloads wait for verification; `downloads` in the data folder when unset."""
+    library_owner: StorageSettings.LibraryOwner.ValueType
+    """Who puts albums into the library."""
+    minimum_free_mib: builtins.int
+    """How many MiB must stay free on the disks of downloads and library."""
     def __init__(
         self,
         *,
         music_path: builtins.str | None = ...,
         download_path: builtins.str | None = ...,
+        library_owner: StorageSettings.LibraryOwner.ValueType = ...,
+        minimum_free_mib: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_download_path", b"_download_path", "_music_path", b"_music_path", "download_path", b"download_path", "music_path", b"music_path"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_download_path", b"_download_path", "_minimum_free_mib", b"_minimum_free_mib", "_music_path", b"_music_path", "download_path", b"download_path", "minimum_free_mib", b"minimum_free_mib", "music_path", b"music_path"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_download_path", b"_download_path", "_music_path", b"_music_path", "download_path", b"download_path", "music_path", b"music_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_download_path", b"_download_path", "_minimum_free_mib", b"_minimum_free_mib", "_music_path", b"_music_path", "download_path", b"download_path", "library_owner", b"library_owner", "minimum_free_mib", b"minimum_free_mib", "music_path", b"music_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__download_path: _TypeAlias = typing.Literal["download_path"]  # noqa: Y015
     _WhichOneofArgType__download_path: _TypeAlias = typing.Literal["_download_path", b"_download_path"]  # noqa: Y015
+    _WhichOneofReturnType__minimum_free_mib: _TypeAlias = typing.Literal["minimum_free_mib"]  # noqa: Y015
+    _WhichOneofArgType__minimum_free_mib: _TypeAlias = typing.Literal["_minimum_free_mib", b"_minimum_free_mib"]  # noqa: Y015
     _WhichOneofReturnType__music_path: _TypeAlias = typing.Literal["music_path"]  # noqa: Y015
     _WhichOneofArgType__music_path: _TypeAlias = typing.Literal["_music_path", b"_music_path"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__download_path) -> _WhichOneofReturnType__download_path | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_free_mib) -> _WhichOneofReturnType__minimum_free_mib | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__music_path) -> _WhichOneofReturnType__music_path | None: ...
 
@@ -334,6 +421,10 @@ class AcquisitionSettings(message.Message):
         """The embedded Soulseek client."""
         LIDARR: AcquisitionSettings._Source.ValueType  # 2
         """The Lidarr server."""
+        SLSKD: AcquisitionSettings._Source.ValueType  # 3
+        """The slskd server."""
+        NONE: AcquisitionSettings._Source.ValueType  # 4
+        """None: as a fallback only, where a failed source is the end."""
 
     class Source(_Source, metaclass=_SourceEnumTypeWrapper):
         """A source of albums."""
@@ -344,26 +435,102 @@ class AcquisitionSettings(message.Message):
     """The embedded Soulseek client."""
     LIDARR: AcquisitionSettings.Source.ValueType  # 2
     """The Lidarr server."""
+    SLSKD: AcquisitionSettings.Source.ValueType  # 3
+    """The slskd server."""
+    NONE: AcquisitionSettings.Source.ValueType  # 4
+    """None: as a fallback only, where a failed source is the end."""
+
+    class _DedupScope:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _DedupScopeEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[AcquisitionSettings._DedupScope.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        DEDUP_SCOPE_UNSPECIFIED: AcquisitionSettings._DedupScope.ValueType  # 0
+        """Never used."""
+        GLOBAL: AcquisitionSettings._DedupScope.ValueType  # 1
+        """Whoever asks."""
+        REQUESTER: AcquisitionSettings._DedupScope.ValueType  # 2
+        """Each requester for itself."""
+
+    class DedupScope(_DedupScope, metaclass=_DedupScopeEnumTypeWrapper):
+        """Within what the same album is the same acquisition."""
+
+    DEDUP_SCOPE_UNSPECIFIED: AcquisitionSettings.DedupScope.ValueType  # 0
+    """Never used."""
+    GLOBAL: AcquisitionSettings.DedupScope.ValueType  # 1
+    """Whoever asks."""
+    REQUESTER: AcquisitionSettings.DedupScope.ValueType  # 2
+    """Each requester for itself."""
 
     SOURCE_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
+    FALLBACK_FIELD_NUMBER: builtins.int
+    DEDUP_SCOPE_FIELD_NUMBER: builtins.int
+    RETENTION_DAYS_FIELD_NUMBER: builtins.int
+    BATCH_RETENTION_DAYS_FIELD_NUMBER: builtins.int
+    FORMATS_FIELD_NUMBER: builtins.int
+    MINIMUM_BITRATE_FIELD_NUMBER: builtins.int
+    ALLOW_PARTIAL_FIELD_NUMBER: builtins.int
     source: AcquisitionSettings.Source.ValueType
     """The source of a request that names none."""
     concurrency: builtins.int
     """How many acquisitions run at once."""
+    fallback: AcquisitionSettings.Source.ValueType
+    """The source to try when the first one failed, in the same acquisition; of a request that names no source."""
+    dedup_scope: AcquisitionSettings.DedupScope.ValueType
+    """Within what the same album is the same acquisition."""
+    retention_days: builtins.int
+    """For how many days acquisitions that ended are kept."""
+    batch_retention_days: builtins.int
+    """For how many days batches that ended are kept."""
+    formats: builtins.str
+    """The formats that are taken, best first."""
+    minimum_bitrate: builtins.int
+    """The lowest bit rate of a lossy file in kbit/s."""
+    allow_partial: builtins.bool
+    """Whether an album may be imported without some of its tracks when nobody has them; at least half of it."""
     def __init__(
         self,
         *,
         source: AcquisitionSettings.Source.ValueType = ...,
         concurrency: builtins.int | None = ...,
+        fallback: AcquisitionSettings.Source.ValueType = ...,
+        dedup_scope: AcquisitionSettings.DedupScope.ValueType = ...,
+        retention_days: builtins.int | None = ...,
+        batch_retention_days: builtins.int | None = ...,
+        formats: builtins.str | None = ...,
+        minimum_bitrate: builtins.int | None = ...,
+        allow_partial: builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_concurrency", b"_concurrency", "concurrency", b"concurrency"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_allow_partial", b"_allow_partial", "_batch_retention_days", b"_batch_retention_days", "_concurrency", b"_concurrency", "_formats", b"_formats", "_minimum_bitrate", b"_minimum_bitrate", "_retention_days", b"_retention_days", "allow_partial", b"allow_partial", "batch_retention_days", b"batch_retention_days", "concurrency", b"concurrency", "formats", b"formats", "minimum_bitrate", b"minimum_bitrate", "retention_days", b"retention_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_concurrency", b"_concurrency", "concurrency", b"concurrency", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_allow_partial", b"_allow_partial", "_batch_retention_days", b"_batch_retention_days", "_concurrency", b"_concurrency", "_formats", b"_formats", "_minimum_bitrate", b"_minimum_bitrate", "_retention_days", b"_retention_days", "allow_partial", b"allow_partial", "batch_retention_days", b"batch_retention_days", "concurrency", b"concurrency", "dedup_scope", b"dedup_scope", "fallback", b"fallback", "formats", b"formats", "minimum_bitrate", b"minimum_bitrate", "retention_days", b"retention_days", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__allow_partial: _TypeAlias = typing.Literal["allow_partial"]  # noqa: Y015
+    _WhichOneofArgType__allow_partial: _TypeAlias = typing.Literal["_allow_partial", b"_allow_partial"]  # noqa: Y015
+    _WhichOneofReturnType__batch_retention_days: _TypeAlias = typing.Literal["batch_retention_days"]  # noqa: Y015
+    _WhichOneofArgType__batch_retention_days: _TypeAlias = typing.Literal["_batch_retention_days", b"_batch_retention_days"]  # noqa: Y015
     _WhichOneofReturnType__concurrency: _TypeAlias = typing.Literal["concurrency"]  # noqa: Y015
     _WhichOneofArgType__concurrency: _TypeAlias = typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
+    _WhichOneofReturnType__formats: _TypeAlias = typing.Literal["formats"]  # noqa: Y015
+    _WhichOneofArgType__formats: _TypeAlias = typing.Literal["_formats", b"_formats"]  # noqa: Y015
+    _WhichOneofReturnType__minimum_bitrate: _TypeAlias = typing.Literal["minimum_bitrate"]  # noqa: Y015
+    _WhichOneofArgType__minimum_bitrate: _TypeAlias = typing.Literal["_minimum_bitrate", b"_minimum_bitrate"]  # noqa: Y015
+    _WhichOneofReturnType__retention_days: _TypeAlias = typing.Literal["retention_days"]  # noqa: Y015
+    _WhichOneofArgType__retention_days: _TypeAlias = typing.Literal["_retention_days", b"_retention_days"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__allow_partial) -> _WhichOneofReturnType__allow_partial | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__batch_retention_days) -> _WhichOneofReturnType__batch_retention_days | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__formats) -> _WhichOneofReturnType__formats | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_bitrate) -> _WhichOneofReturnType__minimum_bitrate | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retention_days) -> _WhichOneofReturnType__retention_days | None: ...
 
 @typing.final
 class SlskdSettings(message.Message):
@@ -374,25 +541,37 @@ class SlskdSettings(message.Message):
     URL_FIELD_NUMBER: builtins.int
     API_KEY_FIELD_NUMBER: builtins.int
     WEBHOOK_SECRET_FIELD_NUMBER: builtins.int
+    DOWNLOAD_PATH_FIELD_NUMBER: builtins.int
+    CONCURRENCY_FIELD_NUMBER: builtins.int
     url: builtins.str
     """Its address with the URL base: `http://127.0.0.1:5030`. No user or password: the address is no secret."""
     api_key: builtins.str
     """Its API key."""
     webhook_secret: builtins.str
     """What slskd's webhook must send as header `X-Webhook-Secret`."""
+    download_path: builtins.str
+    """slskd's downloads folder as this suite sees it: files are fetched from there."""
+    concurrency: builtins.int
+    """How many acquisitions through slskd run at once; as `acquisition.concurrency` when unset."""
     def __init__(
         self,
         *,
         url: builtins.str | None = ...,
         api_key: builtins.str | None = ...,
         webhook_secret: builtins.str | None = ...,
+        download_path: builtins.str | None = ...,
+        concurrency: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
+    _WhichOneofReturnType__concurrency: _TypeAlias = typing.Literal["concurrency"]  # noqa: Y015
+    _WhichOneofArgType__concurrency: _TypeAlias = typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
+    _WhichOneofReturnType__download_path: _TypeAlias = typing.Literal["download_path"]  # noqa: Y015
+    _WhichOneofArgType__download_path: _TypeAlias = typing.Literal["_download_path", b"_download_path"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = typing.Literal["_url", b"_url"]  # noqa: Y015
     _WhichOneofReturnType__webhook_secret: _TypeAlias = typing.Literal["webhook_secret"]  # noqa: Y015
@@ -400,9 +579,83 @@ class SlskdSettings(message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__download_path) -> _WhichOneofReturnType__download_path | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_secret) -> _WhichOneofReturnType__webhook_secret | None: ...
+
+@typing.final
+class LastfmSettings(message.Message):
+    """Last.fm, which corrects the names of artists."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    URL_FIELD_NUMBER: builtins.int
+    API_KEY_FIELD_NUMBER: builtins.int
+    API_SECRET_FIELD_NUMBER: builtins.int
+    url: builtins.str
+    """Its address."""
+    api_key: builtins.str
+    """The API key. Without one, Last.fm is not asked."""
+    api_secret: builtins.str
+    """The shared secret, for what is signed."""
+    def __init__(
+        self,
+        *,
+        url: builtins.str | None = ...,
+        api_key: builtins.str | None = ...,
+        api_secret: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_api_secret", b"_api_secret", "_url", b"_url", "api_key", b"api_key", "api_secret", b"api_secret", "url", b"url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_api_secret", b"_api_secret", "_url", b"_url", "api_key", b"api_key", "api_secret", b"api_secret", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__api_key: _TypeAlias = typing.Literal["api_key"]  # noqa: Y015
+    _WhichOneofArgType__api_key: _TypeAlias = typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
+    _WhichOneofReturnType__api_secret: _TypeAlias = typing.Literal["api_secret"]  # noqa: Y015
+    _WhichOneofArgType__api_secret: _TypeAlias = typing.Literal["_api_secret", b"_api_secret"]  # noqa: Y015
+    _WhichOneofReturnType__url: _TypeAlias = typing.Literal["url"]  # noqa: Y015
+    _WhichOneofArgType__url: _TypeAlias = typing.Literal["_url", b"_url"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__api_key) -> _WhichOneofReturnType__api_key | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__api_secret) -> _WhichOneofReturnType__api_secret | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
+
+@typing.final
+class MusicBrainzSettings(message.Message):
+    """MusicBrainz, which knows the tracks of albums."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    URL_FIELD_NUMBER: builtins.int
+    CONTACT_FIELD_NUMBER: builtins.int
+    url: builtins.str
+    """Its address, or that of a mirror."""
+    contact: builtins.str
+    """How its operators reach you, an e-mail address or a page: it demands one. Without it, MusicBrainz is not asked."""
+    def __init__(
+        self,
+        *,
+        url: builtins.str | None = ...,
+        contact: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_contact", b"_contact", "_url", b"_url", "contact", b"contact", "url", b"url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact", b"_contact", "_url", b"_url", "contact", b"contact", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contact: _TypeAlias = typing.Literal["contact"]  # noqa: Y015
+    _WhichOneofArgType__contact: _TypeAlias = typing.Literal["_contact", b"_contact"]  # noqa: Y015
+    _WhichOneofReturnType__url: _TypeAlias = typing.Literal["url"]  # noqa: Y015
+    _WhichOneofArgType__url: _TypeAlias = typing.Literal["_url", b"_url"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contact) -> _WhichOneofReturnType__contact | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
 
 @typing.final
 class WebhookSettings(message.Message):

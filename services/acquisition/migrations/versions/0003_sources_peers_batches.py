@@ -1,0 +1,129 @@
+"""Fallbacks, requesters and partial albums; peers, searches, providers' answers, and batches."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from libs.sql.types import Json, OrderedText, UtcMillis
+from libs.work import ddl as work
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    work.add_v3(op)
+    _widen_acquisitions()
+    _widen_attempts()
+    _create_peer()
+    _create_search()
+    _create_providers()
+    _create_batches()
+
+
+def _widen_acquisitions() -> None:
+    op.add_column("acquisition", sa.Column("current_source", sa.Text, nullable=False, server_default=""))
+    op.add_column("acquisition", sa.Column("fallback", sa.Text, nullable=False, server_default=""))
+    op.add_column("acquisition", sa.Column("owner", sa.Text, nullable=False, server_default=""))
+    op.add_column("acquisition", sa.Column("batch", OrderedText))
+    op.add_column("acquisition", sa.Column("missing", Json))
+    op.create_index("acquisition_by_ended", "acquisition", ["ended"])
+    op.create_index("acquisition_by_batch", "acquisition", ["batch"])
+
+
+def _widen_attempts() -> None:
+    op.add_column("attempt", sa.Column("peers", Json))
+    op.add_column("attempt", sa.Column("score", Json))
+    op.add_column("attempt", sa.Column("bytes_per_second", sa.BigInteger, nullable=False, server_default="0"))
+    op.add_column("attempt", sa.Column("files", Json))
+
+
+def _create_peer() -> None:
+    op.create_table(
+        "peer",
+        sa.Column("name", OrderedText, primary_key=True),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("successes", sa.BigInteger, nullable=False),
+        sa.Column("received_bytes", sa.BigInteger, nullable=False),
+        sa.Column("first_failure", UtcMillis),
+        sa.Column("last_failure", UtcMillis),
+        sa.Column("last_failure_reason", sa.Text, nullable=False),
+        sa.Column("blocked_until", UtcMillis),
+        sa.Column("manual", sa.Boolean, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("updated", UtcMillis, nullable=False),
+    )
+
+
+def _create_search() -> None:
+    op.create_table(
+        "search",
+        sa.Column("id", OrderedText, primary_key=True),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("query", sa.Text, nullable=False),
+        sa.Column("album", Json),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("problem", sa.Text, nullable=False),
+        sa.Column("request_id", sa.Text),
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("offers", Json, nullable=False),
+        sa.Column("offer_count", sa.Integer, nullable=False),
+        sa.Column("runner", sa.Text),
+        sa.Column("created", UtcMillis, nullable=False),
+        sa.Column("updated", UtcMillis, nullable=False),
+        sa.Column("expires", UtcMillis, nullable=False),
+    )
+    op.create_index("search_by_request", "search", ["owner", "request_id"], unique=True)
+    op.create_index("search_by_owner", "search", ["owner", "created"])
+    op.create_index("search_by_expiry", "search", ["expires"])
+
+
+def _create_providers() -> None:
+    op.create_table(
+        "call_slot",
+        sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("next", UtcMillis, nullable=False),
+    )
+    op.create_table(
+        "cached_answer",
+        sa.Column("provider", sa.Text, primary_key=True),
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("body", Json),
+        sa.Column("stored", UtcMillis, nullable=False),
+        sa.Column("expires", UtcMillis, nullable=False),
+    )
+    op.create_index("ix_cached_answer_expires", "cached_answer", ["expires"])
+
+
+def _create_batches() -> None:
+    op.create_table(
+        "batch",
+        sa.Column("id", OrderedText, sa.ForeignKey("work.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("title", sa.Text, nullable=False),
+        sa.Column("owner", sa.Text, nullable=False),
+        sa.Column("source", sa.Text, nullable=False),
+        sa.Column("fallback", sa.Text, nullable=False),
+        sa.Column("priority", sa.Integer, nullable=False),
+        sa.Column("request_id", sa.Text),
+        sa.Column("fingerprint", sa.Text, nullable=False),
+        sa.Column("created", UtcMillis, nullable=False),
+        sa.Column("ended", UtcMillis),
+        sa.Column("failure_reason", sa.Text, nullable=False),
+        sa.Column("failure_message", sa.Text, nullable=False),
+    )
+    op.create_index("batch_by_request", "batch", ["request_id"], unique=True)
+    op.create_index("batch_by_created", "batch", ["created", "id"])
+    op.create_index("batch_by_ended", "batch", ["ended"])
+    op.create_table(
+        "batch_album",
+        sa.Column("batch", OrderedText, sa.ForeignKey("batch.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True),
+        sa.Column("album", Json, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("acquisition", OrderedText),
+        sa.Column("own", sa.Boolean, nullable=False),
+        sa.Column("state", sa.Text, nullable=False),
+        sa.Column("failure_reason", sa.Text, nullable=False),
+        sa.Column("failure_message", sa.Text, nullable=False),
+    )
+    op.create_index("batch_album_by_acquisition", "batch_album", ["acquisition"])
