@@ -8,7 +8,7 @@ import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 from libs.errors import AppError, ResourceExhausted, Unavailable
 
@@ -25,14 +25,14 @@ class TooManyWaiting(ResourceExhausted):
 
 
 class Batcher(Generic[T, R]):
-    """Hands items to `commit` in batches, in the order they came, up to `at_once` batches at a time.
+    """Hands items to `commit` in batches, in the order they came, one batch after the other.
 
     `commit` answers one result or error for each item, in order. When it raises an AppError, the batch fails with it;
     when it raises anything else, an item may be poison: the batch is halved until that item fails alone.
 
-    With `shared_out` a batch takes no more than its share of all who take part, that is who wait, are being committed,
-    or were just answered: while some are committed, others read their answers and come again. Else callers who once
-    came together stay together, and all of them wait at each place on the way.
+    With `shared_out` a batch takes half of those who wait or were just answered: while one half is committed, the other
+    reads its answers and comes again. Else callers who once came together stay together, and all of them wait at each
+    place on the way.
     """
 
     def __init__(
@@ -41,17 +41,14 @@ class Batcher(Generic[T, R]):
         *,
         max_items: int,
         max_waiting: int,
-        at_once: int = 1,
         shared_out: bool = False,
     ) -> None:
         self._commit = commit
         self._max_items = max_items
         self._max_waiting = max_waiting
-        self._at_once = at_once
-        self._shares = at_once + 1 if shared_out else 1
+        self._shares = 2 if shared_out else 1
         self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
-        self._flushers: set[asyncio.Task[None]] = set()
-        self._taken = 0
+        self._flusher: asyncio.Task[None] | None = None
         self._closed = False
 
     async def submit(self, item: T) -> R:
@@ -65,17 +62,16 @@ class Batcher(Generic[T, R]):
             raise TooManyWaiting(f"{self._max_waiting} requests wait to be stored", retry_after=_RETRY_AFTER)
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if len(self._flushers) < self._at_once:
+        if self._flusher is None:
             # A context of its own: the first caller's request id and span are not those of the others.
-            flusher = asyncio.create_task(self._flush(), context=contextvars.Context())
-            self._flushers.add(flusher)
+            self._flusher = asyncio.create_task(self._flush(), context=contextvars.Context())
         return await answer
 
     async def aclose(self) -> None:
         """Takes nothing more, and returns when everything that waits is answered."""
         self._closed = True
-        while self._flushers:
-            await asyncio.wait(list(self._flushers))
+        while self._flusher is not None:
+            await asyncio.wait([self._flusher])
 
     async def _flush(self) -> None:
         answered = 0
@@ -83,19 +79,15 @@ class Batcher(Generic[T, R]):
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(self._size(answered))]
                 answered = len(batch)
-                self._taken += answered
-                try:
-                    await self._answer(batch)
-                finally:
-                    self._taken -= answered
+                await self._answer(batch)
         finally:
-            self._flushers.remove(cast(asyncio.Task[None], asyncio.current_task()))
+            self._flusher = None
             while self._waiting:  # only when the loop is torn down
                 self._waiting.popleft()[1].cancel()
 
     def _size(self, answered: int) -> int:
         """Of the next batch, after so many were answered."""
-        taking_part = len(self._waiting) + self._taken + answered
+        taking_part = len(self._waiting) + answered
         return min(len(self._waiting), self._max_items, -(-taking_part // self._shares))
 
     async def _answer(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:

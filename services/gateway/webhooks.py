@@ -4,8 +4,8 @@ It is plain ASGI, because whole bursts pass here: what a request or response obj
 
 Senders that can do no better name a secret behind the source; it is handed on and shown nowhere.
 
-Deliveries that arrive while calls run share the next one, in the order they came; each is answered for itself, after
-the service has stored it.
+Deliveries that arrive during a call share the next one, in the order they came; each is answered for itself, after the
+service has stored it. There is one call at a time: a second one could overtake the first, and the order of a source.
 """
 
 import re
@@ -28,7 +28,6 @@ from services.gateway.bodies import read_body
 
 MAX_BATCH = 256  # deliveries a call, as the proto says
 MAX_CALL = 8 * 1024 * 1024  # bytes a call: half of what a service receives
-AT_ONCE = 1  # calls: a second one could overtake the first, and the order of a source with it
 MAX_WAITING = 4096  # deliveries
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 
@@ -69,7 +68,7 @@ class Intake:
         self._clock = clock
         self._waiting_bytes = 0
         self._batcher: Batcher[pb.Delivery, pb.DeliveryOutcome] = Batcher(
-            self._ingest, max_items=MAX_BATCH, max_waiting=MAX_WAITING, at_once=AT_ONCE, shared_out=True
+            self._ingest, max_items=MAX_BATCH, max_waiting=MAX_WAITING, shared_out=True
         )
 
     async def aclose(self) -> None:

@@ -67,26 +67,26 @@ async def test_a_batch_has_at_most_max_items() -> None:
     assert max(len(batch) for batch in commits.batches) == 2
 
 
-async def test_as_many_batches_as_allowed_run_at_once_and_the_rest_waits() -> None:
+async def test_one_batch_runs_at_a_time_and_the_rest_waits() -> None:
     commits = Commits()
-    batcher = Batcher(commits, max_items=2, max_waiting=100, at_once=2)
+    batcher = Batcher(commits, max_items=2, max_waiting=100)
     commits.open.clear()
     tasks = await submitted(batcher, [1, 2, 3, 4, 5])
 
-    assert commits.batches == [[1, 2], [3, 4]]
+    assert commits.batches == [[1, 2]]
 
     commits.open.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8, 10]
-    assert commits.batches[2:] == [[5]]
+    assert commits.batches[1:] == [[3, 4], [5]]
 
 
 async def test_shared_out_no_batch_takes_all_who_came_together() -> None:
     commits = Commits()
-    batcher = Batcher(commits, max_items=64, max_waiting=100, at_once=2, shared_out=True)
+    batcher = Batcher(commits, max_items=64, max_waiting=100, shared_out=True)
     commits.open.clear()
     tasks = await submitted(batcher, [1, 2, 3, 4, 5, 6])
 
-    assert commits.batches == [[1, 2], [3, 4]]
+    assert commits.batches == [[1, 2, 3]]
 
     commits.open.set()
     await asyncio.gather(*tasks)
@@ -106,9 +106,9 @@ async def test_shared_out_those_who_were_just_answered_still_have_their_share() 
     assert commits.batches[:2] == [[1], [2, 3, 4, 5]]
 
 
-async def test_closing_waits_for_all_batches_that_run_at_once() -> None:
+async def test_closing_waits_for_all_batches() -> None:
     commits = Commits()
-    batcher = Batcher(commits, max_items=1, max_waiting=100, at_once=2)
+    batcher = Batcher(commits, max_items=1, max_waiting=100)
     commits.open.clear()
     tasks = await submitted(batcher, [1, 2, 3])
     closing = asyncio.create_task(batcher.aclose())
