@@ -7,7 +7,7 @@ Counted is what a peer does after it has begun, or does again: see `COUNTED` and
 is offline, that its queue is long, and faults of our own disk, session or patience.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -34,7 +34,7 @@ COUNTED = frozenset(
 """Reasons of failure that are the peer's own."""
 
 FORGIVEN_ONCE = frozenset({"TRANSFER_BROKEN", "TRANSFER_REJECTED"})
-"""Of these the first in a day is remembered and not counted: the peer's client may just have been started or stopped."""
+"""Of these the first in a day is remembered, not counted: the peer's client may just have been started or stopped."""
 
 SLOW = "TRANSFER_TOO_SLOW"
 """Remembered, so that faster peers are asked first, and never counted: a slow line is no fault."""
@@ -122,6 +122,14 @@ class PeerRecord:
 def is_remembered(reason: str) -> bool:
     """Whether a failure with this reason says anything about the peer."""
     return reason in COUNTED or reason == SLOW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerPage:
+    """One page of a list of peers; `next_token` is empty on the last."""
+
+    records: Sequence[PeerRecord]
+    next_token: str
 
 
 class PeerRecords(Protocol):
