@@ -41,9 +41,18 @@ class PeerNetwork(Protocol):
         """What peers offer."""
         ...
 
-    async def download(self, peer: str, file: RemoteFile, target: Path, *, on_bytes: Callable[[int], None]) -> int:
+    async def download(
+        self,
+        peer: str,
+        file: RemoteFile,
+        target: Path,
+        *,
+        on_bytes: Callable[[int], None],
+        on_place: Callable[[int], None] | None = None,
+    ) -> int:
         """Fetch a file to `target`, aborted when cancelled; returns the size that the peer announced.
 
-        `on_bytes` hears how many bytes have arrived. Raises PeerFailed, and OSError where `target` cannot be written.
+        `on_bytes` hears how many bytes have arrived, `on_place` the place in the peer's queue, from 1, where the
+        network tells it. Raises PeerFailed, and OSError where `target` cannot be written.
         """
         ...

@@ -30,7 +30,15 @@ class SoulseekNetwork:
         await self._keeper.settled()
         return await self._keeper.session().search(query, self._limits().search)
 
-    async def download(self, peer: str, file: RemoteFile, target: Path, *, on_bytes: Callable[[int], None]) -> int:
+    async def download(
+        self,
+        peer: str,
+        file: RemoteFile,
+        target: Path,
+        *,
+        on_bytes: Callable[[int], None],
+        on_place: Callable[[int], None] | None = None,
+    ) -> int:
         """Fetch a file to `target`; raises NetworkAway, NetworkUnusable, PeerFailed and OSError."""
         limits = self._limits()
         await self._keeper.settled()
