@@ -22,3 +22,7 @@ class Ddl(Protocol):
     ) -> None:
         """Makes an index."""
         ...
+
+    def drop_index(self, index_name: str, table_name: str | None = None) -> None:
+        """Takes an index away."""
+        ...

@@ -23,14 +23,13 @@ class Context:
         return signals
 
     async def ensure_running(self) -> None:
-        """Goes before each outside action: raises QueuePaused when the queue is switched off, or nobody can tell."""
+        """Goes before each outside action: raises QueuePaused when the queue or the job is, or nobody can tell."""
         try:
-            switches = await self._store.switches(self._claim.queue)
+            pauses = await self._store.pauses(self._claim)
         except AppError as error:
             raise QueuePaused(f"it is unknown whether {self._claim.queue} may run") from error
-        for switch in switches:
-            if switch.paused:
-                raise QueuePaused(f"{switch.name} is paused: {switch.reason}")
+        for name, reason in pauses:
+            raise QueuePaused(f"{name} is paused: {reason}")
 
     async def guard(self, connection: AsyncConnection) -> None:
         """Goes before rows that the step writes while it runs, such as progress; raises ClaimLost."""

@@ -1,5 +1,7 @@
 """The tables of durable work, step by step: services' Alembic revisions call these, so none of them ever changes."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
 from libs.sql.ddl import Ddl
@@ -46,9 +48,12 @@ def add_v2(op: Ddl) -> None:
 
 
 def add_v3(op: Ddl) -> None:
-    """Adds the priority of jobs, and the pause of single ones."""
+    """Adds the priority of jobs, by which they are claimed, and the pause of single ones."""
     op.add_column("work", sa.Column("priority", sa.Integer, nullable=False, server_default="5"))
     op.add_column("work", sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.drop_index("work_claim", "work")
+    claimed = ["queue", sa.column("priority", sa.Integer).desc(), "due"]
+    _create_index(op, "work_claim", claimed, sa.not_(sa.column("done", sa.Boolean)))
 
 
 def _create_work(op: Ddl) -> None:
@@ -89,7 +94,7 @@ def _create_indexes(op: Ddl) -> None:
 
 
 def _create_index(
-    op: Ddl, name: str, columns: list[str], where: sa.ColumnElement[bool], *, unique: bool = False
+    op: Ddl, name: str, columns: Sequence[object], where: sa.ColumnElement[bool], *, unique: bool = False
 ) -> None:
     op.create_index(name, "work", columns, unique=unique, postgresql_where=where, sqlite_where=where)
 

@@ -34,7 +34,7 @@ class JobChanged(Conflict):
 
 
 class QueuePaused(FailedPrecondition):
-    """Raised inside a step by its context: the queue is switched off, or nobody can tell. Spends no attempt."""
+    """Raised inside a step by its context: its queue or it is paused, or nobody can tell. Spends no attempt."""
 
     reason = "QUEUE_PAUSED"
 

@@ -78,5 +78,9 @@ class Heart:
                 run.cancel(Stop.LEASE_LOST)
             return
         run.confirmed = asked
-        if held.cancel_requested and not run.claim.cancel_requested:
+        if run.claim.cancel_requested:
+            return
+        if held.cancel_requested:
             run.cancel(Stop.CANCEL_REQUESTED)
+        elif held.paused:
+            run.cancel(Stop.PAUSED)

@@ -63,7 +63,12 @@ class SqlInterventions:
     ) -> None:
         """Starts locked jobs from the beginning, due at once: nothing is left of what their steps had come to."""
         anew: dict[str, Any] = {"done": False, "data": data or {}, "attempt": 0, "crashes": 0, "error": ""}
-        anew |= {"cancel_requested": False, "request_id": correlation.request_id.get() or "", "traceparent": _trace()}
+        anew |= {
+            "cancel_requested": False,
+            "paused": False,
+            "request_id": correlation.request_id.get() or "",
+            "traceparent": _trace(),
+        }
         statement = self._changed().values(state=state, due=self._now, **anew)
         await self._apply(connection, statement, jobs, state, actor, detail)
 

@@ -13,11 +13,15 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from libs.errors import InvalidArgument
+
 if TYPE_CHECKING:  # pragma: no cover
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 Data = Mapping[str, Any]  # plain JSON values
 NOW: Final = timedelta()
+PRIORITIES: Final = range(1, 11)
+DEFAULT_PRIORITY: Final = 5
 
 
 class Keep(Enum):
@@ -35,7 +39,8 @@ Write = Callable[["AsyncConnection"], Awaitable[None]]
 class NewJob:
     """A job to be made. Of all jobs with the same `dedup_key`, only one is ever unfinished.
 
-    Of those with the same `order_key`, only one runs at a time, and the one with the smallest id first.
+    Of those with the same `order_key`, only one runs at a time, and the one with the smallest id first. Of those that
+    are due, the ones with the highest `priority` (1 to 10) go first.
     """
 
     id: str
@@ -46,9 +51,14 @@ class NewJob:
     data_schema: int = 1
     dedup_key: str | None = None
     order_key: str | None = None
+    priority: int = DEFAULT_PRIORITY
     delay: timedelta = NOW
     actor: str = ""
     detail: Data = field(default_factory=dict)  # of its first change
+
+    def __post_init__(self) -> None:
+        """Raises InvalidArgument for a priority that no claim would ever look at."""
+        ensure_priority(self.priority)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +89,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What a heartbeat found: a lease that was renewed, and whether its job is to be cancelled."""
+    """What a heartbeat found: a lease that was renewed, and whether its job is to be cancelled, or is paused.
+
+    A job is paused by itself, or with its queue.
+    """
 
     id: str
     fence: int
     cancel_requested: bool
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +136,29 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """The unfinished jobs of a queue: each is counted once, in the first of these that holds."""
+
+    running: int = 0  # somebody has a lease for it
+    paused: int = 0  # by itself: the switch of its queue is not counted
+    due: int = 0
+    waiting: int = 0  # for its time
+    overdue: timedelta = NOW  # how long the most overdue of `due` has been due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
     """The step succeeded: the job goes on in `state`, due after `delay` or at its next signal. Waiting is a long delay.
 
-    `write` adds domain rows in the same transaction; it may run again when the database's answer was lost.
+    `queue` and `kind` hand it over to the workers of another queue. `write` adds domain rows in the same transaction;
+    it may run again when the database's answer was lost.
     """
 
     state: str
     data: Data | Keep = KEEP
     data_schema: int | None = None
+    queue: str | None = None
+    kind: str | None = None
     delay: timedelta = NOW
     write: Write | None = None
     detail: Data = field(default_factory=dict)
@@ -169,6 +197,12 @@ class Finish:
     outcome: Outcome
     read_through: int = 0
     actor: str = ""
+
+
+def ensure_priority(priority: int) -> None:
+    """Raises InvalidArgument for a priority outside of 1 to 10."""
+    if priority not in PRIORITIES:
+        raise InvalidArgument.field("priority", "must be from 1 to 10")
 
 
 def new_owner() -> str:

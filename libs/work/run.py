@@ -1,7 +1,7 @@
 """One claim that this process works on, and why it was stopped.
 
-Cancelling a task says only "stop". Whether the job is to be cancelled, the process shuts down or the lease is lost
-decides what is written afterwards, so the reason stands beside the task.
+Cancelling a task says only "stop". Whether the job is paused or to be cancelled, the process shuts down or the lease is
+lost decides what is written afterwards, so the reason stands beside the task.
 """
 
 import asyncio
@@ -17,9 +17,10 @@ DEADLINE = 0.9  # of the lease: the rest is for the step to notice
 class Stop(IntEnum):
     """Why a step was stopped; a later reason replaces a weaker one."""
 
-    CANCEL_REQUESTED = 1
-    SHUTTING_DOWN = 2
-    LEASE_LOST = 3
+    PAUSED = 1
+    CANCEL_REQUESTED = 2
+    SHUTTING_DOWN = 3
+    LEASE_LOST = 4
 
 
 class Run:

@@ -37,7 +37,7 @@ from sqlalchemy.sql.dml import Insert
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from libs.sql.types import Json
-from libs.work.job import NewJob
+from libs.work.job import PRIORITIES, NewJob
 from libs.work.tables import WorkTables
 
 ALL_QUEUES = "*"
@@ -70,6 +70,8 @@ _ENDED: Mapping[str, Kind] = {
     "end_id": Text(),
     "end_owner": Text(),
     "end_fence": BigInteger(),
+    "end_queue": Text(),
+    "end_kind": Text(),
     "end_state": Text(),
     "end_done": Boolean(),
     "end_data": Json(),
@@ -90,6 +92,7 @@ _NEW: Mapping[str, Kind] = {
     "new_data": Json(),
     "new_data_schema": Integer(),
     "new_order_key": Text(),
+    "new_priority": Integer(),
     "new_request_id": Text(),
     "new_traceparent": Text(),
     "new_delay": BigInteger(),
@@ -102,31 +105,35 @@ _AT_FIRST: Mapping[str, Any] = {
     "crashes": 0,
     "error": "",
     "cancel_requested": False,
+    "paused": False,
     "signal_seq": 0,
 }
 
 
 def claim(tables: WorkTables, now: ColumnElement[int], parked: Collection[str] | None = None) -> Update:
-    """Takes due jobs. Parameters: p_queue, p_owner, p_ttl (ms), p_limit.
+    """Takes due jobs, by priority, then by due time. Parameters: p_queue, p_owner, p_ttl (ms), p_limit.
 
-    The pick is a CTE that is joined, not a subquery of IN: a planner may run that again for each row. A job that is to
-    be cancelled passes the switch: its step only ends it. A lease that ran out without a word counts as a crash. With
-    `parked`, order keys are obeyed; on PostgreSQL `ORDER_LOCK` comes first.
+    The pick is a CTE that is joined, not a subquery of IN: a planner may run that again for each row. That all
+    priorities are named lets it read of each only what is due, and in order: neither jobs that wait nor those behind
+    the limit cost anything. A job that is to be cancelled passes the switch and its own pause: its step only ends it.
+    A lease that ran out without a word counts as a crash. With `parked`, order keys are obeyed; on PostgreSQL
+    `ORDER_LOCK` comes first.
     """
-    work, queue = tables.work, tables.queue
+    work = tables.work
     in_order = true() if parked is None else _in_order(tables, now, parked)
-    switched_off = exists().where(queue.c.name.in_([ALL_QUEUES, _text("p_queue")]), queue.c.paused)
+    paused = or_(work.c.paused, switched_off(tables, _text("p_queue")))
     pick = (
         select(work.c.id.label("picked"))
         .where(
             tables.unfinished,
             work.c.queue == _text("p_queue"),
+            work.c.priority.in_([literal_column(str(each)) for each in PRIORITIES]),
             work.c.due <= now,
             or_(work.c.lease_until.is_(None), work.c.lease_until < now),
-            or_(work.c.cancel_requested, not_(switched_off)),
+            or_(work.c.cancel_requested, not_(paused)),
             in_order,
         )
-        .order_by(work.c.due)
+        .order_by(work.c.priority.desc(), work.c.due)
         .limit(bindparam("p_limit", type_=Integer))
         .with_for_update(of=work, skip_locked=True)
         .cte("pick")
@@ -151,13 +158,14 @@ def lock_held(tables: WorkTables) -> Select[Any]:
 
 
 def heartbeat(tables: WorkTables, now: ColumnElement[int]) -> Update:
-    """Renews every lease of an owner. Parameters: p_owner, p_ttl."""
+    """Renews every lease of an owner, also of paused jobs: their steps are yet to stop. Parameters: p_owner, p_ttl."""
     work = tables.work
+    paused = or_(work.c.paused, switched_off(tables, work.c.queue))
     return (
         update(work)
         .where(work.c.lease_owner == _text("p_owner"), tables.unfinished)
         .values(lease_until=now + _int("p_ttl"))
-        .returning(work.c.id, work.c.fence, work.c.cancel_requested)
+        .returning(work.c.id, work.c.fence, work.c.cancel_requested, paused.label("paused"))
     )
 
 
@@ -183,8 +191,11 @@ def finish(tables: WorkTables, now: ColumnElement[int], dialect: str) -> Update:
         update(work)
         .where(work.c.id == ended.end_id, work.c.fence == ended.end_fence, work.c.lease_owner == ended.end_owner)
         .values(
+            queue=ended.end_queue,
+            kind=ended.end_kind,
             state=ended.end_state,
             done=ended.end_done,
+            paused=and_(work.c.paused, not_(ended.end_done)),
             data=ended.end_data,
             data_schema=ended.end_schema,
             attempt=ended.end_attempt,
@@ -254,6 +265,7 @@ def new_row(job: NewJob) -> dict[str, Any]:
         "data": job.data,
         "data_schema": job.data_schema,
         "order_key": job.order_key,
+        "priority": job.priority,
     }
 
 
@@ -280,6 +292,7 @@ def reopen(tables: WorkTables, now: ColumnElement[int]) -> Update:
             crashes=0,
             error="",
             cancel_requested=False,
+            paused=False,
             due=now,
             updated=now,
             version=work.c.version + 1,
@@ -302,6 +315,12 @@ def request_cancel(tables: WorkTables, now: ColumnElement[int]) -> Update:
 def _insert(dialect: str) -> Any:
     """Either dialect's INSERT: ON CONFLICT is spelled the same, but by two classes without a common one."""
     return postgresql.insert if dialect == "postgresql" else sqlite.insert
+
+
+def switched_off(tables: WorkTables, name: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether the switch of the queue, or the one of all, is off."""
+    queue = tables.queue
+    return exists().where(queue.c.name.in_([ALL_QUEUES, name]), queue.c.paused).correlate(tables.work)
 
 
 def _in_order(tables: WorkTables, now: ColumnElement[int], parked: Collection[str]) -> ColumnElement[bool]:

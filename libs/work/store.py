@@ -3,13 +3,13 @@
 Methods that take a connection belong to the caller's `Database.writing()` transaction; the others are one of their own.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import ColumnElement, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, Update, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,25 +17,25 @@ from libs.errors import AppError
 from libs.sql.engine import Database
 from libs.sql.types import duration_ms, now_ms
 from libs.telemetry import correlation
-from libs.work import statements
-from libs.work.errors import ClaimLost, JobActive, JobChanged, JobNotDone, JobNotFound
+from libs.work import levers, statements
+from libs.work.ends import Ends, detail_of, key_of, lost
+from libs.work.errors import JobActive, JobChanged, JobNotDone, JobNotFound
 from libs.work.inbox import NewSignal, SqlInbox
 from libs.work.job import (
     KEEP,
     NOW,
+    Backlog,
     Claim,
     Data,
-    Done,
     Event,
     Finish,
     Held,
     Keep,
     NewJob,
-    Next,
     Outcome,
     QueueState,
-    Retry,
     Signal,
+    ensure_priority,
 )
 from libs.work.outbox import SqlOutbox
 from libs.work.tables import WorkTables
@@ -70,11 +70,15 @@ class SqlWorkStore:
         self._heartbeat = statements.heartbeat(tables, self._now)
         self._release = statements.release(tables, self._now)
         self._guard = statements.guard(tables)
-        self._finish = statements.finish(tables, self._now, database.dialect)
+        self._ends = Ends(tables, self._now, database.dialect)
         self._make = statements.make(tables, self._now, database.dialect)
         self._create = statements.create(tables, self._now, database.dialect)
         self.inbox = SqlInbox(tables, self._now, database.dialect)
         self._cancel = statements.request_cancel(tables, self._now)
+        self._set_paused = levers.set_paused(tables, self._now)
+        self._set_priority = levers.set_priority(tables, self._now)
+        self._pauses = levers.pauses(tables)
+        self._backlog = levers.backlog(tables, self._now)
 
     # Jobs: what the API of a service does.
 
@@ -111,12 +115,33 @@ class SqlWorkStore:
         self._record(connection, job_id, row[0], (row[1], row[1]), actor=actor, detail={"cancelRequested": True})
         return True
 
+    async def set_paused(
+        self, connection: AsyncConnection, job_id: str, paused: bool, *, version: int | None = None, actor: str = ""
+    ) -> bool:
+        """Keeps a job from running, or lets it go on; a running step is stopped by its next heartbeat.
+
+        False when it was so before or the job has ended. Raises JobChanged and JobNotFound. A cancellation passes.
+        """
+        return await self._set(connection, self._set_paused, job_id, "paused", paused, version, actor)
+
+    async def set_priority(
+        self, connection: AsyncConnection, job_id: str, priority: int, *, version: int | None = None, actor: str = ""
+    ) -> bool:
+        """Lets a job be claimed before those with lower priorities, 1 to 10.
+
+        False when it had it before or has ended. Raises JobChanged, JobNotFound, and InvalidArgument for a number
+        outside.
+        """
+        ensure_priority(priority)
+        return await self._set(connection, self._set_priority, job_id, "priority", priority, version, actor)
+
     async def reopen(
         self,
         connection: AsyncConnection,
         job_id: str,
         *,
         state: str,
+        queue: str | None = None,
         kind: str | None = None,
         data: Data | Keep = KEEP,
         version: int | None = None,
@@ -129,8 +154,8 @@ class SqlWorkStore:
         before = await self._checked(connection, job_id, version)
         if not before.done:
             raise JobNotDone(f"{job_id} has not ended")
-        changes: dict[str, Any] = {} if data is KEEP else {"data": data}
-        changes |= _origin() if kind is None else _origin() | {"kind": kind}
+        changes = _origin() | {name: each for name, each in (("queue", queue), ("kind", kind)) if each is not None}
+        changes |= {} if data is KEEP else {"data": data}
         statement = statements.reopen(self._tables, self._now).values(state=state, **changes)
         try:
             after = (await connection.execute(statement, {"p_id": job_id})).scalar_one()
@@ -180,7 +205,7 @@ class SqlWorkStore:
     async def guard(self, connection: AsyncConnection, claim: Claim) -> None:
         """Goes before what a running step writes by itself, such as progress; raises ClaimLost."""
         if (await connection.execute(self._guard, _claim_parameters(claim))).first() is None:
-            raise _lost(claim)
+            raise lost(claim)
 
     async def signals(self, claim: Claim) -> list[Signal]:
         """The job's unread signals, oldest first."""
@@ -200,7 +225,7 @@ class SqlWorkStore:
         """Ends a step: the guarded update comes first, the caller's rows in the same transaction. Raises ClaimLost."""
         finish = Finish(claim=claim, outcome=outcome, read_through=read_through, actor=actor)
         async with self._database.writing() as connection:
-            self._tell(connection, finish, await self._end_one(connection, finish))
+            self._tell(connection, finish, await self._ends.one(connection, finish))
             yield connection
 
     async def finish_many(self, finishes: Sequence[Finish], *, also: Also | None = None) -> list[int | AppError]:
@@ -210,16 +235,17 @@ class SqlWorkStore:
         """
         results: dict[tuple[str, int], int | AppError] = {}
         async with self._database.writing() as connection:
-            results |= await self._end(connection, [finish for finish in finishes if finish.outcome.write is None])
+            together = [finish for finish in finishes if finish.outcome.write is None]
+            results |= await self._ends.many(connection, together)
             for finish in finishes:
                 if finish.outcome.write is not None:
-                    results[_key(finish.claim)] = await self._end_apart(connection, finish)
-            held = [finish for finish in finishes if isinstance(results.get(_key(finish.claim)), int)]
+                    results[key_of(finish.claim)] = await self._ends.one_apart(connection, finish)
+            held = [finish for finish in finishes if isinstance(results.get(key_of(finish.claim)), int)]
             for finish in held:
-                self._tell(connection, finish, cast(int, results[_key(finish.claim)]))
+                self._tell(connection, finish, cast(int, results[key_of(finish.claim)]))
             if also is not None and held:
                 await also(connection, held)
-        return [results.get(_key(finish.claim)) or _lost(finish.claim) for finish in finishes]
+        return [results.get(key_of(finish.claim)) or lost(finish.claim) for finish in finishes]
 
     async def revoke(self, *, by: int = 1_000_000) -> None:
         """Ends all claims and raises all fences: after a backup was restored, an older history might repeat them."""
@@ -242,6 +268,18 @@ class SqlWorkStore:
         statement = select(table).where(table.c.name.in_([statements.ALL_QUEUES, queue])).order_by(table.c.name)
         async with self._database.reading() as connection:
             return [QueueState(**row) for row in (await connection.execute(statement)).mappings()]
+
+    async def pauses(self, claim: Claim) -> list[tuple[str, str]]:
+        """What keeps the claim's job from running, with the reasons: its switches, or the job itself."""
+        async with self._database.reading() as connection:
+            rows = await connection.execute(self._pauses, {"p_id": claim.id, "p_queue": claim.queue})
+            return [(row[0], row[1]) for row in rows]
+
+    async def backlog(self, queues: Collection[str]) -> dict[str, Backlog]:
+        """What is unfinished in each of the queues, by the database's clock."""
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(self._backlog, {"p_queues": list(queues)})).mappings().all()
+        return dict.fromkeys(queues, Backlog()) | {row["queue"]: _backlog(row) for row in rows}
 
     async def depth(self, queue: str) -> dict[str, int]:
         """How many unfinished jobs of a queue are in each state."""
@@ -282,44 +320,27 @@ class SqlWorkStore:
         found = (await connection.execute(self._create, keyed)).all()
         return {dedup_key or job_id: job_id for job_id, dedup_key in found}
 
-    async def _end_apart(self, connection: AsyncConnection, finish: Finish) -> int | AppError:
-        """Ends one of many whose own rows may be refused: only it is undone."""
-        try:
-            async with connection.begin_nested():
-                return await self._end_one(connection, finish)
-        except AppError as error:
-            return error
-
-    async def _end_one(self, connection: AsyncConnection, finish: Finish) -> int:
-        version = (await self._end(connection, [finish])).get(_key(finish.claim))
-        if version is None:
-            raise _lost(finish.claim)
-        if finish.outcome.write is not None:
-            await finish.outcome.write(connection)
-        return version
-
-    async def _end(self, connection: AsyncConnection, finishes: Sequence[Finish]) -> dict[tuple[str, int], int]:
-        if not finishes:
-            return {}
-        owner = {"p_owner": finishes[0].claim.owner}
-        if len(finishes) > 1 and connection.dialect.name == "postgresql":
-            await connection.execute(self._lock_held, owner)
-        ends = {"p_ends": orjson.dumps([_ended_row(finish) for finish in finishes]).decode()}
-        versions = {(row[0], row[1]): int(row[2]) for row in await connection.execute(self._finish, ends)}
-        held = [finish for finish in finishes if _key(finish.claim) in versions]
-        await self._consume(connection, held)
-        return versions
-
     def _tell(self, connection: AsyncConnection, finish: Finish, version: int) -> None:
         states = (finish.claim.state, finish.outcome.state or finish.claim.state)
-        self._record(connection, finish.claim.id, version, states, actor=finish.actor, detail=_detail(finish.outcome))
+        self._record(connection, finish.claim.id, version, states, actor=finish.actor, detail=detail_of(finish.outcome))
 
-    async def _consume(self, connection: AsyncConnection, finishes: Sequence[Finish]) -> None:
-        table = self._tables.signal
-        for finish in finishes:
-            if finish.read_through and not isinstance(finish.outcome, Retry):
-                read = (table.c.job_id == finish.claim.id) & (table.c.seq <= finish.read_through) & ~table.c.consumed
-                await connection.execute(update(table).where(read).values(consumed=True))
+    async def _set(
+        self,
+        connection: AsyncConnection,
+        statement: Update,
+        job_id: str,
+        name: str,
+        value: int,
+        version: int | None,
+        actor: str,
+    ) -> bool:
+        """Changes what people decide about an unfinished job."""
+        await self._checked(connection, job_id, version)
+        row = (await connection.execute(statement, {"p_id": job_id, "p_value": value})).first()
+        if row is None:
+            return False
+        self._record(connection, job_id, row[0], (row[1], row[1]), actor=actor, detail={name: value})
+        return True
 
     async def _checked(self, connection: AsyncConnection, job_id: str, version: int | None) -> Any:
         work = self._tables.work
@@ -351,48 +372,10 @@ def _origin() -> dict[str, Any]:
     return {"request_id": correlation.request_id.get() or "", "traceparent": trace.traceparent if trace else ""}
 
 
-def _ended_row(finish: Finish) -> tuple[Any, ...]:
-    """The row of `statements.finish`: how the job stands after this step."""
-    claim, outcome = finish.claim, finish.outcome
-    retry, done = isinstance(outcome, Retry), isinstance(outcome, Done)
-    data = claim.data if isinstance(outcome, Retry) or outcome.data is KEEP else outcome.data
-    schema = None if isinstance(outcome, Retry) else outcome.data_schema
-    return (
-        claim.id,
-        claim.owner,
-        claim.fence,
-        outcome.state or claim.state,
-        done,
-        data,
-        claim.data_schema if schema is None else schema,
-        claim.attempt + 1 if retry else claim.attempt if done else 0,
-        claim.crashes if retry or done else 0,
-        "" if isinstance(outcome, Next) else outcome.error,
-        max(claim.signal_seq, finish.read_through),
-        claim.cancel_requested,
-        duration_ms(_delay(outcome)),
-    )
-
-
-def _delay(outcome: Outcome) -> timedelta:
-    match outcome:
-        case Next(delay=delay) | Retry(after=delay):
-            return delay
-        case Done():
-            return NOW
-
-
-def _detail(outcome: Outcome) -> Data:
-    return {"error": outcome.error} if isinstance(outcome, Retry) else outcome.detail
+def _backlog(row: Mapping[str, Any]) -> Backlog:
+    counts = {name: row[name] for name in ("running", "paused", "due", "waiting")}
+    return Backlog(**counts, overdue=timedelta(milliseconds=row["overdue"]))
 
 
 def _claim_parameters(claim: Claim) -> dict[str, Any]:
     return {"p_id": claim.id, "p_owner": claim.owner, "p_fence": claim.fence}
-
-
-def _key(claim: Claim) -> tuple[str, int]:
-    return claim.id, claim.fence
-
-
-def _lost(claim: Claim) -> ClaimLost:
-    return ClaimLost(f"claim {claim.fence} of {claim.id} is over")

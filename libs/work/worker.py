@@ -4,9 +4,11 @@ A step ends in one of these ways:
   outcome            stored under the claim's fence; what ends together shares a commit
   error              `endings.failed` decides: try again later, or end
   cancel requested   the step is cancelled and cleans up, then `endings.cancelled` ends the job
+  paused             by itself or with its queue: the step is cancelled and its lease given back
   shutting down      after the grace period the step is cancelled and its lease given back
   lease lost         the step is cancelled, nothing is written
-  paused, database away, not understood   the lease is given back, no attempt is spent
+  database away, not understood   the lease is given back
+Whoever gives a lease back has spent no attempt.
 """
 
 import asyncio
@@ -201,6 +203,8 @@ class Worker:
                 return await self._stepped(self._endings.cancelled, run)
             except asyncio.CancelledError:
                 _take_back_cancellation()
+        if run.stop is Stop.PAUSED:
+            log.info("work.paused", message="the step was stopped")
         return None if run.stop is Stop.LEASE_LOST else _GiveBack()
 
     def _step_for(self, claim: Claim) -> Step:

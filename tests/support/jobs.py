@@ -40,6 +40,14 @@ class Jobs:
         async with self._database.writing() as connection:
             return await self._store.request_cancel(connection, job_id, version=version)
 
+    async def pause(self, job_id: str = "job-1", paused: bool = True, *, version: int | None = None) -> bool:
+        async with self._database.writing() as connection:
+            return await self._store.set_paused(connection, job_id, paused, version=version)
+
+    async def prefer(self, job_id: str, priority: int) -> bool:
+        async with self._database.writing() as connection:
+            return await self._store.set_priority(connection, job_id, priority, actor="ada")
+
     async def row(self, job_id: str = "job-1") -> RowMapping:
         work = self._tables.work
         async with self._database.reading() as connection:
