@@ -41,6 +41,7 @@ class Download:
     status: str = "downloading"
     messages: list[str] = field(default_factory=list)
     is_listed: bool = False
+    release_source: str
 
     def row_id(self, album: LibraryAlbum) -> int:
         """The id of its queue row for an album: a hash, the same after a restart."""
@@ -65,6 +66,7 @@ class Downloads:
     ) -> None:
         self.client_is_up = True
         self.rows: list[Download] = []
+        self.blocklist: list[Download] = []
         self._library, self._history, self._notifications, self._clock = library, history, notifications, clock
         self._refresh_seconds = refresh_seconds
         self._search_again = search_again
@@ -72,11 +74,14 @@ class Downloads:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._refreshing: set[asyncio.Task[None]] = set()
 
-    async def grab(self, albums: list[LibraryAlbum], outcome: Outcome, scenario: Scenario) -> Download:
+    async def grab(
+        self, albums: list[LibraryAlbum], outcome: Outcome, scenario: Scenario, *, release_source: str
+    ) -> Download:
         """Send a release to the download client: a history row for each album and one webhook, then it runs."""
-        download = self._new(albums, outcome, scenario)
+        download = self._new(albums, outcome, scenario, release_source)
         self.rows.append(download)
-        self._write(HistoryEvent.GRABBED, download, indexer="Example Indexer", size=str(download.size), protocol="2")
+        told = {"indexer": "Example Indexer", "downloadClient": "qbit", "releaseSource": release_source}
+        self._write(HistoryEvent.GRABBED, download, size=str(download.size), protocol="2", **told)
         artist = self._library.artists[albums[0].artist_id]
         title, size, download_id = download.title, download.size, download.download_id
         await self._tell(download, bodies.grab(artist, albums, title=title, size=size, download_id=download_id))
@@ -103,6 +108,7 @@ class Downloads:
             await asyncio.gather(task, return_exceptions=True)
         download.is_listed = False
         if blocklist and self._history.was_grabbed(download.download_id):
+            self.blocklist.append(download)
             await self._fail(download, "Manually marked as failed", skip_redownload=skip_redownload)
         elif not blocklist and not from_client:
             download.state = "ignored"
@@ -206,7 +212,7 @@ class Downloads:
         for album in download.albums:
             self._history.write(event, album, title=download.title, download_id=download.download_id, data=data)
 
-    def _new(self, albums: list[LibraryAlbum], outcome: Outcome, scenario: Scenario) -> Download:
+    def _new(self, albums: list[LibraryAlbum], outcome: Outcome, scenario: Scenario, release_source: str) -> Download:
         key = next(self._keys)
         source = albums[0].source
         client_id = f"{key:08X}{zlib.crc32(source.mbid.encode()):08X}{source.mbid.replace('-', '')[:24]}".upper()
@@ -223,6 +229,7 @@ class Downloads:
             size=size,
             left=size,
             added=self._clock.now(),
+            release_source=release_source,
         )
 
 

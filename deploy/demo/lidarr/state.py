@@ -127,7 +127,7 @@ class Lidarr:
     async def foreign_grab(self, *albums: Album, outcome: Outcome = Outcome.SUCCESS) -> Download:
         """Grab a release that nobody asked this suite for, as a person or a feed does; of several albums, if given."""
         rows = [self.ensure_album(album) for album in albums]
-        return await self.downloads.grab(rows, outcome, self.scenario(albums[0]))
+        return await self.downloads.grab(rows, outcome, self.scenario(albums[0]), release_source="Rss")
 
     async def restart(self) -> None:
         """Restart: commands are orphaned, the queue is empty for a while, the start time changes."""
@@ -156,7 +156,8 @@ class Lidarr:
             album = self.library.albums[album_id]
             album.last_search = self.clock.now()
             if outcome := self._next_release(album):
-                await self.downloads.grab([album], outcome, self.scenario(album.source))
+                asked = "Search" if parameters.get("automatic") else "UserInvokedSearch"
+                await self.downloads.grab([album], outcome, self.scenario(album.source), release_source=asked)
                 grabbed += 1
         return Verdict(successful=True, message=f"Album search completed. {grabbed} reports downloaded.")
 
@@ -181,4 +182,4 @@ class Lidarr:
 
     def _search_again(self, album_ids: list[int]) -> None:
         if self.redownloads_failed:
-            self.commands.submit("AlbumSearch", {"albumIds": album_ids})
+            self.commands.submit("AlbumSearch", {"albumIds": album_ids, "automatic": True})

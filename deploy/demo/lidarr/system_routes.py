@@ -46,15 +46,24 @@ class SystemRoutes:
         return JSONResponse(identity | more | {"startTime": stamp(self._lidarr.started)})
 
     async def _health(self, _request: Request) -> Response:
+        return JSONResponse([*self._client_health(), *self._webhook_health()])
+
+    def _client_health(self) -> list[Json]:
+        if self._lidarr.downloads.client_is_up:
+            return []
+        text = "Unable to communicate with qbit. Connection refused"
+        return [{"id": 2, "source": "DownloadClientCheck", "type": "error", "message": text, "wikiUrl": ""}]
+
+    def _webhook_health(self) -> list[Json]:
         failing = self._webhooks.failing()
         if not failing:
-            return JSONResponse([])
+            return []
         names = ", ".join(str(row.resource["name"]) for row in failing)
         everybody = len(failing) == len(self._webhooks.rows)
         told = {"id": 1, "source": "NotificationStatusCheck", "type": "error" if everybody else "warning"}
         text = "All notifications are unavailable due to failures"
         text = text if everybody else f"Notifications unavailable due to failures: {names}"
-        return JSONResponse([told | {"message": text, "wikiUrl": ""}])
+        return [told | {"message": text, "wikiUrl": ""}]
 
     async def _root_folders(self, _request: Request) -> Response:
         root = self._lidarr.library.root

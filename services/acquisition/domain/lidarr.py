@@ -10,6 +10,7 @@ LidarrFault
 └── AlbumAmbiguous        without an MBID it cannot be told which album is meant
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -100,13 +101,14 @@ class LidarrAlbum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRow:
-    """A fact in Lidarr's history; ids grow with time."""
+    """A fact in Lidarr's history; ids grow with time. `search` says of a grab that a search for this album made it."""
 
     id: int
     event: HistoryEvent
     download_id: str
     message: str = ""
     download_client: str = ""
+    search: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +142,8 @@ class LidarrTracks:
 class Look:
     """What Lidarr shows about one album, read in this order: command, history, queue, tracks.
 
-    Not `whole`: its history or its queue could not be read, so that an empty one means nothing.
+    Not `whole`: its history or its queue could not be read, so that an empty one means nothing. Not `clients_up`: a
+    download client does not answer, and what it has is missing from the queue.
     """
 
     command: CommandState
@@ -148,6 +151,7 @@ class Look:
     queue: tuple[QueueRow, ...]
     tracks: LidarrTracks
     whole: bool = True
+    clients_up: bool = True
 
 
 class Lidarr(Protocol):
@@ -170,6 +174,14 @@ class Lidarr(Protocol):
 
     async def search(self, album_id: int) -> int:
         """Tell Lidarr to search for the album; returns the command. A search that runs already is not repeated."""
+        ...
+
+    async def discard(self, album_id: int, download_ids: Collection[str]) -> None:
+        """Throw these downloads away, with their data, and let Lidarr never take the same release again.
+
+        Lidarr does not search for another one by itself. A download that is gone, or that holds other albums too, is
+        left alone. Repeating it does no harm.
+        """
         ...
 
     async def look(self, *, album_id: int, command_id: int | None, since: datetime, after: int) -> Look:

@@ -7,14 +7,26 @@ nothing, a finished command neither; only tracks with files prove that the album
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 from services.acquisition.domain.attempt import Failure, Progress
 from services.acquisition.domain.lidarr import CommandState, HistoryEvent, Look, QueueRow
 
 _STUCK_IMPORTS = frozenset({"importFailed", "importBlocked"})
+NO_RELEASE_FOUND = "NO_RELEASE_FOUND"
+RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 SEARCH_GRACE = timedelta(seconds=10)  # from the end of a search until nothing to see means that nothing was found
 _PENDING_PATIENCE = timedelta(minutes=5)  # with an import that Lidarr warns about: usually it finds nothing to import
+_ABSENT_PATIENCE = timedelta(minutes=5)  # Lidarr reads its clients once a minute, and anew after a restart
+
+
+class Presence(Enum):
+    """Whether a download is in Lidarr's queue. UNKNOWN is never ABSENT: it changes nothing."""
+
+    PRESENT = "PRESENT"
+    ABSENT = "ABSENT"
+    UNKNOWN = "UNKNOWN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +35,9 @@ class LidarrPlan:
 
     `after` is the newest history row from before the attempt: rows behind it, up to `newest`, belong to it. `sign` is
     what Lidarr last showed, `sign_time` when that last changed: without any change for too long the attempt fails.
-    `command_id` is our search, 0 where Lidarr fetched the album without one.
+    `command_id` is our search, 0 where Lidarr fetched the album without one. `own_ids` are the downloads that a search
+    made: only those may be thrown away. `absent_since` is when the newest one was first missing from the queue,
+    `absent_looks` how often in a row. `tries` counts the attempts that failed before this one.
     """
 
     album_id: int | None = None
@@ -32,8 +46,12 @@ class LidarrPlan:
     newest: int = 0
     command_id: int | None = None
     download_ids: tuple[str, ...] = ()
+    own_ids: tuple[str, ...] = ()
     sign: str = ""
     sign_time: datetime | None = None
+    absent_since: datetime | None = None
+    absent_looks: int = 0
+    tries: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values."""
@@ -44,14 +62,18 @@ class LidarrPlan:
             "newest": self.newest,
             "command_id": self.command_id,
             "download_ids": list(self.download_ids),
+            "own_ids": list(self.own_ids),
             "sign": self.sign,
             "sign_time": None if self.sign_time is None else self.sign_time.isoformat(),
+            "absent_since": None if self.absent_since is None else self.absent_since.isoformat(),
+            "absent_looks": self.absent_looks,
+            "tries": self.tries,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LidarrPlan":
         """The plan that `to_json` wrote; nothing is an empty plan."""
-        time = data.get("sign_time")
+        time, absent = data.get("sign_time"), data.get("absent_since")
         return cls(
             album_id=data.get("album_id"),
             release_group_mbid=data.get("release_group_mbid", ""),
@@ -59,8 +81,12 @@ class LidarrPlan:
             newest=data.get("newest", 0),
             command_id=data.get("command_id"),
             download_ids=tuple(data.get("download_ids", ())),
+            own_ids=tuple(data.get("own_ids", ())),
             sign=data.get("sign", ""),
             sign_time=None if time is None else datetime.fromisoformat(time),
+            absent_since=None if absent is None else datetime.fromisoformat(absent),
+            absent_looks=data.get("absent_looks", 0),
+            tries=data.get("tries", 0),
         )
 
     def seen(self, look: Look, at: datetime) -> "LidarrPlan":
@@ -69,10 +95,23 @@ class LidarrPlan:
             return self
         shown = [row.download_id for row in look.history] + [row.download_id for row in look.queue]
         ids = tuple(dict.fromkeys([*self.download_ids, *filter(None, shown)]))
+        searched = [row.download_id for row in look.history if row.search]
+        own = tuple(dict.fromkeys([*self.own_ids, *filter(None, searched)]))
         newest = look.history[-1].id if look.history else self.newest
         sign = _sign(look)
         time = at if sign != self.sign else self.sign_time
-        return replace(self, download_ids=ids, newest=newest, sign=sign, sign_time=time)
+        seen = replace(self, download_ids=ids, own_ids=own, newest=newest, sign=sign, sign_time=time)
+        return seen._observed(presence(look), at)
+
+    def _observed(self, queued: Presence, at: datetime) -> "LidarrPlan":
+        """With what the queue says of the download; not to know it keeps what was known."""
+        match queued:
+            case Presence.UNKNOWN:
+                return self
+            case Presence.PRESENT:
+                return replace(self, absent_since=None, absent_looks=0)
+            case Presence.ABSENT:
+                return replace(self, absent_since=self.absent_since or at, absent_looks=self.absent_looks + 1)
 
     def bound(self, download_id: str) -> "LidarrPlan":
         """With one more download that belongs to the attempt."""
@@ -81,11 +120,15 @@ class LidarrPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Complete, failed (`again`: another attempt may help), or, with neither, to be waited for."""
+    """Complete, failed (`again`: another attempt may help), or, with neither, to be waited for.
+
+    Before another attempt the downloads `discard` go, so that Lidarr does not take the same release once more.
+    """
 
     complete: bool = False
     failure: Failure | None = None
     again: bool = False
+    discard: tuple[str, ...] = ()
 
 
 WAIT = Verdict()
@@ -99,8 +142,23 @@ def judge(look: Look, plan: LidarrPlan, *, now: datetime, poll: timedelta, idle_
         return _idle(plan, now, idle_timeout) or WAIT
     stuck = [row for row in look.queue if _is_stuck(row, plan, now)]
     if stuck:
-        return _import_failed([text for row in stuck for text in row.messages])
-    return _ended_download(look) or _ended_search(look, plan, now, poll) or _idle(plan, now, idle_timeout) or WAIT
+        return _import_failed([text for row in stuck for text in row.messages], _refused(stuck, plan))
+    return (
+        _ended_download(look)
+        or _ended_search(look, plan, now, poll)
+        or _vanished(plan, now)
+        or _idle(plan, now, idle_timeout)
+        or WAIT
+    )
+
+
+def presence(look: Look) -> Presence:
+    """Whether the download that was grabbed last is in the queue. Other parts of Lidarr decide when that ends."""
+    if look.queue:
+        return Presence.PRESENT
+    telling = [row for row in look.history if row.event is not HistoryEvent.FILE_IMPORTED]
+    followed = telling and telling[-1].event is HistoryEvent.GRABBED and telling[-1].download_id
+    return Presence.ABSENT if look.whole and look.clients_up and followed else Presence.UNKNOWN
 
 
 def progress_of(look: Look, before: Progress) -> Progress:
@@ -126,6 +184,12 @@ def _is_stuck(row: QueueRow, plan: LidarrPlan, now: datetime) -> bool:
     """Whether only a person can go on with this import."""
     quiet = plan.sign_time is not None and now - plan.sign_time >= _PENDING_PATIENCE
     return row.state in _STUCK_IMPORTS or (row.state == "importPending" and row.status == "warning" and quiet)
+
+
+def _refused(stuck: list[QueueRow], plan: LidarrPlan) -> tuple[str, ...]:
+    """Our own downloads of which Lidarr tried the import; what it could not assign is for a person to decide."""
+    refused = [row.download_id for row in stuck if row.state == "importFailed" and row.download_id in plan.own_ids]
+    return tuple(dict.fromkeys(refused)) if len(refused) == len(stuck) else ()
 
 
 def _ended_download(look: Look) -> Verdict | None:
@@ -154,7 +218,14 @@ def _ended_search(look: Look, plan: LidarrPlan, now: datetime, poll: timedelta) 
         return Verdict(failure=Failure(reason="SEARCH_FAILED", message="Lidarr broke its search off."), again=True)
     if plan.sign_time is None or now - plan.sign_time < min(SEARCH_GRACE, poll):
         return None  # a grab may take a moment to show
-    return Verdict(failure=Failure(reason="NO_RELEASE_FOUND", message="Lidarr's search found no release to download."))
+    return Verdict(failure=Failure(reason=NO_RELEASE_FOUND, message="Lidarr's search found no release to download."))
+
+
+def _vanished(plan: LidarrPlan, now: datetime) -> Verdict | None:
+    if plan.absent_since is None or plan.absent_looks < 2 or now - plan.absent_since < _ABSENT_PATIENCE:
+        return None
+    message = "The download is gone from its client, and Lidarr neither imported it nor saw it fail."
+    return Verdict(failure=Failure(reason="DOWNLOAD_VANISHED", message=message), again=True)
 
 
 def _idle(plan: LidarrPlan, now: datetime, timeout: timedelta) -> Verdict | None:
@@ -163,9 +234,11 @@ def _idle(plan: LidarrPlan, now: datetime, timeout: timedelta) -> Verdict | None
     return Verdict(failure=Failure(reason="IDLE_TIMEOUT", message=f"Nothing changed in Lidarr for {timeout}."))
 
 
-def _import_failed(messages: list[str]) -> Verdict:
+def _import_failed(messages: list[str], discard: tuple[str, ...] = ()) -> Verdict:
+    """Another release may help where this one can be thrown away; else Lidarr would be stuck with it again."""
     text = "; ".join(dict.fromkeys(filter(None, messages))) or "Lidarr does not say why."
-    return Verdict(failure=Failure(reason="IMPORT_FAILED", message=f"Lidarr could not import the download: {text}"))
+    failure = Failure(reason="IMPORT_FAILED", message=f"Lidarr could not import the download: {text}")
+    return Verdict(failure=failure, again=bool(discard), discard=discard)
 
 
 def _sentence(message: str) -> str:

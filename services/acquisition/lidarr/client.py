@@ -86,6 +86,10 @@ class LidarrClient:
         """What a PUT answers."""
         return await self._call("PUT", path, body=body)
 
+    async def delete(self, path: str, params: Mapping[str, Any]) -> None:
+        """Have something deleted; raises LidarrGone where there is nothing."""
+        await self._call("DELETE", path, params=params)
+
     async def _call(
         self, method: str, path: str, *, params: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Any:

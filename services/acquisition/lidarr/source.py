@@ -1,6 +1,6 @@
 """A Lidarr server as a source of albums: the order of calls that works, and its answers in our words."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +34,9 @@ _COMMAND_STATES = {
     "completed": CommandState.FINISHED,
 }
 _EVENTS = {event.value: event for event in HistoryEvent}
+_SEARCHED = frozenset({"search", "userinvokedsearch"})  # not by a feed, nor by a person who picked a release
+_CLIENT_CHECKS = frozenset({"DownloadClientCheck", "DownloadClientStatusCheck"})
+_DISCARDED = {"removeFromClient": "true", "blocklist": "true", "skipRedownload": "true", "changeCategory": "false"}
 
 Row = Mapping[str, Any]
 
@@ -83,19 +86,41 @@ class LidarrSource:
         made = await self._client.post("/command", {"name": "AlbumSearch", "albumIds": [album_id]})
         return int(made["id"])
 
+    async def discard(self, album_id: int, download_ids: Collection[str]) -> None:
+        """Remove downloads and block their releases, without a search of Lidarr's own (it would race with ours)."""
+        rows = await self._client.get("/queue/details", {"includeAlbum": "false"})
+        for download_id in download_ids:
+            concerned = [row for row in rows if row.get("downloadId") == download_id]
+            if concerned and all(row.get("albumId") == album_id for row in concerned):
+                await self._discard(int(concerned[0]["id"]), download_id)
+
+    async def _discard(self, row_id: int, download_id: str) -> None:
+        try:
+            await self._client.delete(f"/queue/{row_id}", _DISCARDED)
+        except LidarrGone:  # somebody was faster
+            return
+        log.info("lidarr.download_discarded", download=download_id)
+
     async def look(self, *, album_id: int, command_id: int | None, since: datetime, after: int) -> Look:
         """What Lidarr shows about the album."""
         command = await self._command(command_id)
         history = await _unless_unreadable(self._history(album_id, since))
         queue = await _unless_unreadable(self._client.get("/queue/details", {"includeAlbum": "false"}))
         new = [row for row in history or () if row["id"] > after and row.get("eventType") in _EVENTS]
+        queued = tuple(_queue_row(row) for row in queue or () if row.get("albumId") == album_id)
         return Look(
             command=command,
             history=tuple(_history_row(row) for row in new),
-            queue=tuple(_queue_row(row) for row in queue or () if row.get("albumId") == album_id),
+            queue=queued,
             tracks=await self.tracks(album_id),
             whole=history is not None and queue is not None,
+            clients_up=bool(queued) or await self._clients_up(),
         )
+
+    async def _clients_up(self) -> bool:
+        """Whether Lidarr reaches all its download clients, as its health checks say."""
+        health = await _unless_unreadable(self._client.get("/health"))
+        return health is not None and not any(row.get("source") in _CLIENT_CHECKS for row in health)
 
     async def _lookup(self, term: str) -> list[Row]:
         found: list[Row] = await self._client.get("/album/lookup", {"term": term})
@@ -231,6 +256,7 @@ def _history_row(row: Row) -> HistoryRow:
         download_id=row.get("downloadId") or "",
         message=data.get("message") or data.get("statusMessages") or "",
         download_client=data.get("downloadClient") or "",
+        search=str(data.get("releaseSource", "")).lower() in _SEARCHED,
     )
 
 

@@ -19,7 +19,15 @@ from services.acquisition.domain.lidarr import (
     LidarrUnavailable,
     Look,
 )
-from services.acquisition.domain.lidarr_attempt import LidarrPlan, Verdict, client_of, judge, progress_of
+from services.acquisition.domain.lidarr_attempt import (
+    NO_RELEASE_FOUND,
+    RETRY_DELAYS,
+    LidarrPlan,
+    Verdict,
+    client_of,
+    judge,
+    progress_of,
+)
 from services.acquisition.domain.step import NOW, Binding, Document, Job, Move, ProgressReport
 
 log = get_logger()
@@ -81,7 +89,13 @@ class LidarrSteps:
         if tracks.complete:
             return Move(acquisition=acquisition.completed(tracks.files, now))
         after = plan.after or await self._lidarr.last_history_id(album.id, now)
-        plan = LidarrPlan(album_id=album.id, release_group_mbid=album.release_group_mbid, after=after, sign_time=now)
+        plan = LidarrPlan(
+            album_id=album.id,
+            release_group_mbid=album.release_group_mbid,
+            after=after,
+            sign_time=now,
+            tries=plan.tries,
+        )
         return self._move(acquisition.tried(Source.LIDARR, "", now), plan)
 
     async def _search(self, acquisition: Acquisition, attempt: Attempt, plan: LidarrPlan) -> Move:
@@ -105,7 +119,7 @@ class LidarrSteps:
         if verdict.complete:
             return self._move(acquisition.completed(look.tracks.files, now), plan)
         if verdict.failure is not None:
-            return self._failed(acquisition, attempt, verdict, verdict.failure, plan)
+            return await self._failed(acquisition, attempt, verdict, verdict.failure, plan)
         return self._move(acquisition.moved(State.WAITING, now), plan, self._next_look(look))
 
     async def _shown(self, attempt: Attempt, plan: LidarrPlan) -> Look:
@@ -119,21 +133,34 @@ class LidarrSteps:
         undecided = look.command is CommandState.RUNNING or not (look.history or look.queue)
         return min(SEARCH_LOOK, interval) if undecided else interval
 
-    def _failed(
+    async def _failed(
         self, acquisition: Acquisition, attempt: Attempt, verdict: Verdict, failure: Failure, plan: LidarrPlan
     ) -> Move:
-        if not verdict.again or attempt.number >= ATTEMPTS:
-            return self._given_up(acquisition, failure, plan.to_json())
+        """Wait for another attempt, or give up after so many; what the last one left is for a person to look at."""
+        tries = plan.tries + 1
+        if not verdict.again or tries >= ATTEMPTS:
+            return self._given_up(acquisition, _in_all(acquisition, failure), plan.to_json())
+        after = max(plan.after, plan.newest)  # what Lidarr grabs by itself from here on belongs to the next attempt
+        if verdict.discard:
+            await self._lidarr.discard(_album_id(plan), verdict.discard)
+            after = await self._lidarr.last_history_id(_album_id(plan), attempt.started)  # discarding was told, too
         now = self._clock.now()
         waiting = acquisition.attempt_failed(failure, now).moved(State.WAITING, now)
-        after = max(plan.after, plan.newest)  # what Lidarr grabs by itself from here on belongs to the next attempt
-        return self._move(waiting, LidarrPlan(after=after), self._times().poll_interval)
+        return self._move(waiting, LidarrPlan(after=after, tries=tries), RETRY_DELAYS[tries - 1])
 
     def _given_up(self, acquisition: Acquisition, failure: Failure, plan: Document) -> Move:
         return Move(acquisition=acquisition.failed(failure, self._clock.now()), plan=plan)
 
     def _move(self, acquisition: Acquisition, plan: LidarrPlan, delay: timedelta = NOW) -> Move:
         return Move(acquisition=acquisition, plan=plan.to_json(), delay=delay, binding=_binding(plan))
+
+
+def _in_all(acquisition: Acquisition, failure: Failure) -> Failure:
+    """Why it failed in the end: that nothing else was found explains less than what was wrong with what was found."""
+    before = [attempt.failure for attempt in acquisition.attempts[:-1] if attempt.source is Source.LIDARR]
+    if failure.reason != NO_RELEASE_FOUND or not before or before[-1] is None:
+        return failure
+    return Failure(reason=before[-1].reason, message=f"{before[-1].message} Lidarr found no other release.")
 
 
 def _binding(plan: LidarrPlan) -> Binding | None:

@@ -37,6 +37,7 @@ class World:
     steps: LidarrSteps
     invented: InventedAlbum
     metrics: Metrics
+    source: LidarrSource
     address: LidarrAddress | None = None
     idle: timedelta = timedelta(minutes=1)
 
@@ -86,7 +87,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         source = LidarrSource(client, choices=LidarrChoices)
         times = lambda: LidarrTimes(poll_interval=POLL, idle_timeout=served.idle)  # noqa: E731
         steps = LidarrSteps(source, times=times, clock=CLOCK)
-        served = World(lidarr=lidarr, steps=steps, invented=albums[0], metrics=metrics)
+        served = World(lidarr=lidarr, steps=steps, invented=albums[0], metrics=metrics, source=source)
         served.address = LidarrAddress(url=lidarr.url, api_key=lidarr.api_key)
         yield served
 
@@ -165,7 +166,55 @@ async def test_downloads_that_fail_again_and_again_end_after_three_attempts(worl
     assert world.searches() == 3
 
 
-@pytest.mark.parametrize("outcome", [Outcome.IMPORT_FAILURE, Outcome.IMPORT_BLOCKED, Outcome.PARTIAL_IMPORT])
+async def test_a_release_that_cannot_be_imported_is_thrown_away_and_another_one_is_taken(world: World) -> None:
+    outcomes = (Outcome.IMPORT_FAILURE, Outcome.SUCCESS)
+    world.lidarr.lidarr.script(world.invented, Scenario(outcomes=outcomes, download_seconds=0.05))
+
+    done = await world.outcome()
+
+    assert [attempt.state for attempt in done.attempts] == [AttemptState.FAILED, AttemptState.SUCCEEDED]
+    assert len(world.lidarr.lidarr.downloads.blocklist) == 1
+    assert world.searches() == 2  # both are ours: Lidarr did not race with a search of its own
+
+
+async def test_failed_imports_end_after_three_attempts_and_the_last_one_is_left_for_a_person(world: World) -> None:
+    outcomes = (Outcome.IMPORT_FAILURE,) * 9
+    world.lidarr.lidarr.script(world.invented, Scenario(outcomes=outcomes, download_seconds=0.05))
+
+    failed = await world.outcome()
+
+    downloads = world.lidarr.lidarr.downloads
+    assert (reason(failed), len(failed.attempts), world.searches()) == ("IMPORT_FAILED", 3, 3)
+    assert (len(downloads.blocklist), [row.state for row in downloads.rows]) == (2, ["importFailed"])
+
+
+async def test_a_failed_import_that_a_feed_brought_is_never_touched(world: World) -> None:
+    waiting = await world.run(until=State.SEARCHING)
+    world.lidarr.lidarr.script(world.invented, Scenario(download_seconds=0.05))
+    await world.lidarr.lidarr.foreign_grab(world.invented, outcome=Outcome.IMPORT_FAILURE)
+
+    failed = await world.outcome(waiting)
+
+    downloads = world.lidarr.lidarr.downloads
+    assert (reason(failed), len(failed.attempts)) == ("IMPORT_FAILED", 1)
+    assert (downloads.blocklist, len(downloads.rows)) == ([], 1)
+
+
+async def test_a_download_with_other_albums_in_it_is_never_thrown_away(world: World) -> None:
+    lidarr = world.lidarr.lidarr
+    other = next(album for album in lidarr.library.catalogue.values() if album is not world.invented)
+    download = await lidarr.foreign_grab(world.invented, other, outcome=Outcome.IMPORT_FAILURE)
+    await asyncio.sleep(0)
+    row = lidarr.library.find_album(world.invented.mbid)
+    assert row is not None
+    assert download.download_id is not None
+
+    await world.source.discard(row.id, [download.download_id])
+
+    assert lidarr.downloads.rows == [download]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.IMPORT_BLOCKED, Outcome.PARTIAL_IMPORT])
 async def test_what_lidarr_cannot_import_fails_with_its_words(world: World, outcome: Outcome) -> None:
     world.lidarr.lidarr.script(world.invented, Scenario(outcomes=(outcome,), download_seconds=0.05))
 

@@ -20,8 +20,8 @@ NOTHING = Look(command=CommandState.FINISHED, history=(), queue=(), tracks=Lidar
 PLAN = LidarrPlan(album_id=7, command_id=5, sign_time=NOW)
 
 
-def row(event: HistoryEvent, number: int = 1, **fields: str) -> HistoryRow:
-    return HistoryRow(id=number, event=event, download_id="D1", **fields)
+def row(event: HistoryEvent, number: int = 1, *, message: str = "", search: bool = False) -> HistoryRow:
+    return HistoryRow(id=number, event=event, download_id="D1", message=message, search=search)
 
 
 def queued(state: str, *messages: str, left: int = 40) -> QueueRow:
@@ -197,3 +197,67 @@ def test_progress_stays_when_the_download_leaves_the_queue() -> None:
     progress = progress_of(NOTHING, before)
 
     assert (progress.received_bytes, progress.total_bytes) == (60, 100)
+
+
+GRABBED = replace(NOTHING, history=(row(HistoryEvent.GRABBED),))
+
+
+def looked(look: Look, *minutes: int) -> tuple[LidarrPlan, datetime]:
+    """The plan after looks at these minutes, and the time of the last."""
+    plan, now = PLAN, NOW
+    for minute in minutes:
+        now = NOW + timedelta(minutes=minute)
+        plan = plan.seen(look, now)
+    return plan, now
+
+
+def verdict_after(look: Look, *minutes: int) -> Verdict:
+    plan, now = looked(look, *minutes)
+    return judge(look, plan, now=now, poll=POLL, idle_timeout=IDLE)
+
+
+def test_a_download_that_stays_away_from_the_queue_has_vanished() -> None:
+    verdict = verdict_after(GRABBED, 0, 5)
+
+    assert verdict.failure is not None
+    assert (verdict.failure.reason, verdict.again) == ("DOWNLOAD_VANISHED", True)
+
+
+def test_one_look_proves_no_absence_however_late_it_is() -> None:
+    assert verdict_after(GRABBED, 60) == WAIT
+
+
+def test_while_a_client_does_not_answer_nothing_is_absent() -> None:
+    assert verdict_after(replace(GRABBED, clients_up=False), 0, 5, 60) == WAIT
+
+
+def test_a_queue_that_cannot_be_read_shows_no_absence() -> None:
+    assert verdict_after(replace(GRABBED, whole=False), 0, 5, 60) == WAIT
+
+
+def test_a_download_that_is_seen_again_was_never_absent() -> None:
+    plan, _ = looked(GRABBED, 0, 4)
+
+    assert plan.seen(replace(GRABBED, queue=(queued("downloading"),)), NOW).absent_looks == 0
+
+
+def test_an_import_that_failed_is_thrown_away_only_where_a_search_had_brought_it() -> None:
+    failed = queued("importFailed", "Has missing tracks")
+    searched = replace(NOTHING, history=(row(HistoryEvent.GRABBED, search=True),), queue=(failed,))
+    fed = replace(NOTHING, history=(row(HistoryEvent.GRABBED),), queue=(failed,))
+
+    assert (judged(searched).discard, judged(searched).again) == (("D1",), True)
+    assert (judged(fed).discard, judged(fed).again) == ((), False)
+
+
+def test_what_a_person_has_to_assign_is_never_thrown_away() -> None:
+    blocked = queued("importBlocked", "Unable to parse the artist")
+    look = replace(NOTHING, history=(row(HistoryEvent.GRABBED, search=True),), queue=(blocked,))
+
+    assert judged(look).discard == ()
+
+
+def test_a_plan_survives_its_way_through_the_database() -> None:
+    plan, _ = looked(replace(GRABBED, history=(row(HistoryEvent.GRABBED, search=True),)), 0, 5)
+
+    assert LidarrPlan.from_json(plan.to_json()) == plan
