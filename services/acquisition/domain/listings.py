@@ -5,6 +5,7 @@ All of it is the peer's claim, good enough to choose by and never to be believed
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from services.acquisition.domain.candidates import RemoteFile
 from services.acquisition.domain.words import essential, words
@@ -30,7 +31,8 @@ def parts(path: str) -> list[str]:
 
 def file_name(path: str) -> str:
     """The last component."""
-    return parts(path)[-1] if parts(path) else path
+    trimmed = path.rstrip("\\/")
+    return trimmed[max(trimmed.rfind("\\"), trimmed.rfind("/")) + 1 :] or path
 
 
 def folder_of(path: str) -> str:
@@ -38,12 +40,14 @@ def folder_of(path: str) -> str:
     return path[: len(path) - len(file_name(path))].rstrip("\\/")
 
 
+@lru_cache(maxsize=4096)
 def extension(path: str) -> str:
     """The extension in lower case, without its dot; empty where there is none."""
     stem, dot, ending = file_name(path).rpartition(".")
     return ending.lower() if dot and stem else ""
 
 
+@lru_cache(maxsize=4096)
 def stem(path: str) -> str:
     """The file name without its extension."""
     name = file_name(path)
@@ -67,13 +71,14 @@ def album_folder(folder: str) -> str:
     return folder_of(folder) if disc_of_folder(folder) else folder
 
 
-def album_words(folder: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def album_words(folder: str) -> tuple[str, ...]:
     """The words of the folder that names the album: the last that is not only a format ("FLAC", "320")."""
     for part in reversed(parts(folder)):
         listed = words(part)
         if listed and not _only_format(listed):
             return listed
-    return []
+    return ()
 
 
 def title_words(file: RemoteFile, *, wanted: Sequence[str] = (), known: Sequence[str] = ()) -> list[str]:

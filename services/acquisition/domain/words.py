@@ -2,8 +2,8 @@
 
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 ENOUGH = 0.8
 """The share of a wanted name's words that must be found for two names to be the same."""
@@ -77,13 +77,16 @@ _NEGATIVE = frozenset(
         "commentary",
     }
 )
+_SECONDARY = _ARTICLES | _EDITION | _FORMAT
+_FEATURING = frozenset({"feat", "featuring", "ft"})
 
 
-def words(text: str) -> list[str]:
+@lru_cache(maxsize=4096)
+def words(text: str) -> tuple[str, ...]:
     """The words of a name in order; a name of nothing but punctuation is one word."""
-    plain = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", text).casefold()).translate(_LETTERS)
-    bare = "".join(char for char in plain if not unicodedata.combining(char))
-    return _WORD.findall(bare) or ([stripped] if (stripped := text.strip()) else [])
+    lower = _APOSTROPHES.sub("", text).casefold()
+    plain = lower.translate(_LETTERS) if text.isascii() else _without_accents(lower)
+    return tuple(_WORD.findall(plain)) or ((stripped,) if (stripped := text.strip()) else ())
 
 
 def has_words(text: str) -> bool:
@@ -91,6 +94,7 @@ def has_words(text: str) -> bool:
     return _WORD.search(text) is not None
 
 
+@lru_cache(maxsize=1024)
 def bare(text: str) -> str:
     """A name without its brackets and featured artists; the name itself where nothing else would be left."""
     shorter = _FEATURED.sub("", _BRACKETS.sub(" ", text)).strip()
@@ -100,22 +104,31 @@ def bare(text: str) -> str:
 def essential(names: Iterable[str]) -> list[str]:
     """The words that identify: without articles, editions and formats, unless that leaves none."""
     listed = list(names)
-    return [word for word in listed if word not in _ARTICLES | _EDITION | _FORMAT] or listed
+    return [word for word in listed if word not in _SECONDARY] or listed
 
 
 def share_found(wanted: Sequence[str], offered: Sequence[str]) -> float:
     """The share of the wanted words that are among the offered ones, each used once: 0 to 1."""
     if not wanted:
         return 1.0
-    if _is_run_of("".join(wanted), offered):
+    left, found = list(offered), 0
+    for word in wanted:
+        if word in left:
+            left.remove(word)
+            found += 1
+    if found < len(wanted) and _is_run_of("".join(wanted), offered):
         return 1.0
-    return (Counter(wanted) & Counter(offered)).total() / len(wanted)
+    return found / len(wanted)
 
 
 def similarity(wanted: str, offered: str) -> float:
     """How alike two names are, missing and surplus words counted the same: 0 to 1."""
-    ours, theirs = essential(words(bare(wanted))), essential(words(bare(offered)))
-    found, used = share_found(ours, theirs), share_found(theirs, ours)
+    return likeness(essential(words(bare(wanted))), essential(words(bare(offered))))
+
+
+def likeness(wanted: Sequence[str], offered: Sequence[str]) -> float:
+    """How alike two lists of words are, missing and surplus ones counted the same: 0 to 1."""
+    found, used = share_found(wanted, offered), share_found(offered, wanted)
     return 0.0 if not found or not used else 2 * found * used / (found + used)
 
 
@@ -129,13 +142,30 @@ def same_name(wanted: str, offered: str) -> bool:
     )
 
 
+def kinds(names: Iterable[str]) -> frozenset[str]:
+    """The words that tell another kind of recording, such as "live" or "karaoke"."""
+    return _NEGATIVE.intersection(names)
+
+
 def other_kind(wanted: str, offered: str, *, context: str = "") -> frozenset[str]:
-    """Words such as "live" or "karaoke" that one name has and the other lacks, those of `context` left aside."""
-    return _NEGATIVE & (frozenset(words(wanted)) ^ frozenset(words(offered))) - frozenset(words(context))
+    """The words of a kind that one name has and the other lacks, those of `context` left aside."""
+    return (kinds(words(wanted)) ^ kinds(words(offered))).difference(words(context))
+
+
+def without_featured(names: Sequence[str]) -> Sequence[str]:
+    """The words before those that introduce a featured artist."""
+    return next((names[:at] for at, word in enumerate(names) if at and word in _FEATURING), names)
+
+
+def _without_accents(lower: str) -> str:
+    plain = unicodedata.normalize("NFKD", lower).translate(_LETTERS)
+    return "".join(char for char in plain if not unicodedata.combining(char))
 
 
 def _is_run_of(joined: str, offered: Sequence[str]) -> bool:
     """Whether neighbouring words make the wanted one: "ac dc" and "acdc"."""
+    if joined not in "".join(offered):
+        return False
     return any(
         "".join(offered[start:end]) == joined
         for start in range(len(offered))
