@@ -33,6 +33,8 @@ JOBS = st.sampled_from(["a", "b", "c"])
 OWNERS = st.sampled_from(["one", "two"])
 EVENTS = st.sampled_from(["v", "w", "x", "y", "z"])
 WHICH = st.integers(0, 30)
+OTHER = {"albums": "lidarr", "lidarr": "albums"}
+QUEUES = st.sampled_from(sorted(OTHER))
 
 
 @dataclass
@@ -50,11 +52,19 @@ class Model:
     crashes: int = 0
     signals: int = 0
     cancel: bool = False
+    paused: bool = False
+    priority: int = 5
+    queue: str = "albums"
     events: set[str] = field(default_factory=set)
+
+    @property
+    def turn(self) -> tuple[int, datetime]:
+        """Sorts before that of a job that has to wait longer."""
+        return -self.priority, self.due
 
 
 class Work(RuleBasedStateMachine):
-    """The model of three jobs, two of which share a dedup key, and two owners."""
+    """The model of three jobs, two of which share a dedup key, of two queues and two owners."""
 
     store: SqlWorkStore
     jobs: Jobs
@@ -67,7 +77,7 @@ class Work(RuleBasedStateMachine):
         self.clear()
         self.rows: dict[str, Model] = {}
         self.claims: list[Claim] = []
-        self.paused = False
+        self.off: set[str] = set()
         self.refused = False
 
     def holds(self, claim: Claim) -> bool:
@@ -82,7 +92,10 @@ class Work(RuleBasedStateMachine):
 
     def claimable(self, row: Model) -> bool:
         free = row.until is None or row.until < self.clock.time
-        return not row.done and row.due <= self.clock.time and free and (row.cancel or not self.paused)
+        return not row.done and row.due <= self.clock.time and free and (row.cancel or not self.paused(row))
+
+    def paused(self, row: Model) -> bool:
+        return row.paused or not self.off.isdisjoint({"*", row.queue})
 
     @initialize()
     def begin(self) -> None:
@@ -103,31 +116,32 @@ class Work(RuleBasedStateMachine):
             self.rows[job] = Model(due=self.clock.time, key=key)
 
     @precondition(lambda self: self.some_due())
-    @rule(owner=OWNERS)
-    def claim_one(self, owner: str) -> None:
-        self.claim(owner, 1)
+    @rule(owner=OWNERS, queue=QUEUES)
+    def claim_one(self, owner: str, queue: str) -> None:
+        self.claim(owner, 1, queue)
 
-    @rule(owner=OWNERS)
-    def claim_many(self, owner: str) -> None:
-        self.claim(owner, 3)
+    @rule(owner=OWNERS, queue=QUEUES)
+    def claim_many(self, owner: str, queue: str) -> None:
+        self.claim(owner, 3, queue)
 
     @precondition(lambda self: self.claims)
-    @rule(owner=OWNERS)
-    def take_over(self, owner: str) -> None:
+    @rule(owner=OWNERS, queue=QUEUES)
+    def take_over(self, owner: str, queue: str) -> None:
         self.clock.advance(TTL + TICK)
-        self.claim(owner, 3)
+        self.claim(owner, 3, queue)
 
-    def claim(self, owner: str, limit: int) -> None:
-        due = {job for job, row in self.rows.items() if self.claimable(row)}
-        claims = self.run(self.jobs.claim(owner, limit=limit))
-        assert len(claims) == min(limit, len(due))
+    def claim(self, owner: str, limit: int, queue: str) -> None:
+        due = {job for job, row in self.rows.items() if row.queue == queue and self.claimable(row)}
+        turns = sorted(self.rows[job].turn for job in due)
+        claims = self.run(self.store.claim(queue, owner, limit, TTL))
+        assert sorted(self.rows[claim.id].turn for claim in claims) == turns[:limit]
         for claim in claims:
             assert claim.id in due
             row = self.rows[claim.id]
             row.crashes += row.owner is not None
             row.fence, row.owner, row.until = row.fence + 1, owner, self.clock.time + TTL
             assert (claim.fence, claim.crashes) == (row.fence, row.crashes)
-            assert (claim.signal_seq, claim.cancel_requested) == (row.signals, row.cancel)
+            assert (claim.signal_seq, claim.cancel_requested, claim.queue) == (row.signals, row.cancel, row.queue)
         self.claims += claims
 
     @precondition(lambda self: self.claims)
@@ -135,7 +149,8 @@ class Work(RuleBasedStateMachine):
     def beat(self, owner: str) -> None:
         held = self.run(self.store.heartbeat(owner, TTL))
         mine = {job: row for job, row in self.rows.items() if row.owner == owner}
-        assert {(found.id, found.fence) for found in held} == {(job, row.fence) for job, row in mine.items()}
+        told = {(found.id, found.fence, found.cancel_requested, found.paused) for found in held}
+        assert told == {(job, row.fence, row.cancel, self.paused(row)) for job, row in mine.items()}
         for row in mine.values():
             row.until = self.clock.time + TTL
 
@@ -145,7 +160,7 @@ class Work(RuleBasedStateMachine):
         self.end(which, "wait")
 
     @precondition(lambda self: self.claims)
-    @rule(which=WHICH, how=st.sampled_from(["next", "retry"]))
+    @rule(which=WHICH, how=st.sampled_from(["next", "over", "retry"]))
     def end_going_on(self, which: int, how: str) -> None:
         self.end(which, how)
 
@@ -158,6 +173,7 @@ class Work(RuleBasedStateMachine):
         claim = self.claims.pop(which % len(self.claims))
         outcome: dict[str, Outcome] = {
             "next": Next(state="NEXT"),
+            "over": Next(state="QUEUED", queue=OTHER[claim.queue], kind=OTHER[claim.queue]),
             "wait": Next(state="WAITING", delay=WAIT),
             "retry": Retry(error="no", after=WAIT),
             "done": Done(state="DONE"),
@@ -173,6 +189,8 @@ class Work(RuleBasedStateMachine):
         row.due = self.clock.time + (WAIT if late else timedelta())
         row.owner = row.until = None
         row.done = how == "done"
+        row.paused = row.paused and not row.done
+        row.queue = OTHER[row.queue] if how == "over" else row.queue
         row.version += 1
         row.attempt = {"retry": claim.attempt + 1, "done": claim.attempt}.get(how, 0)
         row.crashes = claim.crashes if how in ("retry", "done") else 0
@@ -219,10 +237,32 @@ class Work(RuleBasedStateMachine):
         if new:
             row.cancel, row.due, row.version = True, self.clock.time, row.version + 1
 
-    @rule()
-    def pause(self) -> None:
-        self.paused = not self.paused
-        self.run(self.store.pause("albums", self.paused))
+    @rule(switch=st.sampled_from(["*", *OTHER]))
+    def turn_switch(self, switch: str) -> None:
+        self.off ^= {switch}
+        self.run(self.store.pause(switch, switch in self.off))
+
+    @precondition(lambda self: self.open())
+    @rule(job=JOBS, paused=st.booleans())
+    def pause(self, job: str, paused: bool) -> None:
+        row = self.rows.get(job)
+        if row is None:
+            return
+        new = not row.done and row.paused is not paused
+        assert self.run(self.jobs.pause(job, paused)) is new
+        if new:
+            row.paused, row.version = paused, row.version + 1
+
+    @precondition(lambda self: self.open())
+    @rule(job=JOBS, priority=st.sampled_from([1, 5, 10]))
+    def prefer(self, job: str, priority: int) -> None:
+        row = self.rows.get(job)
+        if row is None:
+            return
+        new = not row.done and row.priority != priority
+        assert self.run(self.jobs.prefer(job, priority)) is new
+        if new:
+            row.priority, row.version = priority, row.version + 1
 
     @rule(seconds=st.sampled_from([1, 15, 30, 31, 600]))
     def tick(self, seconds: int) -> None:
@@ -236,6 +276,7 @@ class Work(RuleBasedStateMachine):
             assert (row["done"], row["due"], row["version"]) == (model.done, model.due, model.version)
             assert (row["fence"], row["lease_owner"], row["lease_until"]) == (model.fence, model.owner, model.until)
             assert (row["attempt"], row["crashes"], row["signal_seq"]) == (model.attempt, model.crashes, model.signals)
+            assert (row["queue"], row["priority"], row["paused"]) == (model.queue, model.priority, model.paused)
 
     async def commit(self, claim: Claim, outcome: Outcome) -> None:
         async with self.store.commit(claim, outcome):
