@@ -120,6 +120,7 @@ class Pipeline(grpc.aio.ServerInterceptor):
 
     def _admit(self, method: Method, metadata: Mapping[str, str]) -> None:
         call_context.principal.set(authorize(self._authenticator, method.scope, metadata))
+        call_context.drain.set(self._drain)
 
     def _message(self, method: Method, sent: bytes) -> Message:
         try:

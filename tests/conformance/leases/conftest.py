@@ -1,11 +1,29 @@
-"""A lease store on each database, with a clock that the test moves."""
+"""Leases on each database with a clock that the test moves: the store, the service, and the service from afar."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from lockgroove.acquisition.v1 import leases_pb2_grpc as rpc
 from sqlalchemy import MetaData, Table
 
+from libs.clock import SystemClock
+from libs.leases.hold import LeaseStore
+from libs.leases.remote import RemoteLeases
 from libs.leases.store import SqlLeaseStore
 from libs.leases.tables import lease_table
+from libs.rpc.auth import KeyAuthenticator
+from libs.rpc.client import open_channel
+from libs.rpc.server import Server
 from libs.sql.engine import Database
+from libs.sql.paging import PageTokens
+from libs.telemetry.metrics import Metrics
+from services.acquisition.domain.leases import Leases
+from services.acquisition.leases.metrics import LeaseMetrics
+from services.acquisition.leases.servicer import LeaseServicer
+from services.acquisition.leases.store import SqlLeaseBook
+from services.acquisition.leases.wiring import SERVICE
 from tests.support.database_clock import DatabaseClock
 
 
@@ -28,4 +46,42 @@ async def lease_database(database: Database, table: Table) -> Database:
 
 @pytest.fixture
 def store(lease_database: Database, table: Table, clock: DatabaseClock) -> SqlLeaseStore:
+    """The bare store, as another process would use it."""
     return SqlLeaseStore(lease_database, table, now=clock.now)
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+async def service(
+    lease_database: Database, table: Table, clock: DatabaseClock, metrics: Metrics
+) -> AsyncIterator[Leases]:
+    """The service's leases, with the loop that looks at what other processes do."""
+    book = SqlLeaseBook(lease_database, table, tokens=PageTokens(b"key"), now=clock.now)
+    leases = Leases(book, log=LeaseMetrics(metrics), clock=SystemClock())
+    running = asyncio.create_task(leases.run())
+    yield leases
+    running.cancel()
+    await asyncio.wait([running])
+
+
+@pytest.fixture(params=["store", "service", "remote"])
+async def leases(request: pytest.FixtureRequest, store: SqlLeaseStore, service: Leases) -> AsyncIterator[LeaseStore]:
+    """Whatever gives leases out."""
+    if request.param == "remote":
+        async with served(service) as remote:
+            yield remote
+    else:
+        yield store if request.param == "store" else service
+
+
+@asynccontextmanager
+async def served(leases: Leases) -> AsyncIterator[RemoteLeases]:
+    """The leases over a server on loopback."""
+    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator("token", lambda: []))
+    server.add(LeaseServicer(leases), rpc.add_LeaseServiceServicer_to_server, SERVICE)
+    async with server, open_channel(server.address, credential="token") as channel:
+        yield RemoteLeases(channel)
