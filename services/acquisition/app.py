@@ -29,6 +29,7 @@ from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
 from services.acquisition.domain.feed import Feed
 from services.acquisition.domain.step import Steps
+from services.acquisition.leases.wiring import make_leases
 from services.acquisition.live import Wishes
 from services.acquisition.metrics import AcquisitionMetrics
 from services.acquisition.servicer import AcquisitionServicer
@@ -58,7 +59,10 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         wishes = Wishes(lambda: live.current, home=settings.home)
         metrics, bell = AcquisitionMetrics(telemetry.metrics, CLOCK), Bell()
         store = SqlAcquisitionStore(database, SqlWorkStore(database, tables.engine), tokens=tokens)
-        soulseek = Soulseek(database, wishes, telemetry=telemetry, home=settings.home, clock=CLOCK)
+        leases = make_leases(database, tokens=tokens, metrics=telemetry.metrics, clock=CLOCK)
+        soulseek = Soulseek(
+            database, wishes, leases=leases.leases, telemetry=telemetry, home=settings.home, clock=CLOCK
+        )
         lidarr = lidarr_steps(http, wishes, metrics=metrics, clock=CLOCK)
         live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
         steps: dict[Source, Steps] = {Source.SOULSEEK: soulseek.steps, Source.LIDARR: lidarr}
@@ -81,8 +85,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
         servicer = AcquisitionServicer(acquisitions, feed=Feed(store, bell=bell))
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
+        leases.serve(server)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
-        yield Service(server, loops=[live.run, partial(_work, live, soulseek, store, workers)])
+        yield Service(server, loops=[live.run, *leases.loops, partial(_work, live, soulseek, store, workers)])
 
 
 async def _ready(live: LiveSettings, database: Database) -> None:

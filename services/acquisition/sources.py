@@ -5,8 +5,7 @@ from pathlib import Path
 
 from libs.clock import Clock
 from libs.errors import AppError
-from libs.leases.hold import hold
-from libs.leases.store import SqlLeaseStore
+from libs.leases.hold import LeaseStore, hold
 from libs.outbound.http import httpx
 from libs.sql.engine import Database
 from libs.telemetry import Telemetry
@@ -40,8 +39,16 @@ _OURS = frozenset(KeeperState) - {KeeperState.WAITING}
 class Soulseek:
     """The session, the steps that use it, and the folder in which they stage."""
 
-    def __init__(self, database: Database, wishes: Wishes, *, telemetry: Telemetry, home: Path, clock: Clock) -> None:
-        leases = SqlLeaseStore(database, tables.lease)
+    def __init__(
+        self,
+        database: Database,
+        wishes: Wishes,
+        *,
+        leases: LeaseStore,
+        telemetry: Telemetry,
+        home: Path,
+        clock: Clock,
+    ) -> None:
         metrics = SoulseekMetrics(telemetry.metrics, clock)
         gate = SearchGate(SqlSearchLog(database, tables.soulseek_search), clock=clock)
         self.keeper = SessionKeeper(
