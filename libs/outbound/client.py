@@ -1,0 +1,132 @@
+"""Asks one provider: from memory where it answered before, else in turn, again after a blip, and never too often."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import stamina
+
+from libs.clock import Clock
+from libs.outbound.answers import Answer, Answers
+from libs.outbound.breaker import Breaker
+from libs.outbound.errors import CircuitOpen, ProviderUnavailable
+from libs.outbound.exchange import exchange
+from libs.outbound.flights import Flights
+from libs.outbound.http import httpx
+from libs.outbound.metrics import OutboundMetrics
+from libs.outbound.provider import Provider, Question
+from libs.outbound.slots import CallSlots
+from libs.telemetry.tracing import Tracer
+
+Reading = Callable[[Any], Any]
+"""What of a JSON answer is worth keeping, as plain JSON values; None for a known absence.
+
+Raises KeyError, TypeError, ValueError or AttributeError where the answer is not what it should be.
+"""
+
+
+class ProviderClient:
+    """Knows no provider: what it is told of one, it keeps to."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        http: httpx.AsyncClient,
+        *,
+        slots: CallSlots,
+        answers: Answers,
+        metrics: OutboundMetrics,
+        tracer: Tracer,
+        clock: Clock,
+    ) -> None:
+        self._provider = provider
+        self._http = http
+        self._slots = slots
+        self._answers = answers
+        self._metrics = metrics
+        self._tracer = tracer
+        self._flights: Flights[Any] = Flights()
+        self._breaker = Breaker(provider, clock=clock, told=partial(metrics.circuit, provider.name))
+
+    async def ask(self, question: Question, read: Reading) -> Any | None:
+        """What `read` keeps of the answer, or None where the provider knows nothing of it.
+
+        Raises:
+            ProviderUnavailable: it cannot be told now.
+            ProviderRefused: it does not want to.
+        """
+        key = question.key
+        known = await self._answers.find(self._provider.name, key)
+        self._metrics.looked_up(self._provider.name, hit=known is not None)
+        if known is not None:
+            return known.body
+        return await self._flights.join(key, lambda: self._learn(question, read))
+
+    async def _learn(self, question: Question, read: Reading) -> Any | None:
+        provider = self._provider
+        body = await self._persist(question, read)
+        ttl = provider.missing_ttl if body is None else provider.ttl
+        await self._answers.keep(provider.name, question.key, Answer(body=body), ttl=ttl)
+        self._metrics.kept(provider.name)
+        return body
+
+    async def _persist(self, question: Question, read: Reading) -> Any | None:
+        provider = self._provider
+        async for attempt in stamina.retry_context(
+            on=self._may_pass,
+            attempts=provider.attempts,
+            timeout=None,
+            wait_initial=provider.pause,
+            wait_max=provider.pause * 8,
+            wait_jitter=provider.pause,
+        ):
+            with attempt:
+                return await self._call_in_turn(question, read)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _may_pass(self, error: Exception) -> bool:
+        """Whether it helps to try again soon."""
+        if not isinstance(error, ProviderUnavailable) or isinstance(error, CircuitOpen):
+            return False
+        return error.retry_after is None or error.retry_after <= self._provider.patience
+
+    async def _call_in_turn(self, question: Question, read: Reading) -> Any | None:
+        provider = self._provider
+        self._breaker.check()
+        turn = await self._slots.take(provider.name, interval=provider.interval, patience=provider.patience)
+        self._metrics.waited(provider.name, turn.wait.total_seconds())
+        await asyncio.sleep(turn.wait.total_seconds())
+        try:
+            with self._breaker.call():
+                return await self._call(question, read)
+        except ProviderUnavailable as error:
+            if error.retry_after is not None and not isinstance(error, CircuitOpen):
+                await self._slots.postpone(provider.name, error.retry_after)  # for all replicas
+            raise
+
+    async def _call(self, question: Question, read: Reading) -> Any | None:
+        """No traceparent is sent: our traces are nobody else's business."""
+        name = self._provider.name
+        attributes = {"provider": name, "url.path": question.path}
+        with (
+            self._tracer.span(f"GET {name}", "client", attributes=attributes) as span,
+            self._metrics.calling(name) as call,
+        ):
+            try:
+                document = await exchange(self._http, self._provider, question, call)
+                return None if document is None else self._read(document, read)
+            except ProviderUnavailable as error:
+                span.fail(error.message)
+                raise
+            finally:
+                span.set("status", call.status)
+
+    def _read(self, document: Any, read: Reading) -> Any | None:
+        try:
+            return read(document)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            name = self._provider.name
+            raise ProviderUnavailable(
+                f"{name} answers something else than expected", metadata={"provider": name}
+            ) from error

@@ -1,0 +1,39 @@
+"""One call for all who ask the same at the same time."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Flight(Generic[T]):
+    task: asyncio.Task[T]
+    passengers: int = 0
+
+
+class Flights(Generic[T]):
+    """What is under way, by its key."""
+
+    def __init__(self) -> None:
+        self._flights: dict[str, _Flight[T]] = {}
+
+    async def join(self, key: str, begin: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `begin` brings, or what the call under the same key brings that is already on its way.
+
+        It ends when nobody waits for it any more.
+        """
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = _Flight(asyncio.create_task(begin()))
+            flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
+        flight.passengers += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.passengers -= 1
+            if not flight.passengers and not flight.task.done():
+                del self._flights[key]  # whoever comes now begins anew
+                flight.task.cancel()
