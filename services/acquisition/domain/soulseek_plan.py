@@ -7,12 +7,14 @@ from typing import Any
 
 from services.acquisition.domain.acquisition import State
 from services.acquisition.domain.album import Track
+from services.acquisition.domain.knowledge import Knowledge
 from services.acquisition.domain.ranking import RankedCandidate
 from services.acquisition.domain.verification import VerifiedAlbum
 
 CANDIDATES = 10  # the best of one search
 FIRST_OUTAGE, LONGEST_OUTAGE = timedelta(seconds=5), timedelta(minutes=1)  # between looks whether the network is back
 SEARCH_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+INQUIRY_DELAYS = SEARCH_DELAYS  # between questions to those who know the album, while they are away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,8 @@ class SoulseekPlan:
 
     `announced` are the sizes that the peer announced, `verified` and `digests` what was found in the files. `rejected`
     offers (peer, folder) held something else: they are not asked again. `resume` is where a WAITING one goes on;
-    `outages` counts those in a row.
+    `outages` counts those in a row. `knowledge` is what those said who know the album, once they were `inquired`: it
+    stays None where nobody knows it; `inquiries` counts how often they were away.
     """
 
     offers: tuple[RankedCandidate, ...] = ()
@@ -32,6 +35,9 @@ class SoulseekPlan:
     searches: int = 0
     outages: int = 0
     resume: State = State.SEARCHING
+    knowledge: Knowledge | None = None
+    inquired: bool = False
+    inquiries: int = 0
 
     @property
     def offer(self) -> RankedCandidate:
@@ -53,6 +59,15 @@ class SoulseekPlan:
         delay = min(LONGEST_OUTAGE, FIRST_OUTAGE * 2 ** min(self.outages, 6))
         return replace(self, outages=self.outages + 1), delay
 
+    def informed(self, knowledge: Knowledge | None) -> "SoulseekPlan":
+        """After those who know the album have answered, or were given up."""
+        return replace(self, knowledge=knowledge, inquired=True)
+
+    def uninformed(self) -> tuple["SoulseekPlan", timedelta | None]:
+        """After they were away, and when to ask them again, or None to go on without them."""
+        delay = INQUIRY_DELAYS[self.inquiries] if self.inquiries < len(INQUIRY_DELAYS) else None
+        return replace(self, inquiries=self.inquiries + 1), delay
+
     def next_search(self) -> timedelta | None:
         """When to search again after this many searches, or None to give up."""
         return SEARCH_DELAYS[self.searches - 1] if self.searches <= len(SEARCH_DELAYS) else None
@@ -71,12 +86,15 @@ class SoulseekPlan:
             "searches": self.searches,
             "outages": self.outages,
             "resume": self.resume,
+            "knowledge": None if self.knowledge is None else self.knowledge.to_json(),
+            "inquired": self.inquired,
+            "inquiries": self.inquiries,
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "SoulseekPlan":
         """The plan that `to_json` wrote; nothing is an empty plan."""
-        verified = data.get("verified")
+        verified, knowledge = data.get("verified"), data.get("knowledge")
         return cls(
             offers=tuple(RankedCandidate.from_json(offer) for offer in data.get("offers", ())),
             announced=tuple(data.get("announced", ())),
@@ -86,6 +104,9 @@ class SoulseekPlan:
             searches=data.get("searches", 0),
             outages=data.get("outages", 0),
             resume=State(data.get("resume", State.SEARCHING)),
+            knowledge=None if knowledge is None else Knowledge.from_json(knowledge),
+            inquired=data.get("inquired", False),
+            inquiries=data.get("inquiries", 0),
         )
 
 
