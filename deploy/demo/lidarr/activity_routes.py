@@ -1,7 +1,9 @@
 """The API of commands, the queue and the history."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -9,6 +11,7 @@ from starlette.routing import Route
 
 from deploy.demo.lidarr.answers import RefusedError, answering, flag, internal_error, not_found, object_of
 from deploy.demo.lidarr.commands import UnknownCommandError
+from deploy.demo.lidarr.downloads import blocklist_row
 from deploy.demo.lidarr.history import HistoryRow
 from deploy.demo.lidarr.resources import Json
 from deploy.demo.lidarr.state import Lidarr
@@ -32,6 +35,8 @@ class ActivityRoutes:
             Route("/queue/details", answering(self._queue_details)),
             Route("/queue/status", answering(self._queue_status)),
             Route("/queue/{id:int}", answering(self._remove), methods=["DELETE"]),
+            Route("/blocklist", answering(self._blocklist)),
+            Route("/manualimport", answering(self._manual_imports)),
             Route("/history", answering(self._history)),
             Route("/history/since", answering(self._history_since)),
         ]
@@ -85,6 +90,14 @@ class ActivityRoutes:
             skip_redownload=flag(request, "skipRedownload", default=False),
         )
         return JSONResponse({})
+
+    async def _blocklist(self, request: Request) -> Response:
+        rows = [blocklist_row(number, row) for number, row in enumerate(self._lidarr.downloads.blocklist, start=1)]
+        return JSONResponse(_page(request, rows, key="date"))
+
+    async def _manual_imports(self, request: Request) -> Response:
+        folder = Path(request.query_params.get("folder", ""))
+        return JSONResponse(await asyncio.to_thread(self._lidarr.manual_imports.candidates, folder))
 
     async def _history(self, request: Request) -> Response:
         wanted = frozenset(int(kind) for kind in request.query_params.getlist("eventType"))

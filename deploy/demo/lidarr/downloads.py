@@ -250,6 +250,22 @@ def _write_files(folder: Path, album: LibraryAlbum, tracks: Iterable[LibraryTrac
     return paths
 
 
+def blocklist_row(number: int, download: Download) -> Json:
+    """A release that is never taken again."""
+    return {
+        "id": number,
+        "artistId": download.albums[0].artist_id,
+        "albumIds": [album.id for album in download.albums],
+        "sourceTitle": download.title,
+        "quality": QUALITY,
+        "customFormats": [],
+        "date": stamp(download.added),
+        "protocol": "torrent",
+        "indexer": "Example Indexer",
+        "message": "Manually marked as failed",
+    }
+
+
 def _row(download: Download, album: LibraryAlbum) -> Json:
     told = {
         "id": download.row_id(album),

@@ -13,6 +13,7 @@ from deploy.demo.lidarr.commands import Commands, Runner, Verdict
 from deploy.demo.lidarr.downloads import Download, Downloads
 from deploy.demo.lidarr.history import History
 from deploy.demo.lidarr.library import Artist, Library, LibraryAlbum
+from deploy.demo.lidarr.manual_import import ManualImports
 from deploy.demo.lidarr.notifications import Notifications
 from deploy.demo.lidarr.scenario import Outcome, Scenario
 from libs.clock import Clock
@@ -81,8 +82,10 @@ class Lidarr:
             refresh_seconds=timing.clients,
             search_again=self._search_again,
         )
+        self.manual_imports = ManualImports(self.library, self.history, self.notifications, clock)
         runners: dict[str, Runner] = {
             "AlbumSearch": self._album_search,
+            "ManualImport": self.manual_imports.run,
             "RefreshArtist": self._refresh_artist,
             "RefreshMonitoredDownloads": self._refresh_downloads,
         }
