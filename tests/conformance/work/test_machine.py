@@ -94,6 +94,10 @@ class Work(RuleBasedStateMachine):
         free = row.until is None or row.until < self.clock.time
         return not row.done and row.due <= self.clock.time and free and (row.cancel or not self.paused(row))
 
+    def waiting_in_line(self) -> list[str]:
+        line = [job for job, row in self.rows.items() if row.queue == "albums" and self.claimable(row)]
+        return sorted(line, key=lambda job: self.rows[job].turn)
+
     def paused(self, row: Model) -> bool:
         return row.paused or not self.off.isdisjoint({"*", row.queue})
 
@@ -267,6 +271,26 @@ class Work(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 15, 30, 31, 600]))
     def tick(self, seconds: int) -> None:
         self.clock.advance(timedelta(seconds=seconds) + TICK)
+
+    @precondition(lambda self: len(self.waiting_in_line()) > 1)
+    @rule(owner=OWNERS)
+    def overtake(self, owner: str) -> None:
+        last = self.waiting_in_line()[-1]
+        self.prefer(last, 10)
+        self.claim(owner, 1, "albums")
+
+    @precondition(lambda self: self.claims)
+    @rule(which=WHICH)
+    def pause_while_it_runs(self, which: int) -> None:
+        claim = self.claims[which % len(self.claims)]
+        self.pause(claim.id, True)
+        self.beat(claim.owner)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=WHICH, how=st.sampled_from(["wait", "done"]))
+    def end_what_is_paused(self, which: int, how: str) -> None:
+        self.pause(self.claims[which % len(self.claims)].id, True)
+        self.end(which, how)
 
     @invariant()
     def every_row_is_as_the_model_says(self) -> None:
