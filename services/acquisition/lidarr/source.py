@@ -28,7 +28,7 @@ log = get_logger()
 CLOCK_SKEW = timedelta(days=1)  # Lidarr's clock may differ: ids, not dates, tell what is new
 
 _ALREADY_THERE = frozenset({"AlbumExistsValidator", "ArtistExistsValidator"})
-_COMMAND_STATES = {
+COMMAND_STATES = {
     "queued": CommandState.RUNNING,
     "started": CommandState.RUNNING,
     "completed": CommandState.FINISHED,
@@ -81,7 +81,7 @@ class LidarrSource:
     async def search(self, album_id: int) -> int:
         """Tell Lidarr to search; a search for the album that waits or runs already is taken over."""
         for command in await self._client.get("/command"):
-            if _searches(command, album_id) and _COMMAND_STATES.get(command["status"]) is CommandState.RUNNING:
+            if _searches(command, album_id) and COMMAND_STATES.get(command["status"]) is CommandState.RUNNING:
                 return int(command["id"])
         made = await self._client.post("/command", {"name": "AlbumSearch", "albumIds": [album_id]})
         return int(made["id"])
@@ -194,7 +194,7 @@ class LidarrSource:
             command = await self._client.get(f"/command/{command_id}")
         except LidarrGone:
             return CommandState.GONE
-        return _COMMAND_STATES.get(command["status"], CommandState.BROKEN)
+        return COMMAND_STATES.get(command["status"], CommandState.BROKEN)
 
     async def _history(self, album_id: int, since: datetime) -> list[Row]:
         date = (since - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -240,12 +240,17 @@ def _same_path(one: str, other: str | None) -> bool:
 
 
 def _tracks(tracks: Iterable[Row], files: Iterable[Row]) -> LidarrTracks:
-    sizes = {file["id"]: file for file in files if file.get("size", 0) > 0}
-    wanted = list(tracks)
-    present = [track for track in wanted if track.get("hasFile") and track.get("trackFileId") in sizes]
-    used = {track["trackFileId"]: sizes[track["trackFileId"]] for track in present}
-    listed = tuple(LibraryFile(path=file["path"], size=file["size"]) for file in used.values())
-    return LidarrTracks(total=len(wanted), present=len(present), files=listed)
+    wanted, found = list(tracks), list(files)
+    ids = {file["id"] for file in found if file.get("size", 0) > 0}
+    present = [track for track in wanted if track.get("hasFile") and track.get("trackFileId") in ids]
+    return LidarrTracks(total=len(wanted), present=len(present), files=library_files(present, found))
+
+
+def library_files(tracks: Iterable[Row], files: Iterable[Row]) -> tuple[LibraryFile, ...]:
+    """The files of these tracks, as Lidarr sees them; one that holds several tracks counts once."""
+    found = {file["id"]: file for file in files}
+    used = dict.fromkeys(track["trackFileId"] for track in tracks if track.get("trackFileId") in found)
+    return tuple(LibraryFile(path=found[each]["path"], size=found[each]["size"]) for each in used)
 
 
 def _history_row(row: Row) -> HistoryRow:
