@@ -27,6 +27,7 @@ from services.acquisition import migrations, tables
 from services.acquisition.domain.acquisitions import Acquisitions
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
+from services.acquisition.domain.control import Control
 from services.acquisition.domain.feed import Feed
 from services.acquisition.domain.step import Steps
 from services.acquisition.leases.wiring import make_leases
@@ -34,8 +35,9 @@ from services.acquisition.live import Wishes
 from services.acquisition.metrics import AcquisitionMetrics
 from services.acquisition.servicer import AcquisitionServicer
 from services.acquisition.settings import Settings
-from services.acquisition.sources import Soulseek, lidarr_steps
+from services.acquisition.sources import Slskd, Soulseek, lidarr_steps
 from services.acquisition.store import SqlAcquisitionStore
+from services.acquisition.switches import SqlSwitches
 from services.acquisition.worker import AcquisitionWork
 from services.acquisition.workers import Workers
 
@@ -65,11 +67,16 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         )
         lidarr = lidarr_steps(http, wishes, metrics=metrics, clock=CLOCK)
         live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
-        steps: dict[Source, Steps] = {Source.SOULSEEK: soulseek.steps, Source.LIDARR: lidarr}
+        slskd = Slskd(wishes, clock=CLOCK)
+        steps: dict[Source, Steps] = {
+            Source.SOULSEEK: soulseek.steps,
+            Source.LIDARR: lidarr,
+            Source.SLSKD: slskd.steps,
+        }
         workers = Workers(
             AcquisitionWork(store, steps, metrics=metrics, clock=CLOCK),
             database,
-            gates={Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: lambda: True},
+            gates={Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: _always, Source.SLSKD: _always},
             concurrency=wishes.concurrency,
             metrics=metrics,
             tracer=telemetry.tracer,
@@ -83,11 +90,24 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         authenticator = KeyAuthenticator(token, live.api_keys)
         ready = partial(_ready, live, database)
         server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
-        servicer = AcquisitionServicer(acquisitions, feed=Feed(store, bell=bell))
+        control = Control(
+            SqlSwitches(database),
+            problems={
+                Source.SOULSEEK: lambda: soulseek.keeper.message,
+                Source.LIDARR: wishes.lidarr_problem,
+                Source.SLSKD: wishes.slskd_problem,
+            },
+            bell=bell,
+        )
+        servicer = AcquisitionServicer(acquisitions, control=control, feed=Feed(store, bell=bell))
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
         leases.serve(server)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         yield Service(server, loops=[live.run, *leases.loops, partial(_work, live, soulseek, store, workers)])
+
+
+def _always() -> bool:
+    return True
 
 
 async def _ready(live: LiveSettings, database: Database) -> None:

@@ -7,16 +7,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 
 from libs.errors import InvalidArgument
-from services.acquisition.domain.acquisition import Acquisition
+from services.acquisition.domain.acquisition import USUAL_PRIORITY, Acquisition
 from services.acquisition.domain.acquisitions import Query
 from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.attempt import Attempt, Failure, Progress, Source
+from services.acquisition.domain.control import SourceStatus, Status
 from services.acquisition.domain.fact import FactKind, LidarrFact
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.wish import Wish
 
 _MILLISECOND = timedelta(milliseconds=1)
-_SOURCES = {pb.SOULSEEK: Source.SOULSEEK, pb.LIDARR: Source.LIDARR}
+_SOURCES = {pb.Source.Value(source): source for source in Source}
 
 
 def id_from_name(name: str) -> str:
@@ -27,13 +28,11 @@ def id_from_name(name: str) -> str:
 def wish_from_pb(request: pb.CreateAcquisitionRequest, *, actor: str) -> Wish:
     """What the caller asks for. Raises InvalidArgument, naming the field."""
     wanted = request.acquisition
-    if wanted.source == pb.SLSKD:
-        raise InvalidArgument.field(
-            "acquisition.source", "SLSKD is not supported yet: use SOULSEEK or LIDARR", reason="SOURCE_NOT_SUPPORTED"
-        )
     return Wish(
-        album=_album_from_pb(wanted.album),
+        album=album_from_pb(wanted.album, "acquisition.album"),
         source=_SOURCES.get(wanted.source),
+        fallback=_SOURCES.get(wanted.fallback),
+        priority=wanted.priority or USUAL_PRIORITY,
         request_id=request.request_id.lower() or None,
         actor=actor,
     )
@@ -61,6 +60,39 @@ def fact_from_pb(request: pb.ReportLidarrFactRequest) -> LidarrFact:
     )
 
 
+def priority_from_pb(request: pb.UpdateAcquisitionRequest) -> int:
+    """The new priority. Raises InvalidArgument for any other change: the mask, or without one the body, names it."""
+    named = list(request.update_mask.paths) or ["priority"]
+    for path in named:
+        if path not in ("priority", "*"):
+            raise InvalidArgument.field("update_mask", f"{path} cannot be changed: only priority can")
+    return request.acquisition.priority or USUAL_PRIORITY
+
+
+def status_to_pb(status: Status) -> pb.AcquisitionsStatus:
+    """How it stands with acquisitions, as the API shows it."""
+    switch = status.switch
+    return pb.AcquisitionsStatus(
+        paused=switch.paused,
+        reason=switch.reason,
+        actor=switch.actor,
+        sources=[_source_status_to_pb(one) for one in status.sources],
+    )
+
+
+def _source_status_to_pb(one: SourceStatus) -> pb.AcquisitionsStatus.SourceStatus:
+    shown = pb.AcquisitionsStatus.SourceStatus(
+        source=pb.Source.Value(one.source),
+        usable=not one.problem,
+        problem=one.problem,
+        queued_count=one.backlog.queued,
+        running_count=one.backlog.running,
+    )
+    if one.backlog.age:
+        shown.backlog_age.FromTimedelta(one.backlog.age)
+    return shown
+
+
 def acquisition_to_pb(acquisition: Acquisition) -> pb.Acquisition:
     """The acquisition as the API shows it."""
     attempt = acquisition.attempt
@@ -69,26 +101,34 @@ def acquisition_to_pb(acquisition: Acquisition) -> pb.Acquisition:
         album=album_to_pb(acquisition.album),
         source=pb.Source.Value(acquisition.source),
         state=pb.Acquisition.State.Value(acquisition.state),
-        failure=_failure_to_pb(acquisition.failure),
+        failure=failure_to_pb(acquisition.failure),
         attempts=[_attempt_to_pb(attempt) for attempt in acquisition.attempts],
         progress=None if attempt is None else _progress_to_pb(attempt.progress),
         files=[_file_to_pb(file) for file in acquisition.files],
-        next_step_time=_time_to_pb(acquisition.due),
-        create_time=_time_to_pb(acquisition.created),
-        update_time=_time_to_pb(acquisition.updated),
-        end_time=_time_to_pb(acquisition.ended),
+        next_step_time=time_to_pb(acquisition.due),
+        create_time=time_to_pb(acquisition.created),
+        update_time=time_to_pb(acquisition.updated),
+        end_time=time_to_pb(acquisition.ended),
         etag=acquisition.etag,
+        priority=acquisition.priority,
+        fallback=pb.Source.Value(acquisition.fallback) if acquisition.fallback else pb.SOURCE_UNSPECIFIED,
+        current_source=pb.Source.Value(acquisition.current),
+        paused=acquisition.paused,
+        requester=acquisition.owner,
+        batch=f"batches/{acquisition.batch}" if acquisition.batch else "",
+        missing_tracks=[_track_to_pb(track) for track in acquisition.missing],
     )
 
 
-def _album_from_pb(album: pb.Album) -> Album:
-    field = "acquisition.album"
+def album_from_pb(album: pb.Album, field: str) -> Album:
+    """The album that is wanted. Raises InvalidArgument, naming the part of `field`."""
     return Album(
         artist=_name(album.artist, f"{field}.artist"),
         title=_name(album.title, f"{field}.title"),
         release_group_mbid=album.release_group_mbid.lower() or None,
         year=album.year or None,
         tracks=_tracks_from_pb(album, f"{field}.tracks"),
+        release_mbid=album.release_mbid.lower() or None,
     )
 
 
@@ -124,15 +164,17 @@ def album_to_pb(album: Album) -> pb.Album:
         title=album.title,
         release_group_mbid=album.release_group_mbid or "",
         year=album.year or 0,
-        tracks=[
-            pb.Track(
-                disc=track.disc,
-                number=track.number,
-                title=track.title,
-                duration_ms=(track.duration or timedelta()) // _MILLISECOND,
-            )
-            for track in album.tracks
-        ],
+        tracks=[_track_to_pb(track) for track in album.tracks],
+        release_mbid=album.release_mbid or "",
+    )
+
+
+def _track_to_pb(track: Track) -> pb.Track:
+    return pb.Track(
+        disc=track.disc,
+        number=track.number,
+        title=track.title,
+        duration_ms=(track.duration or timedelta()) // _MILLISECOND,
     )
 
 
@@ -145,8 +187,8 @@ def _attempt_to_pb(attempt: Attempt) -> pb.Attempt:
         bytes=attempt.progress.received_bytes,
         error="" if attempt.failure is None else attempt.failure.message,
         reason="" if attempt.failure is None else attempt.failure.reason,
-        start_time=_time_to_pb(attempt.started),
-        end_time=_time_to_pb(attempt.ended),
+        start_time=time_to_pb(attempt.started),
+        end_time=time_to_pb(attempt.ended),
     )
 
 
@@ -163,11 +205,13 @@ def _file_to_pb(file: LibraryFile) -> pb.LibraryFile:
     return pb.LibraryFile(path=file.path, size_bytes=file.size, sha256=file.sha256)
 
 
-def _failure_to_pb(failure: Failure | None) -> pb.Failure | None:
+def failure_to_pb(failure: Failure | None) -> pb.Failure | None:
+    """Why something failed, as the API shows it."""
     return None if failure is None else pb.Failure(reason=failure.reason, message=failure.message)
 
 
-def _time_to_pb(time: datetime | None) -> Timestamp | None:
+def time_to_pb(time: datetime | None) -> Timestamp | None:
+    """A time, if there is one."""
     if time is None:
         return None
     stamp = Timestamp()

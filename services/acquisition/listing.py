@@ -1,17 +1,37 @@
 """Which acquisitions a list shows, and in which order: the fields that callers may name."""
 
-from sqlalchemy import ColumnElement
+from dataclasses import dataclass
 
-from libs.sql.filters import EnumField, Field, TextField, TimeField, compile_filter
+from sqlalchemy import ColumnElement, func
+
+from libs.sql.filters import EnumField, Field, NumberField, TextField, TimeField, compile_filter
 from libs.sql.paging import Order, Page, PageTokens
 from services.acquisition.domain.acquisition import State
 from services.acquisition.domain.acquisitions import Query
 from services.acquisition.domain.attempt import Source
 from services.acquisition.tables import acquisition, engine
 
+_SOURCES = {source.value: source.value for source in Source}
+_CURRENT = func.coalesce(func.nullif(acquisition.c.current_source, ""), acquisition.c.source)
+
+
+@dataclass(frozen=True, slots=True)
+class _BatchField:
+    """A batch, by its name or by its id alone."""
+
+    def condition(self, operator: str, value: str) -> ColumnElement[bool]:
+        """Compares texts."""
+        return TextField(func.coalesce(acquisition.c.batch, "")).condition(operator, value.removeprefix("batches/"))
+
+
 _FILTERS: dict[str, Field] = {
     "state": EnumField(engine.work.c.state, {state.value: state.value for state in State}),
-    "source": EnumField(acquisition.c.source, {source.value: source.value for source in Source}),
+    "source": EnumField(acquisition.c.source, _SOURCES),
+    "current_source": EnumField(_CURRENT, _SOURCES),
+    "requester": TextField(acquisition.c.owner),
+    "batch": _BatchField(),
+    "priority": NumberField(engine.work.c.priority),
+    "paused": EnumField(engine.work.c.paused, {"true": True, "false": False}),
     "artist": TextField(acquisition.c.artist),
     "title": TextField(acquisition.c.title),
     "release_group_mbid": TextField(acquisition.c.release_group_mbid),

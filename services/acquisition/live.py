@@ -5,15 +5,30 @@ from datetime import timedelta
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from lockgroove.config.v1 import config_pb2 as pb
 
 from services.acquisition.domain.acquisitions import Rules
 from services.acquisition.domain.attempt import Source
+from services.acquisition.domain.providers import (
+    LastfmAddress,
+    LibraryOwner,
+    MusicBrainzAddress,
+    Retention,
+    Sharing,
+    SlskdAddress,
+    Taste,
+)
+from services.acquisition.domain.sources import SourceRules
+from services.acquisition.domain.wish import Scope
 from services.acquisition.lidarr.client import LidarrAddress
 from services.acquisition.lidarr.source import LidarrChoices
 from services.acquisition.soulseek.account import Account
 from services.acquisition.soulseek.network import TimeLimits
 from services.acquisition.steps.lidarr import LidarrTimes
+
+_MIB = 1024 * 1024
+_SOURCES = {pb.AcquisitionSettings.Source.Value(source): source for source in Source}
 
 
 class Wishes:
@@ -25,15 +40,67 @@ class Wishes:
 
     def rules(self) -> Rules:
         """What holds for new acquisitions."""
-        source = self._settings.acquisition.source
-        lidarr = source == pb.AcquisitionSettings.LIDARR
         return Rules(
-            source=Source.LIDARR if lidarr else Source.SOULSEEK, music_path=self._settings.storage.music_path or None
+            sources=self.sources(),
+            scope=self.scope(),
+            music_path=self._settings.storage.music_path or None,
+            imports=self.library_owner() is LibraryOwner.LOCKGROOVE,
         )
 
-    def concurrency(self) -> int:
-        """How many acquisitions of a source run at once."""
-        return self._settings.acquisition.concurrency or 4
+    def sources(self) -> SourceRules:
+        """Which source an acquisition begins with, and which one comes after it."""
+        acquisition = self._settings.acquisition
+        return SourceRules(
+            primary=_SOURCES.get(acquisition.source, Source.SOULSEEK),
+            fallback=_SOURCES.get(acquisition.fallback),
+            configured=self.configured(),
+        )
+
+    def configured(self) -> frozenset[Source]:
+        """The sources that have what they need: an account, or an address and a key."""
+        accesses = {Source.SOULSEEK: self.account(), Source.LIDARR: self.lidarr(), Source.SLSKD: self.slskd()}
+        return frozenset(source for source, access in accesses.items() if access is not None)
+
+    def scope(self) -> Scope:
+        """Within what the same album is the same acquisition."""
+        by_requester = self._settings.acquisition.dedup_scope == pb.AcquisitionSettings.REQUESTER
+        return Scope.REQUESTER if by_requester else Scope.GLOBAL
+
+    def concurrency(self, source: Source) -> int:
+        """How many acquisitions of the source run at once."""
+        settings = self._settings
+        own = {
+            Source.SOULSEEK: settings.soulseek.concurrency,
+            Source.LIDARR: settings.lidarr.concurrency,
+            Source.SLSKD: settings.slskd.concurrency,
+        }
+        return own[source] or settings.acquisition.concurrency or 4
+
+    def taste(self) -> Taste:
+        """Which files are taken."""
+        acquisition, usual = self._settings.acquisition, Taste()
+        return Taste(
+            formats=tuple(acquisition.formats.split(",")) if acquisition.formats else usual.formats,
+            minimum_bitrate=_given(acquisition, "minimum_bitrate", usual.minimum_bitrate),
+            allow_partial=acquisition.allow_partial,
+        )
+
+    def retention(self) -> Retention:
+        """For how long what has ended is kept."""
+        acquisition, usual = self._settings.acquisition, Retention()
+        return Retention(
+            acquisitions=acquisition.retention_days or usual.acquisitions,
+            batches=acquisition.batch_retention_days or usual.batches,
+        )
+
+    def library_owner(self) -> LibraryOwner:
+        """Who puts albums into the library."""
+        by_lidarr = self._settings.storage.library_owner == pb.StorageSettings.LIDARR
+        return LibraryOwner.LIDARR if by_lidarr else LibraryOwner.LOCKGROOVE
+
+    def minimum_free(self) -> int:
+        """How many bytes must stay free on the disks of downloads and library."""
+        return _given(self._settings.storage, "minimum_free_mib", 500) * _MIB
 
     def music(self) -> Path | None:
         """Where the library is, if somebody said so."""
@@ -68,12 +135,51 @@ class Wishes:
             queue=_duration(soulseek.queue_timeout, usual.queue),
         )
 
+    def sharing(self) -> Sharing:
+        """What is shared on Soulseek."""
+        soulseek = self._settings.soulseek
+        folder = Path(soulseek.shared_folder) if soulseek.shared_folder else None
+        slots = soulseek.upload_slots or Sharing().upload_slots
+        return Sharing(folder=folder, upload_slots=slots, private=(self.downloads(),))
+
+    def slskd(self) -> SlskdAddress | None:
+        """Where slskd is, if somebody said so."""
+        slskd = self._settings.slskd
+        if not (slskd.url and slskd.api_key):
+            return None
+        downloads = Path(slskd.download_path) if slskd.download_path else None
+        return SlskdAddress(url=slskd.url, api_key=slskd.api_key, download_path=downloads)
+
+    def musicbrainz(self) -> MusicBrainzAddress | None:
+        """Where MusicBrainz is, if its operators may be told whom to reach."""
+        musicbrainz = self._settings.musicbrainz
+        if not (musicbrainz.url and musicbrainz.contact):
+            return None
+        return MusicBrainzAddress(url=musicbrainz.url, contact=musicbrainz.contact)
+
+    def lastfm(self) -> LastfmAddress | None:
+        """Where Last.fm is, if it is to be asked."""
+        lastfm = self._settings.lastfm
+        return LastfmAddress(url=lastfm.url, api_key=lastfm.api_key) if lastfm.url and lastfm.api_key else None
+
+    def lidarr_downloads(self) -> str | None:
+        """The downloads folder as Lidarr sees it, where it is not as we see it."""
+        return self._settings.lidarr.download_path or None
+
     def lidarr(self) -> LidarrAddress | None:
         """Where Lidarr is, if somebody said so."""
         lidarr = self._settings.lidarr
         if not (lidarr.url and lidarr.api_key):
             return None
         return LidarrAddress(url=lidarr.url, api_key=lidarr.api_key)
+
+    def lidarr_problem(self) -> str:
+        """Why Lidarr cannot be used, and what to do; empty while it is configured."""
+        return "" if self.lidarr() else "Lidarr has no address. Set lidarr.url and lidarr.apiKey."
+
+    def slskd_problem(self) -> str:
+        """Why slskd cannot be used, and what to do; empty while it is configured."""
+        return "" if self.slskd() else "slskd has no address. Set slskd.url and slskd.apiKey."
 
     def choices(self) -> LidarrChoices:
         """What a new artist gets in Lidarr."""
@@ -95,6 +201,11 @@ class Wishes:
     @property
     def _settings(self) -> pb.Settings:
         return self._current().settings
+
+
+def _given(settings: Message, name: str, usual: int) -> int:
+    """A number that may be 0."""
+    return int(getattr(settings, name)) if settings.HasField(name) else usual
 
 
 def _duration(given: Duration, usual: timedelta) -> timedelta:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select
 
 from services.acquisition.domain.acquisition import Acquisition, State
-from services.acquisition.domain.album import Album
+from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.attempt import Attempt, AttemptState, Failure, Progress, Source
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.tables import acquisition, attempt, engine, library_file
@@ -19,6 +19,8 @@ ACQUISITIONS: Select[Any] = select(
     work.c.version,
     work.c.due,
     work.c.updated,
+    work.c.priority,
+    work.c.paused,
 ).join_from(acquisition, work, work.c.id == acquisition.c.id)
 """Acquisitions with what the work engine knows of them."""
 
@@ -32,16 +34,21 @@ def acquisition_row(wanted: Acquisition) -> dict[str, Any]:
         "release_group_mbid": wanted.album.release_group_mbid or "",
         "album": wanted.album.to_json(),
         "source": wanted.source,
+        "fallback": wanted.fallback or "",
+        "owner": wanted.owner,
+        "batch": wanted.batch,
         "created": wanted.created,
-        **ending_row(wanted),
+        **changing_row(wanted),
     }
 
 
-def ending_row(ended: Acquisition) -> dict[str, Any]:
-    """The columns that change with the end of an acquisition."""
-    failure = ended.failure
+def changing_row(changed: Acquisition) -> dict[str, Any]:
+    """The columns that change with the source or the end of an acquisition."""
+    failure = changed.failure or changed.given_up
     return {
-        "ended": ended.ended,
+        "current_source": changed.current,
+        "missing": [track.to_json() for track in changed.missing] or None,
+        "ended": changed.ended,
         "failure_reason": "" if failure is None else failure.reason,
         "failure_message": "" if failure is None else failure.message,
     }
@@ -94,15 +101,22 @@ def to_acquisition(row: Row[Any], attempts: Iterable[Row[Any]], files: Iterable[
         id=row.id,
         album=Album.from_json(row.album),
         source=Source(row.source),
+        fallback=Source(row.fallback) if row.fallback else None,
+        given_up=_reason(row) if row.current_source not in ("", row.source) else None,
+        priority=row.priority,
+        paused=row.paused,
+        owner=row.owner,
+        batch=row.batch,
         created=row.created,
         updated=max(row.created, row.updated),  # two clocks
         state=state,
         version=row.version,
         due=row.due if state is State.WAITING else None,
         ended=row.ended,
-        failure=_failure(state, row),
+        failure=_reason(row) if state is State.FAILED else None,
         attempts=tuple(_attempt(one) for one in attempts),
         files=tuple(LibraryFile(path=one.path, size=one.size_bytes, sha256=one.sha256) for one in files),
+        missing=tuple(Track.from_json(track) for track in row.missing or ()),
     )
 
 
@@ -114,8 +128,9 @@ def grouped(rows: Iterable[Row[Any]]) -> Mapping[str, list[Row[Any]]]:
     return groups
 
 
-def _failure(state: State, row: Row[Any]) -> Failure | None:
-    return Failure(reason=row.failure_reason, message=row.failure_message) if state is State.FAILED else None
+def _reason(row: Row[Any]) -> Failure:
+    """Why it failed, or while it is active, why its first source was given up."""
+    return Failure(reason=row.failure_reason, message=row.failure_message)
 
 
 def _attempt(row: Row[Any]) -> Attempt:

@@ -10,6 +10,7 @@ from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
 from libs.rpc import context as call
 from services.acquisition import convert
 from services.acquisition.domain.acquisitions import Acquisitions
+from services.acquisition.domain.control import Control
 from services.acquisition.domain.feed import Feed
 
 Context = ServicerContext[Any, Any]
@@ -18,8 +19,9 @@ Context = ServicerContext[Any, Any]
 class AcquisitionServicer(rpc.AcquisitionServiceServicer):
     """The API of the acquisitions."""
 
-    def __init__(self, acquisitions: Acquisitions, *, feed: Feed) -> None:
+    def __init__(self, acquisitions: Acquisitions, *, control: Control, feed: Feed) -> None:
         self._acquisitions = acquisitions
+        self._control = control
         self._feed = feed
 
     async def CreateAcquisition(self, request: pb.CreateAcquisitionRequest, context: Context) -> pb.Acquisition:
@@ -54,6 +56,42 @@ class AcquisitionServicer(rpc.AcquisitionServiceServicer):
             convert.id_from_name(request.name), etag=request.etag, actor=call.principal.get().name
         )
         return convert.acquisition_to_pb(queued)
+
+    async def UpdateAcquisition(self, request: pb.UpdateAcquisitionRequest, context: Context) -> pb.Acquisition:
+        changed = await self._acquisitions.set_priority(
+            convert.id_from_name(request.acquisition.name),
+            convert.priority_from_pb(request),
+            etag=request.acquisition.etag,
+            actor=call.principal.get().name,
+        )
+        return convert.acquisition_to_pb(changed)
+
+    async def PauseAcquisition(self, request: pb.PauseAcquisitionRequest, context: Context) -> pb.Acquisition:
+        held = await self._acquisitions.set_paused(
+            convert.id_from_name(request.name), True, etag=request.etag, actor=call.principal.get().name
+        )
+        return convert.acquisition_to_pb(held)
+
+    async def ResumeAcquisition(self, request: pb.ResumeAcquisitionRequest, context: Context) -> pb.Acquisition:
+        going = await self._acquisitions.set_paused(
+            convert.id_from_name(request.name), False, etag=request.etag, actor=call.principal.get().name
+        )
+        return convert.acquisition_to_pb(going)
+
+    async def PauseAcquisitions(self, request: pb.PauseAcquisitionsRequest, context: Context) -> pb.AcquisitionsStatus:
+        actor = call.principal.get().name
+        return convert.status_to_pb(await self._control.pause(reason=request.reason, actor=actor))
+
+    async def ResumeAcquisitions(
+        self, request: pb.ResumeAcquisitionsRequest, context: Context
+    ) -> pb.AcquisitionsStatus:
+        actor = call.principal.get().name
+        return convert.status_to_pb(await self._control.resume(reason=request.reason, actor=actor))
+
+    async def GetAcquisitionsStatus(
+        self, request: pb.GetAcquisitionsStatusRequest, context: Context
+    ) -> pb.AcquisitionsStatus:
+        return convert.status_to_pb(await self._control.status())
 
     async def ReportLidarrFact(
         self, request: pb.ReportLidarrFactRequest, context: Context

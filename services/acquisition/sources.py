@@ -1,5 +1,6 @@
 """The sources of albums, each put together from its parts."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from libs.telemetry import Telemetry
 from libs.telemetry.logger import get_logger
 from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
+from services.acquisition.domain.attempt import Source
+from services.acquisition.domain.candidates import Candidate, RemoteFile
+from services.acquisition.domain.peers import NetworkUnusable
 from services.acquisition.library import Ended
 from services.acquisition.lidarr.client import LidarrClient
 from services.acquisition.lidarr.source import LidarrSource
@@ -25,7 +29,7 @@ from services.acquisition.soulseek.opener import SessionOpener
 from services.acquisition.soulseek.search_gate import SearchGate
 from services.acquisition.soulseek.search_log import SqlSearchLog
 from services.acquisition.steps.lidarr import LidarrSteps
-from services.acquisition.steps.soulseek import SoulseekSteps
+from services.acquisition.steps.peers import PeerSteps
 from services.acquisition.steps.staging import Staging
 
 log = get_logger()
@@ -59,8 +63,9 @@ class Soulseek:
         )
         self._shelf = LiveShelf(wishes.music)
         self._staging = Staging(wishes.downloads)
-        self.steps = SoulseekSteps(
+        self.steps = PeerSteps(
             SoulseekNetwork(self.keeper, limits=wishes.limits),
+            source=Source.SOULSEEK,
             inspector=AudioInspector(),
             shelf=self._shelf,
             staging=self._staging,
@@ -78,6 +83,44 @@ class Soulseek:
     def is_ours(self) -> bool:
         """Whether acquisitions through Soulseek are for this process, at the moment."""
         return self.keeper.state in _OURS
+
+
+class Slskd:
+    """The steps that use the slskd of the moment."""
+
+    def __init__(self, wishes: Wishes, *, clock: Clock) -> None:
+        self.steps = PeerSteps(
+            NoSlskd(),
+            source=Source.SLSKD,
+            inspector=AudioInspector(),
+            shelf=LiveShelf(wishes.music),
+            staging=Staging(wishes.downloads),
+            clock=clock,
+        )
+
+
+class NoSlskd:
+    """Implements `domain.peers.PeerNetwork` where there is no slskd."""
+
+    async def search(self, query: str) -> Sequence[Candidate]:
+        """Raises NetworkUnusable."""
+        raise _slskd_not_configured()
+
+    async def download(
+        self,
+        peer: str,
+        file: RemoteFile,
+        target: Path,
+        *,
+        on_bytes: Callable[[int], None],
+        on_place: Callable[[int], None] | None = None,
+    ) -> int:
+        """Raises NetworkUnusable."""
+        raise _slskd_not_configured()
+
+
+def _slskd_not_configured() -> NetworkUnusable:
+    return NetworkUnusable("SLSKD_NOT_CONFIGURED", "slskd has no address. Set slskd.url and slskd.apiKey, then retry.")
 
 
 def lidarr_steps(http: httpx.AsyncClient, wishes: Wishes, *, metrics: AcquisitionMetrics, clock: Clock) -> LidarrSteps:

@@ -29,7 +29,7 @@ from services.acquisition.rows import (
     acquisition_row,
     attempt_row,
     attempts_of,
-    ending_row,
+    changing_row,
     file_row,
     files_of,
     grouped,
@@ -69,11 +69,11 @@ class SqlAcquisitionStore:
         async with self._database.reading() as connection:
             return await self._requested(connection, request_id, fingerprint)
 
-    async def create(self, wanted: Acquisition, wish: Wish) -> Acquisition:
-        """`wanted`, or the active acquisition of the same album, or what the request made before."""
+    async def create(self, wanted: Acquisition, wish: Wish, *, key: str) -> Acquisition:
+        """`wanted`, or the active acquisition with the same key, or what the request made before."""
         try:
             async with self._database.writing() as connection:
-                return await self._create(connection, wanted, wish)
+                return await self._create(connection, wanted, wish, key)
         except _RequestTaken:
             async with self._database.reading() as connection:
                 made = await self._requested(connection, wish.request_id or "", wish.fingerprint())
@@ -118,11 +118,28 @@ class SqlAcquisitionStore:
             async with self._database.writing() as connection:
                 found = await _locked(connection, acquisition_id, etag)
                 again = found.retried(found.updated)
-                await self._jobs.reopen(connection, acquisition_id, state=again.state, data={}, actor=actor)
+                queue = again.current.lower()
+                await self._jobs.reopen(
+                    connection, acquisition_id, state=again.state, queue=queue, kind=queue, data={}, actor=actor
+                )
                 await _update(connection, again)
                 return await _get(connection, acquisition_id)
         except JobActive as error:
             raise await self._album_active(acquisition_id) from error
+
+    async def set_priority(self, acquisition_id: str, priority: int, *, etag: str, actor: str) -> Acquisition:
+        """Let an active one come before or after others."""
+        async with self._database.writing() as connection:
+            _still_active(await _locked(connection, acquisition_id, etag))
+            await self._jobs.set_priority(connection, acquisition_id, priority, actor=actor)
+            return await _get(connection, acquisition_id)
+
+    async def set_paused(self, acquisition_id: str, paused: bool, *, etag: str, actor: str) -> Acquisition:
+        """Hold an active one where it is, or let it go on."""
+        async with self._database.writing() as connection:
+            _still_active(await _locked(connection, acquisition_id, etag))
+            await self._jobs.set_paused(connection, acquisition_id, paused, actor=actor)
+            return await _get(connection, acquisition_id)
 
     async def report(self, facts: Sequence[LidarrFact]) -> list[list[str]]:
         """Signal whoever waits for the facts, in their order; returns for each the ids of all to whom it belongs."""
@@ -209,10 +226,17 @@ class SqlAcquisitionStore:
 
     # Within a transaction.
 
-    async def _create(self, connection: AsyncConnection, wanted: Acquisition, wish: Wish) -> Acquisition:
+    async def _create(self, connection: AsyncConnection, wanted: Acquisition, wish: Wish, key: str) -> Acquisition:
         queue = wanted.source.lower()
-        key = wanted.album.key()
-        job = NewJob(id=wanted.id, queue=queue, kind=queue, state=wanted.state, dedup_key=key, actor=wish.actor)
+        job = NewJob(
+            id=wanted.id,
+            queue=queue,
+            kind=queue,
+            state=wanted.state,
+            dedup_key=key,
+            priority=wanted.priority,
+            actor=wish.actor,
+        )
         winner = await self._jobs.create(connection, job)
         if winner == wanted.id:
             await connection.execute(insert(acquisition).values(acquisition_row(wanted)))
@@ -290,6 +314,11 @@ async def _locked(connection: AsyncConnection, acquisition_id: str, etag: str) -
     return found
 
 
+def _still_active(found: Acquisition) -> None:
+    if not found.active:
+        raise WrongState(f"{found.name} is {found.state}.", metadata={"name": found.name, "state": found.state})
+
+
 async def _loaded(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Acquisition]:
     """The acquisitions of these rows, with their children, in the order of the rows."""
     ids = [row.id for row in rows]
@@ -301,7 +330,7 @@ async def _loaded(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list
 
 
 async def _update(connection: AsyncConnection, changed: Acquisition) -> None:
-    await connection.execute(update(acquisition).where(acquisition.c.id == changed.id).values(ending_row(changed)))
+    await connection.execute(update(acquisition).where(acquisition.c.id == changed.id).values(changing_row(changed)))
 
 
 async def _save_attempts(connection: AsyncConnection, before: Acquisition, after: Acquisition) -> None:

@@ -75,15 +75,15 @@ class AcquisitionWork:
         signals = tuple(signal.body for signal in await context.signals())
         job = Job(acquisition=acquisition, plan=claim.data, signals=signals)
         report = ProgressKeeper(self._store, claim, acquisition, self._clock)
-        with self._metrics.working(acquisition.source):
-            move = await self._steps[acquisition.source].advance(job, report)
+        with self._metrics.working(acquisition.current):
+            move = await self._steps[acquisition.current].advance(job, report)
         await report.flush()
         return self._outcome(acquisition, move)
 
     async def cancelled(self, claim: Claim, context: Context) -> Outcome:
         """Clean up, then end the acquisition."""
         acquisition = await self._store.get(claim.id)
-        await self._steps[acquisition.source].clean_up(acquisition)
+        await self._steps[acquisition.current].clean_up(acquisition)
         return self._outcome(acquisition, Move(acquisition=acquisition.cancelled(self._clock.now())))
 
     async def crash_loop(self, claim: Claim, context: Context) -> Outcome:

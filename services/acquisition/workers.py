@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 from libs.clock import Clock
 from libs.errors import AppError
@@ -20,7 +21,7 @@ from services.acquisition.worker import AcquisitionWork
 
 TTL = timedelta(seconds=15)
 GRACE = timedelta(seconds=3)  # for steps to finish when the process stops; a download goes on after the restart
-MOST_AT_ONCE = 10  # of one source; the setting `acquisition.concurrency` says how many of them
+MOST_AT_ONCE = 10  # of one source; the settings say how many of them
 
 
 class GatedJobs(SqlWorkStore):
@@ -48,7 +49,7 @@ class Workers:
         database: Database,
         *,
         gates: Mapping[Source, Callable[[], bool]],
-        concurrency: Callable[[], int],
+        concurrency: Callable[[Source], int],
         metrics: AcquisitionMetrics,
         tracer: Tracer,
         bell: Bell,
@@ -58,7 +59,9 @@ class Workers:
         self._tracer = tracer
         self._bell = bell
         self._workers = [
-            self._worker(source, work, GatedJobs(database, is_open=is_open, concurrency=concurrency), clock)
+            self._worker(
+                source, work, GatedJobs(database, is_open=is_open, concurrency=partial(concurrency, source)), clock
+            )
             for source, is_open in gates.items()
         ]
         for worker in self._workers:

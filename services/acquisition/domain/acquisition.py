@@ -7,6 +7,7 @@ QUEUED ──► SEARCHING ──► DOWNLOADING ──► VERIFYING ──► I
                            │
 QUEUED ──► WAITING
 SEARCHING, DOWNLOADING, VERIFYING, IMPORTING ◄──► WAITING ──► COMPLETED   for Lidarr, an outage, the next try
+every active state ── its source failed, the fallback takes over ──► QUEUED
 every state but COMPLETED ──► FAILED | CANCELLED ── retry ──► QUEUED
 
 COMPLETED is final. `TRANSITIONS` is the same picture for programs; whoever leaves it gets `WrongState`.
@@ -18,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from libs.errors import FailedPrecondition
-from services.acquisition.domain.album import Album
+from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.attempt import Attempt, Failure, Progress, Source
 from services.acquisition.domain.files import LibraryFile
 
@@ -40,17 +41,19 @@ class State(StrEnum):
 ENDED = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
 RETRYABLE = frozenset({State.FAILED, State.CANCELLED})
 
+USUAL_PRIORITY = 5  # of 1 (whenever nothing else is to do) to 10 (before everything else)
+
 _GIVE_UP = frozenset({State.FAILED, State.CANCELLED})
-_PAUSE = frozenset({State.WAITING}) | _GIVE_UP
+_LEAVE = frozenset({State.QUEUED, State.WAITING}) | _GIVE_UP
 
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.QUEUED: frozenset({State.SEARCHING}) | _PAUSE,
-    State.SEARCHING: frozenset({State.DOWNLOADING, State.COMPLETED}) | _PAUSE,
-    State.DOWNLOADING: frozenset({State.DOWNLOADING, State.VERIFYING}) | _PAUSE,
-    State.VERIFYING: frozenset({State.DOWNLOADING, State.IMPORTING}) | _PAUSE,
-    State.IMPORTING: frozenset({State.DOWNLOADING, State.COMPLETED}) | _PAUSE,
+    State.QUEUED: frozenset({State.SEARCHING}) | _LEAVE,
+    State.SEARCHING: frozenset({State.DOWNLOADING, State.COMPLETED}) | _LEAVE,
+    State.DOWNLOADING: frozenset({State.DOWNLOADING, State.VERIFYING}) | _LEAVE,
+    State.VERIFYING: frozenset({State.DOWNLOADING, State.IMPORTING}) | _LEAVE,
+    State.IMPORTING: frozenset({State.DOWNLOADING, State.COMPLETED}) | _LEAVE,
     State.WAITING: frozenset({State.SEARCHING, State.DOWNLOADING, State.VERIFYING, State.IMPORTING, State.COMPLETED})
-    | _PAUSE,
+    | _LEAVE,
     State.COMPLETED: frozenset(),
     State.FAILED: frozenset({State.QUEUED}),
     State.CANCELLED: frozenset({State.QUEUED}),
@@ -65,11 +68,22 @@ class WrongState(FailedPrecondition):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acquisition:
-    """The wish for one album. `version` counts the commits that changed it; `due` is when a WAITING one goes on."""
+    """The wish for one album. `version` counts the commits that changed it; `due` is when a WAITING one goes on.
+
+    `source` is tried first, then `fallback`: `given_up` says why the first was, once the fallback has taken over. A
+    `paused` one stays where it is. `owner` asked first; `batch` is what it belongs to, by its id. `missing` are the
+    tracks that a COMPLETED one lacks.
+    """
 
     id: str
     album: Album
     source: Source
+    fallback: Source | None = None
+    given_up: Failure | None = None
+    priority: int = USUAL_PRIORITY
+    paused: bool = False
+    owner: str = ""
+    batch: str | None = None
     created: datetime
     updated: datetime
     state: State = State.QUEUED
@@ -79,6 +93,17 @@ class Acquisition:
     failure: Failure | None = None
     attempts: tuple[Attempt, ...] = ()
     files: tuple[LibraryFile, ...] = ()
+    missing: tuple[Track, ...] = ()
+
+    @property
+    def current(self) -> Source:
+        """The source that is tried now, or was tried last."""
+        return self.source if self.given_up is None or self.fallback is None else self.fallback
+
+    @property
+    def next_source(self) -> Source | None:
+        """The source that is left when the current one fails."""
+        return self.fallback if self.given_up is None else None
 
     @property
     def name(self) -> str:
@@ -131,19 +156,30 @@ class Acquisition:
             raise WrongState(f"{self.name} has no running attempt.", metadata={"name": self.name})
         return self.with_attempt(self.attempt.failed(failure, at), at)
 
-    def completed(self, files: tuple[LibraryFile, ...], at: datetime) -> "Acquisition":
-        """The verified album is in the library: these files."""
+    def handed_over(self, failure: Failure, at: datetime) -> "Acquisition":
+        """Queued for its fallback, because its source failed so. Raises WrongState where no source is left."""
+        if self.next_source is None:
+            raise WrongState(f"{self.name} has no source left.", metadata={"name": self.name})
+        queued = self.moved(State.QUEUED, at)
+        if queued.attempt is not None:
+            queued = queued.attempt_failed(failure, at)
+        elif all(attempt.source is not self.source for attempt in self.attempts):  # so that they tell of both sources
+            queued = queued.tried(self.source, "", at).attempt_failed(failure, at)
+        return replace(queued, given_up=failure, due=None)
+
+    def completed(self, files: tuple[LibraryFile, ...], at: datetime, missing: tuple[Track, ...] = ()) -> "Acquisition":
+        """The verified album is in the library: these files, without these tracks of it."""
         done = self.moved(State.COMPLETED, at)
         if self.attempt is not None:
             done = done._closed(self.attempt.succeeded(at))
-        return replace(done, files=files, ended=at, due=None)
+        return replace(done, files=files, missing=missing, ended=at, due=None)
 
     def failed(self, failure: Failure, at: datetime) -> "Acquisition":
-        """Given up; a running attempt fails with it."""
+        """Given up; a running attempt fails with it. After a fallback the failure tells what both sources said."""
         done = self.moved(State.FAILED, at)
         if self.attempt is not None:
             done = done._closed(self.attempt.failed(failure, at))
-        return replace(done, failure=failure, ended=at, due=None)
+        return replace(done, failure=self._told(failure), ended=at, due=None)
 
     def cancelled(self, at: datetime) -> "Acquisition":
         """Stopped by a person; a running attempt stops with it."""
@@ -154,8 +190,16 @@ class Acquisition:
 
     def retried(self, at: datetime) -> "Acquisition":
         """Started again: the same resource, its attempts kept. Raises WrongState unless it is FAILED or CANCELLED."""
+        if self.active:
+            raise WrongState(f"{self.name} is {self.state}: it has not ended.", metadata={"name": self.name})
         again = self.moved(State.QUEUED, at)
-        return replace(again, failure=None, ended=None, due=None, files=())
+        return replace(again, failure=None, given_up=None, ended=None, due=None, files=(), missing=())
+
+    def _told(self, failure: Failure) -> Failure:
+        if self.given_up is None:
+            return failure
+        message = f"{self.source}: {self.given_up.message} Then {self.current}: {failure.message}"
+        return Failure(reason=failure.reason, message=message)
 
     def _closed(self, attempt: Attempt) -> "Acquisition":
         return replace(self, attempts=(*self.attempts[:-1], attempt))

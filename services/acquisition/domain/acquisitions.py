@@ -1,16 +1,16 @@
 """The use cases: ask for an album, read, stop, start again, and tell what Lidarr did."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from libs.clock import Clock
 from libs.errors import AlreadyExists, Conflict, NotFound
 from services.acquisition.domain.acquisition import Acquisition
-from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
 from services.acquisition.domain.fact import LidarrFact
-from services.acquisition.domain.wish import Wish, music_path_not_set
+from services.acquisition.domain.sources import PEERS, SourceRules
+from services.acquisition.domain.wish import Scope, Wish, music_path_not_set
 
 CANCEL_WAIT = 5.0  # seconds until a cancel is answered with what is there by then
 
@@ -37,8 +37,10 @@ class AlbumActive(AlreadyExists):
 class Rules:
     """What the settings say about new acquisitions."""
 
-    source: Source
-    music_path: str | None
+    sources: SourceRules = field(default_factory=SourceRules)
+    scope: Scope = Scope.GLOBAL
+    music_path: str | None = None
+    imports: bool = True  # verified albums are put into the music folder by us, not by Lidarr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +68,8 @@ class AcquisitionStore(Protocol):
         """What the request made; raises RequestIdReused when it asked for something else."""
         ...
 
-    async def create(self, wanted: Acquisition, wish: Wish) -> Acquisition:
-        """`wanted`, or the active acquisition of the same album, or what the request made before."""
+    async def create(self, wanted: Acquisition, wish: Wish, *, key: str) -> Acquisition:
+        """`wanted`, or the active acquisition with the same key, or what the request made before."""
         ...
 
     async def find(self, acquisition_id: str) -> Acquisition | None:
@@ -84,6 +86,14 @@ class AcquisitionStore(Protocol):
 
     async def retry(self, acquisition_id: str, *, etag: str, actor: str) -> Acquisition:
         """Queue an ended one again."""
+        ...
+
+    async def set_priority(self, acquisition_id: str, priority: int, *, etag: str, actor: str) -> Acquisition:
+        """Let an active one come before or after others."""
+        ...
+
+    async def set_paused(self, acquisition_id: str, paused: bool, *, etag: str, actor: str) -> Acquisition:
+        """Hold an active one where it is, or let it go on."""
         ...
 
     async def report(self, facts: Sequence[LidarrFact]) -> Sequence[Sequence[str]]:
@@ -124,7 +134,8 @@ class Acquisitions:
             made = await self._store.find_request(wish.request_id, wish.fingerprint())
             if made is not None:
                 return made
-        acquisition = await self._store.create(self._wanted(wish), wish)
+        rules = self._rules()
+        acquisition = await self._store.create(self._wanted(wish, rules), wish, key=wish.key(rules.scope))
         self._bell.ring()
         return acquisition
 
@@ -163,6 +174,23 @@ class Acquisitions:
         self._bell.ring()
         return acquisition
 
+    async def set_priority(self, acquisition_id: str, priority: int, *, etag: str, actor: str) -> Acquisition:
+        """The acquisition, with another priority, 1 to 10.
+
+        Raises AcquisitionNotFound, Conflict for another etag, and WrongState for one that has ended.
+        """
+        return await self._store.set_priority(acquisition_id, priority, etag=etag, actor=actor)
+
+    async def set_paused(self, acquisition_id: str, paused: bool, *, etag: str, actor: str) -> Acquisition:
+        """The acquisition, held where it is (what runs stops without harm), or let go on; repeating it is the same.
+
+        Raises AcquisitionNotFound, Conflict for another etag, and WrongState for one that has ended.
+        """
+        acquisition = await self._store.set_paused(acquisition_id, paused, etag=etag, actor=actor)
+        self._bell.ring()
+        await self._hurry()
+        return acquisition
+
     async def report(self, fact: LidarrFact) -> Sequence[str]:
         """The names of the acquisitions that the fact belongs to."""
         return (await self.report_many([fact]))[0]
@@ -174,13 +202,22 @@ class Acquisitions:
             self._bell.ring()
         return [[f"acquisitions/{acquisition_id}" for acquisition_id in ids] for ids in reached]
 
-    def _wanted(self, wish: Wish) -> Acquisition:
-        rules = self._rules()
-        source = wish.source or rules.source
-        if source is Source.SOULSEEK and not rules.music_path:
+    def _wanted(self, wish: Wish, rules: Rules) -> Acquisition:
+        choice = rules.sources.choose(wish.source, wish.fallback)
+        if choice.source in PEERS and rules.imports and not rules.music_path:
             raise music_path_not_set()
         now = self._clock.now()
-        return Acquisition(id=self._new_id("acq"), album=wish.album, source=source, created=now, updated=now)
+        return Acquisition(
+            id=self._new_id("acq"),
+            album=wish.album,
+            source=choice.source,
+            fallback=choice.fallback,
+            priority=wish.priority,
+            owner=wish.actor,
+            batch=wish.batch,
+            created=now,
+            updated=now,
+        )
 
 
 def not_found(acquisition_id: str) -> AcquisitionNotFound:

@@ -39,6 +39,7 @@ class Album:
     release_group_mbid: str | None = None
     year: int | None = None
     tracks: tuple[Track, ...] = ()
+    release_mbid: str | None = None  # of the one edition that is wanted
 
     def key(self) -> str:
         """What two wishes for the same album share; never empty, no longer than the names by more than one character.
@@ -53,7 +54,8 @@ class Album:
 
     def to_json(self) -> dict[str, Any]:
         """The album as plain JSON values."""
-        return {
+        edition = {"release_mbid": self.release_mbid} if self.release_mbid else {}  # left out, as older versions did
+        return edition | {
             "artist": self.artist,
             "title": self.title,
             "release_group_mbid": self.release_group_mbid,
@@ -70,6 +72,7 @@ class Album:
             release_group_mbid=data.get("release_group_mbid"),
             year=data.get("year"),
             tracks=tuple(Track.from_json(track) for track in data.get("tracks", ())),
+            release_mbid=data.get("release_mbid"),
         )
 
 

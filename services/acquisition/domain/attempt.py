@@ -13,6 +13,7 @@ class Source(StrEnum):
 
     SOULSEEK = "SOULSEEK"
     LIDARR = "LIDARR"
+    SLSKD = "SLSKD"
 
 
 class AttemptState(StrEnum):

@@ -90,6 +90,6 @@ async def service(database: Database) -> Service:
     acquisitions = Acquisitions(
         store, rules=lambda: service.rules, bell=bell, hurry=calmly, clock=CLOCK, new_id=ids.new, cancel_wait=0
     )
-    rules = Rules(source=Source.SOULSEEK, music_path="/music")
+    rules = Rules(music_path="/music")
     service = Service(database=database, jobs=jobs, store=store, acquisitions=acquisitions, bell=bell, rules=rules)
     return service

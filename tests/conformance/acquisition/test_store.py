@@ -19,6 +19,7 @@ from services.acquisition.domain.acquisitions import (
 )
 from services.acquisition.domain.attempt import AttemptState, Failure, Progress, Source
 from services.acquisition.domain.files import LibraryFile
+from services.acquisition.domain.sources import SourceRules
 from services.acquisition.domain.step import Move
 from services.acquisition.domain.wish import MusicPathNotSet, RequestIdReused
 from tests.conformance.acquisition.conftest import CLOCK, Service
@@ -109,16 +110,16 @@ async def test_a_request_that_joined_an_active_acquisition_is_remembered(service
 
 
 async def test_without_a_music_folder_soulseek_is_refused_at_once(service: Service) -> None:
-    service.rules = Rules(source=Source.SOULSEEK, music_path=None)
+    service.rules = Rules()
 
     with pytest.raises(MusicPathNotSet, match=r"storage\.musicPath"):
         await service.ask()
 
 
 async def test_the_source_of_the_moment_is_kept(service: Service) -> None:
-    service.rules = Rules(source=Source.LIDARR, music_path=None)
+    service.rules = Rules(sources=SourceRules(primary=Source.LIDARR))
     asked = await service.ask()
-    service.rules = Rules(source=Source.SOULSEEK, music_path="/music")
+    service.rules = Rules(music_path="/music")
 
     assert (await service.acquisitions.get(asked.id)).source is Source.LIDARR
 

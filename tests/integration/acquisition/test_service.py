@@ -32,14 +32,16 @@ from services.acquisition.domain.acquisitions import Acquisitions, Rules
 from services.acquisition.domain.album import Album
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
+from services.acquisition.domain.control import Control
 from services.acquisition.domain.feed import Feed
 from services.acquisition.domain.step import Steps
 from services.acquisition.metrics import AcquisitionMetrics
 from services.acquisition.servicer import AcquisitionServicer
 from services.acquisition.shelf import LiveShelf
-from services.acquisition.steps.soulseek import SoulseekSteps
+from services.acquisition.steps.peers import PeerSteps
 from services.acquisition.steps.staging import Staging
 from services.acquisition.store import SqlAcquisitionStore
+from services.acquisition.switches import SqlSwitches
 from services.acquisition.worker import MOST_FAILURES, AcquisitionWork
 from services.acquisition.workers import MOST_AT_ONCE, TTL, GatedJobs, Workers
 from tests.integration.acquisition.conftest import peer
@@ -105,8 +107,9 @@ class Service:
 
 
 def steps(network: MemoryNetwork, folder: Path) -> dict[Source, Steps]:
-    soulseek = SoulseekSteps(
+    soulseek = PeerSteps(
         network,
+        source=Source.SOULSEEK,
         inspector=AudioInspector(),
         shelf=LiveShelf(lambda: folder / "music"),
         staging=Staging(lambda: folder / "downloads"),
@@ -128,7 +131,7 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
         work,
         database,
         gates={Source.SOULSEEK: lambda: served.is_ours},
-        concurrency=lambda: served.concurrency,
+        concurrency=lambda _: served.concurrency,
         metrics=counted,
         tracer=LocalTracer(),
         bell=bell,
@@ -137,7 +140,8 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
     acquisitions = Acquisitions(
         store, rules=lambda: served.rules, bell=bell, hurry=workers.hurry, clock=CLOCK, new_id=ids.new
     )
-    servicer = AcquisitionServicer(acquisitions, feed=Feed(store, bell=bell))
+    control = Control(SqlSwitches(database), problems={Source.SOULSEEK: lambda: ""}, bell=bell)
+    servicer = AcquisitionServicer(acquisitions, control=control, feed=Feed(store, bell=bell))
     server = Server("127.0.0.1:0", authenticator=KeyAuthenticator("token", lambda: []))
     server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
     async with server, open_channel(server.address, credential="token") as channel:
@@ -150,7 +154,7 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
             metrics=metrics,
             music=folder / "music",
             downloads=folder / "downloads",
-            rules=Rules(source=Source.SOULSEEK, music_path=str(folder / "music")),
+            rules=Rules(music_path=str(folder / "music")),
             album=album,
         )
         yield served
@@ -359,18 +363,8 @@ async def test_a_wrong_field_is_named(service: Service, change: dict[str, object
     assert field in [violation.field for violation in error.violations]
 
 
-async def test_slskd_is_not_supported_yet_and_says_so(service: Service) -> None:
-    wanted = pb.Acquisition(album=pb.Album(artist="A", title="B"), source=pb.SLSKD)
-
-    error = await refused(
-        service.stub.CreateAcquisition(pb.CreateAcquisitionRequest(acquisition=wanted)), InvalidArgument
-    )
-
-    assert error.code_reason == "SOURCE_NOT_SUPPORTED"
-
-
 async def test_without_a_music_folder_a_caller_is_told_what_to_set(service: Service) -> None:
-    service.rules = Rules(source=Source.SOULSEEK, music_path=None)
+    service.rules = Rules()
 
     error = await refused(service.ask(), FailedPrecondition)
 

@@ -23,7 +23,7 @@ from services.acquisition.domain.soulseek_plan import FIRST_OUTAGE, SEARCH_DELAY
 from services.acquisition.domain.step import Job, Move
 from services.acquisition.library import INCOMING
 from services.acquisition.shelf import LiveShelf
-from services.acquisition.steps.soulseek import SoulseekSteps
+from services.acquisition.steps.peers import PeerSteps
 from services.acquisition.steps.staging import Staging
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import MemoryNetwork, Peer
@@ -36,7 +36,7 @@ class World:
     network: MemoryNetwork
     music: Path
     downloads: Path
-    steps: SoulseekSteps
+    steps: PeerSteps
     album: Album
 
     def job(self, state: State = State.QUEUED) -> Job:
@@ -73,8 +73,9 @@ def world(tmp_path: Path, album: Album) -> World:
     music, downloads = tmp_path / "music", tmp_path / "downloads"
     music.mkdir()
     network = MemoryNetwork()
-    steps = SoulseekSteps(
+    steps = PeerSteps(
         network,
+        source=Source.SOULSEEK,
         inspector=AudioInspector(),
         shelf=LiveShelf(lambda: music),
         staging=Staging(lambda: downloads),
@@ -379,8 +380,9 @@ class FullShelf:
 
 async def test_a_library_that_refuses_fails_the_acquisition_with_its_advice(world: World, honest: Peer) -> None:
     world.network.peers = [honest]
-    steps = SoulseekSteps(
+    steps = PeerSteps(
         world.network,
+        source=Source.SOULSEEK,
         inspector=AudioInspector(),
         shelf=FullShelf(),
         staging=Staging(lambda: world.downloads),

@@ -1,4 +1,4 @@
-"""The steps of an acquisition through Soulseek.
+"""The steps of an acquisition through peers, on Soulseek or by way of slskd.
 
 QUEUED ─► SEARCHING: ask, rank ─► DOWNLOADING: the best offer ─► VERIFYING ─► IMPORTING ─► COMPLETED. An offer that
 fails makes room for the next; without offers, another search later. Faults of our own disk or session blame no peer.
@@ -32,13 +32,21 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 TOLD_ATTEMPTS = 5  # in the message of a failure
 
 
-class SoulseekSteps:
-    """Implements `domain.step.Steps` for Soulseek."""
+class PeerSteps:
+    """Implements `domain.step.Steps` for a source that is a network of peers."""
 
     def __init__(
-        self, network: PeerNetwork, *, inspector: Inspector, shelf: Shelf, staging: Staging, clock: Clock
+        self,
+        network: PeerNetwork,
+        *,
+        source: Source,
+        inspector: Inspector,
+        shelf: Shelf,
+        staging: Staging,
+        clock: Clock,
     ) -> None:
         self._network = network
+        self._source = source
         self._inspector = inspector
         self._shelf = shelf
         self._staging = staging
@@ -54,7 +62,7 @@ class SoulseekSteps:
             failure = Failure(reason=reason, message=error.message)
             return await self._next_offer(acquisition, plan, failure, rejected=isinstance(error, VerificationFailed))
         except NetworkAway as error:
-            log.warning("acquisition.soulseek_unavailable", why=error.message)
+            log.warning("acquisition.network_away", source=self._source, why=error.message)
             return self._wait(acquisition, *plan.outage())
         except NetworkUnusable as error:
             return await self._give_up(acquisition, Failure(reason=error.reason, message=error.message))
@@ -157,7 +165,7 @@ class SoulseekSteps:
         selection = plan.offer.selection
         expected = Progress(total_bytes=sum(pick.file.size for pick in selection), total_count=len(selection))
         trying = acquisition.moved(State.DOWNLOADING, now)
-        return self._moved(trying.tried(Source.SOULSEEK, plan.offer.candidate.peer, now, expected), plan)
+        return self._moved(trying.tried(self._source, plan.offer.candidate.peer, now, expected), plan)
 
     def _wait(self, acquisition: Acquisition, plan: SoulseekPlan, delay: timedelta) -> Move:
         """Wait, and go on where the acquisition is now, or with a search where no attempt runs."""

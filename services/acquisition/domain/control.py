@@ -1,0 +1,90 @@
+"""All acquisitions as a whole: held and let go, and how it stands with every source."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from services.acquisition.domain.attempt import Source
+from services.acquisition.domain.bell import Bell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """Whether all acquisitions are held, why, and who used the switch last."""
+
+    paused: bool = False
+    reason: str = ""
+    actor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """How many acquisitions of a source wait and run, and for how long the one that is overdue most has been due."""
+
+    queued: int = 0
+    running: int = 0
+    age: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """How it stands with a source; `problem` says why it cannot be used, and what to do."""
+
+    source: Source
+    problem: str
+    backlog: Backlog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """How it stands with acquisitions as a whole."""
+
+    switch: Switch
+    sources: tuple[SourceStatus, ...]
+
+
+class ControlStore(Protocol):
+    """Where the switch is, and the queues."""
+
+    async def switch(self) -> Switch:
+        """How the switch stands."""
+        ...
+
+    async def set_switch(self, switch: Switch) -> Switch:
+        """Put the switch, for every replica and across restarts."""
+        ...
+
+    async def backlog(self) -> Mapping[Source, Backlog]:
+        """What every source has to do; those without any may be left out."""
+        ...
+
+
+class Control:
+    """What operators may do with all acquisitions. `problems` tell why a source cannot be used; empty while it can."""
+
+    def __init__(self, store: ControlStore, *, problems: Mapping[Source, Callable[[], str]], bell: Bell) -> None:
+        self._store = store
+        self._problems = problems
+        self._bell = bell
+
+    async def pause(self, *, reason: str, actor: str) -> Status:
+        """Nothing new begins on any replica, and what runs stops without harm."""
+        await self._store.set_switch(Switch(paused=True, reason=reason, actor=actor))
+        self._bell.ring()
+        return await self.status()
+
+    async def resume(self, *, reason: str, actor: str) -> Status:
+        """They go on; those that were paused one by one stay paused."""
+        await self._store.set_switch(Switch(paused=False, reason=reason, actor=actor))
+        self._bell.ring()
+        return await self.status()
+
+    async def status(self) -> Status:
+        """The switch, the queues, the sources."""
+        backlog = await self._store.backlog()
+        sources = [
+            SourceStatus(source=source, problem=problem(), backlog=backlog.get(source, Backlog()))
+            for source, problem in self._problems.items()
+        ]
+        return Status(switch=await self._store.switch(), sources=tuple(sources))
