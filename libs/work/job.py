@@ -145,6 +145,11 @@ class Backlog:
     waiting: int = 0  # for its time
     overdue: timedelta = NOW  # how long the most overdue of `due` has been due
 
+    @property
+    def unfinished(self) -> int:
+        """All of them."""
+        return self.running + self.paused + self.due + self.waiting
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.errors import AppError
@@ -200,12 +200,9 @@ class SqlEventStore:
         return sorted(changed, key=lambda change: change.number), steps[-1].seq
 
     async def backlog(self) -> tuple[int, timedelta]:
-        """How many events have not ended, and how long the most overdue one has been due."""
-        job = work.work
-        waiting = select(func.count(), func.min(job.c.due), now_ms()).where(work.unfinished, job.c.queue == rows.QUEUE)
-        async with self._database.reading() as connection:
-            count, due, now = (await connection.execute(waiting)).one()
-        return count, rows.overdue(due, now)
+        """How many events have not ended, and how long the most overdue one that nobody handles has been due."""
+        backlog = (await self._jobs.backlog([rows.QUEUE]))[rows.QUEUE]
+        return backlog.unfinished, backlog.overdue
 
     async def ping(self) -> None:
         """Raises DatabaseUnavailable."""

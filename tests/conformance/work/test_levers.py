@@ -164,4 +164,5 @@ async def test_the_backlog_counts_each_unfinished_job_once(
     backlog = await store.backlog(["albums", "empty"])
 
     assert (running.id, backlog["empty"]) == ("running", Backlog())
+    assert backlog["albums"].unfinished == 5
     assert backlog["albums"] == Backlog(running=1, paused=1, due=2, waiting=1, overdue=TTL)
