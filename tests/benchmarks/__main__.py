@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from libs.telemetry.logs import configure_logging
-from tests.benchmarks import footprint, memory, processing, retention, webhooks
+from tests.benchmarks import engine, footprint, memory, processing, retention, webhooks
 
 BENCHMARKS = {
     "footprint": footprint.measure,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "processing": processing.measure,
     "memory": memory.measure,
     "retention": retention.measure,
+    "engine": engine.measure,
 }
 
 
