@@ -30,7 +30,9 @@ from services.acquisition.domain.bell import Bell
 from services.acquisition.domain.control import Control
 from services.acquisition.domain.feed import Feed
 from services.acquisition.domain.step import Steps
+from services.acquisition.knowledge.wiring import open_knower
 from services.acquisition.leases.wiring import make_leases
+from services.acquisition.lidarr.client import LidarrClient
 from services.acquisition.live import Wishes
 from services.acquisition.metrics import AcquisitionMetrics
 from services.acquisition.servicer import AcquisitionServicer
@@ -62,19 +64,28 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         metrics, bell = AcquisitionMetrics(telemetry.metrics, CLOCK), Bell()
         store = SqlAcquisitionStore(database, SqlWorkStore(database, tables.engine), tokens=tokens)
         leases = make_leases(database, tokens=tokens, metrics=telemetry.metrics, clock=CLOCK)
-        soulseek = Soulseek(
-            database, wishes, leases=leases.leases, telemetry=telemetry, home=settings.home, clock=CLOCK
+        lidarr = LidarrClient(http, address=wishes.lidarr, clock=CLOCK, metrics=metrics)
+        knower = open_knower(
+            database,
+            http,
+            lidarr=lidarr,
+            musicbrainz=wishes.musicbrainz,
+            lastfm=wishes.lastfm,
+            telemetry=telemetry,
+            clock=CLOCK,
         )
-        lidarr = lidarr_steps(http, wishes, metrics=metrics, clock=CLOCK)
+        soulseek = Soulseek(
+            database, wishes, knower=knower, leases=leases.leases, telemetry=telemetry, home=settings.home, clock=CLOCK
+        )
         live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
-        slskd = Slskd(wishes, clock=CLOCK)
+        slskd = Slskd(wishes, knower=knower, clock=CLOCK)
         steps: dict[Source, Steps] = {
             Source.SOULSEEK: soulseek.steps,
-            Source.LIDARR: lidarr,
+            Source.LIDARR: lidarr_steps(lidarr, wishes, clock=CLOCK),
             Source.SLSKD: slskd.steps,
         }
         workers = Workers(
-            AcquisitionWork(store, steps, metrics=metrics, clock=CLOCK),
+            AcquisitionWork(store, steps, metrics=metrics, clock=CLOCK, configured=wishes.configured),
             database,
             gates={Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: _always, Source.SLSKD: _always},
             concurrency=wishes.concurrency,
@@ -93,7 +104,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         control = Control(
             SqlSwitches(database),
             problems={
-                Source.SOULSEEK: lambda: soulseek.keeper.message,
+                Source.SOULSEEK: soulseek.problem,
                 Source.LIDARR: wishes.lidarr_problem,
                 Source.SLSKD: wishes.slskd_problem,
             },

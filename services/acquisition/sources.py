@@ -7,7 +7,6 @@ from pathlib import Path
 from libs.clock import Clock
 from libs.errors import AppError
 from libs.leases.hold import LeaseStore, hold
-from libs.outbound.http import httpx
 from libs.sql.engine import Database
 from libs.telemetry import Telemetry
 from libs.telemetry.logger import get_logger
@@ -15,12 +14,12 @@ from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.candidates import Candidate, RemoteFile
+from services.acquisition.domain.knowledge import Knower
 from services.acquisition.domain.peers import NetworkUnusable
 from services.acquisition.library import Ended
 from services.acquisition.lidarr.client import LidarrClient
 from services.acquisition.lidarr.source import LidarrSource
 from services.acquisition.live import Wishes
-from services.acquisition.metrics import AcquisitionMetrics
 from services.acquisition.shelf import LiveShelf
 from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
 from services.acquisition.soulseek.metrics import SoulseekMetrics
@@ -48,6 +47,7 @@ class Soulseek:
         database: Database,
         wishes: Wishes,
         *,
+        knower: Knower,
         leases: LeaseStore,
         telemetry: Telemetry,
         home: Path,
@@ -66,6 +66,7 @@ class Soulseek:
         self.steps = PeerSteps(
             SoulseekNetwork(self.keeper, limits=wishes.limits),
             source=Source.SOULSEEK,
+            knower=knower,
             inspector=AudioInspector(),
             shelf=self._shelf,
             staging=self._staging,
@@ -80,6 +81,10 @@ class Soulseek:
         except AppError as error:  # the next start tries again
             log.warning("acquisition.not_swept", reason=error.code_reason)
 
+    def problem(self) -> str:
+        """Why Soulseek cannot be used, and what to do; empty while it can, be it by another process."""
+        return "" if self.keeper.state is KeeperState.WAITING else self.keeper.message
+
     def is_ours(self) -> bool:
         """Whether acquisitions through Soulseek are for this process, at the moment."""
         return self.keeper.state in _OURS
@@ -88,10 +93,11 @@ class Soulseek:
 class Slskd:
     """The steps that use the slskd of the moment."""
 
-    def __init__(self, wishes: Wishes, *, clock: Clock) -> None:
+    def __init__(self, wishes: Wishes, *, knower: Knower, clock: Clock) -> None:
         self.steps = PeerSteps(
             NoSlskd(),
             source=Source.SLSKD,
+            knower=knower,
             inspector=AudioInspector(),
             shelf=LiveShelf(wishes.music),
             staging=Staging(wishes.downloads),
@@ -123,7 +129,6 @@ def _slskd_not_configured() -> NetworkUnusable:
     return NetworkUnusable("SLSKD_NOT_CONFIGURED", "slskd has no address. Set slskd.url and slskd.apiKey, then retry.")
 
 
-def lidarr_steps(http: httpx.AsyncClient, wishes: Wishes, *, metrics: AcquisitionMetrics, clock: Clock) -> LidarrSteps:
+def lidarr_steps(client: LidarrClient, wishes: Wishes, *, clock: Clock) -> LidarrSteps:
     """The steps that use the Lidarr of the moment."""
-    client = LidarrClient(http, address=wishes.lidarr, clock=clock, metrics=metrics)
     return LidarrSteps(LidarrSource(client, choices=wishes.choices), times=wishes.times, clock=clock)

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 
 from libs.leases.tables import lease_table
+from libs.outbound.tables import cached_answer_table, call_slot_table
 from libs.sql.types import Json, OrderedText, Serial, UtcMillis
 from libs.work.tables import work_tables
 
@@ -25,6 +26,8 @@ metadata = MetaData()
 
 engine = work_tables(metadata)
 lease = lease_table(metadata)
+call_slot = call_slot_table(metadata)
+cached_answer = cached_answer_table(metadata)
 
 
 def _owner() -> Column[str]:
@@ -97,6 +100,7 @@ request = Table(
     Column("fingerprint", Text, nullable=False),
     Column("acquisition", OrderedText, ForeignKey("acquisition.id", ondelete="CASCADE"), nullable=False),
     Column("created", UtcMillis, nullable=False),
+    Index("request_by_acquisition", "acquisition"),
 )
 
 # What binds an acquisition to Lidarr: the album there, and the downloads that were grabbed for it.
@@ -167,25 +171,6 @@ search = Table(
     Index("search_by_expiry", "expires"),
 )
 
-# When each provider may be called next: one statement takes a turn, for all replicas.
-call_slot = Table(
-    "call_slot",
-    metadata,
-    Column("provider", Text, primary_key=True),
-    Column("next", UtcMillis, nullable=False),
-)
-
-# What providers answered, and for how long that holds; an empty body is a known absence.
-cached_answer = Table(
-    "cached_answer",
-    metadata,
-    Column("provider", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
-    Column("body", Json),
-    Column("stored", UtcMillis, nullable=False),
-    Column("expires", UtcMillis, nullable=False, index=True),
-)
-
 # A batch is a row of `work` (state, version) and one of `batch` with the same id; its albums are child rows.
 batch = Table(
     "batch",
@@ -202,6 +187,7 @@ batch = Table(
     Column("ended", UtcMillis),
     Column("failure_reason", Text, nullable=False),
     Column("failure_message", Text, nullable=False),
+    Column("watch", Json, nullable=False),  # for how long nothing of it has moved
     Index("batch_by_request", "request_id", unique=True),
     Index("batch_by_created", "created", "id"),
     Index("batch_by_ended", "ended"),
@@ -217,7 +203,7 @@ batch_album = Table(
     Column("acquisition", OrderedText),  # no foreign key: acquisitions leave earlier than batches
     Column("own", Boolean, nullable=False),  # made for the batch
     Column("state", Text, nullable=False),  # of BatchAlbum
-    Column("failure_reason", Text, nullable=False),
+    Column("failure_reason", Text, nullable=False),  # of one that is ACTIVE: it is given up
     Column("failure_message", Text, nullable=False),
     Index("batch_album_by_acquisition", "acquisition"),
 )

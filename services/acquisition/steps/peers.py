@@ -14,6 +14,7 @@ from libs.errors import AlreadyExists, FailedPrecondition, ResourceExhausted
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.acquisition import Acquisition, State
 from services.acquisition.domain.attempt import Attempt, AttemptState, Failure, Progress, Source
+from services.acquisition.domain.knowledge import Knower
 from services.acquisition.domain.naming import album_folder, has_several_discs, track_name
 from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerFailed, PeerNetwork
 from services.acquisition.domain.publishing import Inspector, Shelf, VerifiedFile
@@ -23,6 +24,7 @@ from services.acquisition.domain.soulseek_plan import SoulseekPlan
 from services.acquisition.domain.step import NOW, Job, Move, ProgressReport
 from services.acquisition.domain.verification import Delivery, VerificationFailed, verify
 from services.acquisition.steps.fetch import fetch
+from services.acquisition.steps.inquiry import inquire
 from services.acquisition.steps.staging import Staging
 
 log = get_logger()
@@ -40,6 +42,7 @@ class PeerSteps:
         network: PeerNetwork,
         *,
         source: Source,
+        knower: Knower,
         inspector: Inspector,
         shelf: Shelf,
         staging: Staging,
@@ -47,6 +50,7 @@ class PeerSteps:
     ) -> None:
         self._network = network
         self._source = source
+        self._knower = knower
         self._inspector = inspector
         self._shelf = shelf
         self._staging = staging
@@ -91,8 +95,12 @@ class PeerSteps:
         return await self._import(acquisition, attempt, plan)
 
     async def _search(self, acquisition: Acquisition, plan: SoulseekPlan) -> Move:
-        """Ask one query after the other until something suits."""
+        """Learn what the album is, then ask one query after the other until something suits."""
         await self._shelf.check(self._staging.downloads, 0)
+        if not plan.inquired:
+            plan, delay = await inquire(self._knower, acquisition.album, plan)
+            if delay:
+                return self._wait(acquisition, plan, delay)
         found: list[RankedCandidate] = []
         for query in queries(acquisition.album):
             offered = await self._network.search(query)

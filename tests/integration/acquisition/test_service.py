@@ -46,6 +46,7 @@ from services.acquisition.worker import MOST_FAILURES, AcquisitionWork
 from services.acquisition.workers import MOST_AT_ONCE, TTL, GatedJobs, Workers
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import MemoryNetwork, Peer
+from tests.support.knowers import KnowsNothing
 from tests.support.waiting import eventually
 
 CLOCK = SystemClock()
@@ -110,6 +111,7 @@ def steps(network: MemoryNetwork, folder: Path) -> dict[Source, Steps]:
     soulseek = PeerSteps(
         network,
         source=Source.SOULSEEK,
+        knower=KnowsNothing(),
         inspector=AudioInspector(),
         shelf=LiveShelf(lambda: folder / "music"),
         staging=Staging(lambda: folder / "downloads"),

@@ -27,6 +27,7 @@ from services.acquisition.steps.peers import PeerSteps
 from services.acquisition.steps.staging import Staging
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import MemoryNetwork, Peer
+from tests.support.knowers import KnowsNothing
 
 
 @dataclass
@@ -76,6 +77,7 @@ def world(tmp_path: Path, album: Album) -> World:
     steps = PeerSteps(
         network,
         source=Source.SOULSEEK,
+        knower=KnowsNothing(),
         inspector=AudioInspector(),
         shelf=LiveShelf(lambda: music),
         staging=Staging(lambda: downloads),
@@ -383,6 +385,7 @@ async def test_a_library_that_refuses_fails_the_acquisition_with_its_advice(worl
     steps = PeerSteps(
         world.network,
         source=Source.SOULSEEK,
+        knower=KnowsNothing(),
         inspector=AudioInspector(),
         shelf=FullShelf(),
         staging=Staging(lambda: world.downloads),

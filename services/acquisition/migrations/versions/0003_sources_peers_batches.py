@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from libs.outbound import ddl as outbound
 from libs.sql.types import Json, OrderedText, UtcMillis
 from libs.work import ddl as work
 
@@ -16,7 +17,7 @@ def upgrade() -> None:
     _widen_attempts()
     _create_peer()
     _create_search()
-    _create_providers()
+    outbound.create_v1(op)
     _create_batches()
 
 
@@ -28,6 +29,7 @@ def _widen_acquisitions() -> None:
     op.add_column("acquisition", sa.Column("missing", Json))
     op.create_index("acquisition_by_ended", "acquisition", ["ended"])
     op.create_index("acquisition_by_batch", "acquisition", ["batch"])
+    op.create_index("request_by_acquisition", "request", ["acquisition"])
 
 
 def _widen_attempts() -> None:
@@ -78,23 +80,6 @@ def _create_search() -> None:
     op.create_index("search_by_expiry", "search", ["expires"])
 
 
-def _create_providers() -> None:
-    op.create_table(
-        "call_slot",
-        sa.Column("provider", sa.Text, primary_key=True),
-        sa.Column("next", UtcMillis, nullable=False),
-    )
-    op.create_table(
-        "cached_answer",
-        sa.Column("provider", sa.Text, primary_key=True),
-        sa.Column("key", sa.Text, primary_key=True),
-        sa.Column("body", Json),
-        sa.Column("stored", UtcMillis, nullable=False),
-        sa.Column("expires", UtcMillis, nullable=False),
-    )
-    op.create_index("ix_cached_answer_expires", "cached_answer", ["expires"])
-
-
 def _create_batches() -> None:
     op.create_table(
         "batch",
@@ -110,6 +95,7 @@ def _create_batches() -> None:
         sa.Column("ended", UtcMillis),
         sa.Column("failure_reason", sa.Text, nullable=False),
         sa.Column("failure_message", sa.Text, nullable=False),
+        sa.Column("watch", Json, nullable=False),
     )
     op.create_index("batch_by_request", "batch", ["request_id"], unique=True)
     op.create_index("batch_by_created", "batch", ["created", "id"])
