@@ -1,6 +1,7 @@
 """Runs the steps of acquisitions on the work engine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from libs.work.errors import ClaimLost, NotUnderstood
 from libs.work.job import Claim, Done, Next, Outcome, Write
 from services.acquisition.domain.acquisition import Acquisition
 from services.acquisition.domain.attempt import Failure, Progress, Source
+from services.acquisition.domain.sources import OURS
 from services.acquisition.domain.step import Binding, Job, Move, Steps
 from services.acquisition.metrics import AcquisitionMetrics
 
@@ -51,7 +53,7 @@ class StepStore(ProgressStore, Protocol):
 
 
 class AcquisitionWork:
-    """Makes steps of the engine out of the steps of the sources."""
+    """Makes steps of the engine out of the steps of the sources; `configured` are the sources that may be asked."""
 
     def __init__(
         self,
@@ -60,9 +62,11 @@ class AcquisitionWork:
         *,
         metrics: AcquisitionMetrics,
         clock: Clock,
+        configured: Callable[[], Container[Source]] = lambda: frozenset(Source),
     ) -> None:
         self._store = store
         self._steps = steps
+        self._configured = configured
         self._metrics = metrics
         self._clock = clock
 
@@ -78,7 +82,7 @@ class AcquisitionWork:
         with self._metrics.working(acquisition.current):
             move = await self._steps[acquisition.current].advance(job, report)
         await report.flush()
-        return self._outcome(acquisition, move)
+        return self._outcome(acquisition, await self._passed_on(move))
 
     async def cancelled(self, claim: Claim, context: Context) -> Outcome:
         """Clean up, then end the acquisition."""
@@ -109,15 +113,34 @@ class AcquisitionWork:
         """How acquisitions end when their steps cannot say so."""
         return Endings(cancelled=self.cancelled, crash_loop=self.crash_loop, failed=self.failed)
 
+    async def _passed_on(self, move: Move) -> Move:
+        """A failure of the first source becomes the turn of the fallback, within the same acquisition."""
+        failed = move.acquisition
+        if failed.failure is None or failed.next_source is None or failed.failure.reason in OURS:
+            return move
+        if failed.next_source not in self._configured():
+            return replace(move, acquisition=failed.without_fallback("it has no address or account in the settings."))
+        await self._steps[failed.current].clean_up(failed)
+        return Move(acquisition=failed.handed_over(self._clock.now()), binding=move.binding)
+
     def _outcome(self, before: Acquisition, move: Move) -> Outcome:
         after = move.acquisition
-        detail: dict[str, Any] = {} if after.failure is None else {"reason": after.failure.reason}
+        failure = after.failure or (after.given_up if after.current is not before.current else None)
+        detail: dict[str, Any] = {} if failure is None else {"reason": failure.reason}
         save = self._store.saving(before, after, move.binding)
         log.info("acquisition.moved", before=before.state, after=after.state, **detail)
         plan = dict(move.plan)
         if after.active:
+            queue = after.current.lower()
             return Next(
-                state=after.state, data=plan, data_schema=PLAN_SCHEMA, delay=move.delay, write=save, detail=detail
+                state=after.state,
+                queue=queue,
+                kind=queue,
+                data=plan,
+                data_schema=PLAN_SCHEMA,
+                delay=move.delay,
+                write=save,
+                detail=detail,
             )
         took = {"seconds": (self._clock.now() - before.created).total_seconds()}
         return Done(state=after.state, data=plan, data_schema=PLAN_SCHEMA, write=save, detail=detail | took)

@@ -156,17 +156,6 @@ class Acquisition:
             raise WrongState(f"{self.name} has no running attempt.", metadata={"name": self.name})
         return self.with_attempt(self.attempt.failed(failure, at), at)
 
-    def handed_over(self, failure: Failure, at: datetime) -> "Acquisition":
-        """Queued for its fallback, because its source failed so. Raises WrongState where no source is left."""
-        if self.next_source is None:
-            raise WrongState(f"{self.name} has no source left.", metadata={"name": self.name})
-        queued = self.moved(State.QUEUED, at)
-        if queued.attempt is not None:
-            queued = queued.attempt_failed(failure, at)
-        elif all(attempt.source is not self.source for attempt in self.attempts):  # so that they tell of both sources
-            queued = queued.tried(self.source, "", at).attempt_failed(failure, at)
-        return replace(queued, given_up=failure, due=None)
-
     def completed(self, files: tuple[LibraryFile, ...], at: datetime, missing: tuple[Track, ...] = ()) -> "Acquisition":
         """The verified album is in the library: these files, without these tracks of it."""
         done = self.moved(State.COMPLETED, at)
@@ -180,6 +169,23 @@ class Acquisition:
         if self.attempt is not None:
             done = done._closed(self.attempt.failed(failure, at))
         return replace(done, failure=self._told(failure), ended=at, due=None)
+
+    def handed_over(self, at: datetime) -> "Acquisition":
+        """A FAILED one that nobody has seen yet, queued for its fallback. Raises WrongState where no source is left."""
+        if self.next_source is None or self.failure is None:
+            raise WrongState(f"{self.name} has no source left.", metadata={"name": self.name})
+        queued = replace(self.moved(State.QUEUED, at), given_up=self.failure, failure=None, ended=None)
+        if any(attempt.source is self.source for attempt in self.attempts):
+            return queued
+        tried = queued.tried(self.source, "", at)  # so that the attempts tell of both sources
+        return tried.attempt_failed(self.failure, at)
+
+    def without_fallback(self, why: str) -> "Acquisition":
+        """A FAILED one whose fallback was left out: its failure says why. Raises WrongState for any other."""
+        if self.failure is None:
+            raise WrongState(f"{self.name} has not failed.", metadata={"name": self.name})
+        told = f"{self.failure.message} The fallback {self.fallback} was left out: {why}"
+        return replace(self, failure=replace(self.failure, message=told))
 
     def cancelled(self, at: datetime) -> "Acquisition":
         """Stopped by a person; a running attempt stops with it."""

@@ -10,6 +10,19 @@ from services.acquisition.domain.attempt import Source
 
 PEERS = frozenset({Source.SOULSEEK, Source.SLSKD})  # what they deliver, this suite verifies and imports
 
+# Failures that no other source would mend: our disk, our folders, what is in the library already.
+OURS = frozenset(
+    {
+        "ALBUM_FOLDER_EXISTS",
+        "DISK_FULL",
+        "DOWNLOADS_NOT_WRITABLE",
+        "LIBRARY_MISSING",
+        "LIBRARY_NOT_WRITABLE",
+        "MUSIC_PATH_NOT_SET",
+        "STAGED_FILE_MISSING",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:

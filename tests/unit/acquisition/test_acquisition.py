@@ -16,9 +16,17 @@ FAILURE = Failure(reason="STALLED", message="Nothing came.")
 FILES = (LibraryFile(path="/music/a/b/01.flac", size=3, sha256="00"),)
 
 
-def acquisition(state: State = State.QUEUED) -> Acquisition:
+def acquisition(state: State = State.QUEUED, *, fallback: Source | None = None) -> Acquisition:
     album = Album(artist="The Placeholders", title="Lorem")
-    return Acquisition(id="acq-1", album=album, source=Source.SOULSEEK, created=START, updated=START, state=state)
+    return Acquisition(
+        id="acq-1",
+        album=album,
+        source=Source.SOULSEEK,
+        fallback=fallback,
+        created=START,
+        updated=START,
+        state=state,
+    )
 
 
 def test_a_transition_that_is_not_drawn_is_refused_and_named() -> None:
@@ -33,7 +41,54 @@ def test_every_state_is_drawn() -> None:
 
 
 def test_only_failed_and_cancelled_ones_can_be_retried() -> None:
-    assert {state for state in State if State.QUEUED in TRANSITIONS[state]} == RETRYABLE
+    for state in State:
+        if state in RETRYABLE:
+            assert acquisition(state).retried(START).state is State.QUEUED
+        else:
+            with pytest.raises(WrongState):
+                acquisition(state).retried(START)
+
+
+def test_a_fallback_takes_over_what_its_source_failed_and_the_attempts_tell_of_both() -> None:
+    searching = acquisition(State.SEARCHING, fallback=Source.LIDARR)
+
+    handed = searching.failed(FAILURE, START).handed_over(START)
+
+    assert (handed.state, handed.current, handed.ended) == (State.QUEUED, Source.LIDARR, None)
+    assert [(one.number, one.source, one.failure) for one in handed.attempts] == [(1, Source.SOULSEEK, FAILURE)]
+
+
+def test_a_source_that_tried_gets_no_attempt_more_when_its_fallback_takes_over() -> None:
+    running = acquisition(State.DOWNLOADING, fallback=Source.LIDARR).tried(Source.SOULSEEK, "ada", START)
+
+    handed = running.failed(FAILURE, START).handed_over(START)
+
+    assert [one.peer for one in handed.attempts] == ["ada"]
+
+
+def test_when_the_fallback_fails_too_the_failure_tells_both_reasons() -> None:
+    handed = acquisition(State.SEARCHING, fallback=Source.LIDARR).failed(FAILURE, START).handed_over(START)
+
+    failed = handed.failed(Failure(reason="NO_RELEASE_FOUND", message="Nothing to grab."), START)
+
+    assert failed.failure is not None
+    assert failed.failure.reason == "NO_RELEASE_FOUND"
+    assert failed.failure.message == "SOULSEEK: Nothing came. Then LIDARR: Nothing to grab."
+
+
+def test_a_fallback_is_not_followed_by_another_one() -> None:
+    handed = acquisition(State.SEARCHING, fallback=Source.LIDARR).failed(FAILURE, START).handed_over(START)
+
+    with pytest.raises(WrongState):
+        handed.failed(FAILURE, START).handed_over(START)
+
+
+def test_a_retry_begins_with_the_first_source_again() -> None:
+    handed = acquisition(State.SEARCHING, fallback=Source.LIDARR).failed(FAILURE, START).handed_over(START)
+
+    again = handed.cancelled(START).retried(START)
+
+    assert (again.current, again.given_up) == (Source.SOULSEEK, None)
 
 
 def test_every_active_state_can_fail_and_be_cancelled() -> None:
@@ -58,7 +113,7 @@ class Walk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.acquisition = acquisition()
+        self.acquisition = acquisition(fallback=Source.LIDARR)
         self.now = START
 
     def attempt(self, change: str, *arguments: object) -> None:
@@ -96,6 +151,11 @@ class Walk(RuleBasedStateMachine):
         self.attempt("failed", FAILURE)
 
     @rule()
+    def hand_over(self) -> None:
+        """As the worker does: a failure that nobody has seen yet."""
+        self.attempt("handed_over")
+
+    @rule()
     def cancel(self) -> None:
         self.attempt("cancelled")
 
@@ -126,6 +186,10 @@ class Walk(RuleBasedStateMachine):
         running = [attempt for attempt in self.acquisition.attempts if attempt.state is AttemptState.RUNNING]
         assert running in ([], [self.acquisition.attempts[-1]] if self.acquisition.attempts else [])
         assert self.acquisition.active or not running
+
+    @invariant()
+    def it_is_at_one_of_its_sources(self) -> None:
+        assert self.acquisition.current is (Source.LIDARR if self.acquisition.given_up else Source.SOULSEEK)
 
     @invariant()
     def an_attempt_that_ended_has_a_time(self) -> None:
