@@ -32,7 +32,6 @@ RESERVED = (SOULSEEK, "lockgroove/", "acquisition-", "webhooks-")
 
 LOOK_SECONDS = 0.5  # between looks at what is held, while somebody waits or follows
 IDLE_SECONDS = 15.0  # while nobody does: for the metrics
-_GAP_SECONDS = 0.05  # however many come at once
 
 
 class LeaseReserved(PermissionDenied):
@@ -119,10 +118,11 @@ class Leases:
     database is away: that is never the same as a lease that is held.
     """
 
-    def __init__(self, book: LeaseBook, *, log: LeaseLog, clock: Clock) -> None:
+    def __init__(self, book: LeaseBook, *, log: LeaseLog, clock: Clock, look_seconds: float = LOOK_SECONDS) -> None:
         self._book = book
         self._log = log
         self._clock = clock
+        self._look_seconds = look_seconds
         self._board = LeaseBoard(book)
         self._lines = LeaseLines()
         self._wanted = asyncio.Event()
@@ -185,9 +185,10 @@ class Leases:
         while True:
             with suppress(AppError):  # told to all whom it concerns
                 await self.run_once()
-            await _within(self._wanted, LOOK_SECONDS if self._board.followed or self._lines.names else IDLE_SECONDS)
+            needed = self._board.followed or self._lines.names
+            await _within(self._wanted, self._look_seconds if needed else IDLE_SECONDS)
             self._wanted.clear()
-            await asyncio.sleep(_GAP_SECONDS)
+            await asyncio.sleep(self._look_seconds / 10)  # however many come, one look is for all of them
 
     async def run_once(self) -> None:
         """One look at what is held; raises Unavailable."""

@@ -1,15 +1,18 @@
 """Leases on each database with a clock that the test moves: the store, the service, and the service from afar."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from lockgroove.acquisition.v1 import leases_pb2_grpc as rpc
 from sqlalchemy import MetaData, Table
 
 from libs.clock import SystemClock
+from libs.errors import AppError
 from libs.leases.hold import LeaseStore
+from libs.leases.lease import Lease
 from libs.leases.remote import RemoteLeases
 from libs.leases.store import SqlLeaseStore
 from libs.leases.tables import lease_table
@@ -55,13 +58,38 @@ def metrics() -> Metrics:
     return Metrics()
 
 
+class WatchedBook(SqlLeaseBook):
+    """Counts what it is asked for, and fails when a test says so."""
+
+    attempts = 0
+    looks = 0
+    fault: AppError | None = None
+
+    async def acquire(self, name: str, holder: str, ttl: timedelta) -> Lease:
+        self.attempts += 1
+        self._fail()
+        return await super().acquire(name, holder, ttl)
+
+    async def held(self, limit: int) -> Sequence[Lease]:
+        self.looks += 1
+        self._fail()
+        return await super().held(limit)
+
+    def _fail(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
 @pytest.fixture
-async def service(
-    lease_database: Database, table: Table, clock: DatabaseClock, metrics: Metrics
-) -> AsyncIterator[Leases]:
+def book(lease_database: Database, table: Table, clock: DatabaseClock) -> WatchedBook:
+    """The leases of the service."""
+    return WatchedBook(lease_database, table, tokens=PageTokens(b"key"), now=clock.now)
+
+
+@pytest.fixture
+async def service(book: WatchedBook, metrics: Metrics) -> AsyncIterator[Leases]:
     """The service's leases, with the loop that looks at what other processes do."""
-    book = SqlLeaseBook(lease_database, table, tokens=PageTokens(b"key"), now=clock.now)
-    leases = Leases(book, log=LeaseMetrics(metrics), clock=SystemClock())
+    leases = Leases(book, log=LeaseMetrics(metrics), clock=SystemClock(), look_seconds=0.02)
     running = asyncio.create_task(leases.run())
     yield leases
     running.cancel()

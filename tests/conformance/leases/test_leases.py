@@ -1,16 +1,20 @@
 """Leases, as everything must keep them that gives them out: the store, the service, and the service from afar."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from libs.clock import SystemClock
 from libs.leases.errors import LeaseHeld, LeaseLost
-from libs.leases.hold import LeaseStore
+from libs.leases.hold import LeaseStore, hold
 from libs.leases.store import SqlLeaseStore
 from tests.support.database_clock import DatabaseClock
+from tests.support.waiting import eventually
 
 TTL = timedelta(seconds=30)
+SHORT = timedelta(seconds=1)
 TICK = timedelta(milliseconds=1)
 
 
@@ -120,3 +124,55 @@ async def test_of_many_at_once_one_gets_it(leases: LeaseStore) -> None:
     )
 
     assert sum(isinstance(result, LeaseHeld) for result in results) == 11
+
+
+async def test_each_renewal_may_name_another_time(leases: LeaseStore, clock: DatabaseClock) -> None:
+    lease = await leases.acquire("session", "one", TTL)
+
+    assert (await leases.renew(lease, 3 * TTL)).expires_at == clock.time + 3 * TTL
+    assert (await leases.renew(lease, TTL / 3)).expires_at == clock.time + TTL / 3
+
+
+async def test_what_remains_of_a_lease_is_told(leases: LeaseStore) -> None:
+    lease = await leases.acquire("session", "one", TTL)
+
+    assert lease.remaining == TTL
+    assert (await leases.renew(lease, 2 * TTL)).remaining == 2 * TTL
+
+
+async def test_a_wrong_fence_or_holder_neither_renews_nor_frees(leases: LeaseStore, store: SqlLeaseStore) -> None:
+    lease = await leases.acquire("session", "one", TTL)
+
+    for wrong in (replace(lease, fence=lease.fence + 1), replace(lease, holder="two")):
+        await leases.release(wrong)
+        with pytest.raises(LeaseLost):
+            await leases.renew(wrong, TTL)
+    assert await store.find("session") == lease
+
+
+async def test_a_body_runs_while_its_lease_is_held(
+    leases: LeaseStore, store: SqlLeaseStore, clock: DatabaseClock
+) -> None:
+    async def renewed() -> bool:
+        found = await store.find("session")
+        return found is not None and found.remaining == SHORT
+
+    async with hold(leases, "session", ttl=SHORT, clock=SystemClock()):
+        clock.advance(SHORT / 2)
+        await eventually(renewed)
+
+    assert (found := await store.find("session")) is not None
+    assert found.holder is None
+
+
+async def test_a_body_ends_when_its_lease_is_lost(
+    leases: LeaseStore, store: SqlLeaseStore, clock: DatabaseClock
+) -> None:
+    async def body() -> None:
+        async with hold(leases, "session", ttl=SHORT, clock=SystemClock()):
+            clock.advance(SHORT)
+            await store.acquire("session", "two", TTL)
+            await asyncio.Event().wait()
+
+    with pytest.raises(LeaseLost):
+        await asyncio.wait_for(body(), 20)
