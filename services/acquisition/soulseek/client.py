@@ -1,6 +1,6 @@
 """The Soulseek client library (aioslsk 1.7.1), made safe for a service: imported only when a session opens.
 
-Five things differ from the stock client:
+Seven things differ from the stock client:
 
 - Awaited file connections are told apart by peer and ticket. Each uploader counts its tickets from 2, the stock table
   is keyed by the ticket alone, so that two uploaders get each other's files; with equal sizes nothing notices.
@@ -10,6 +10,8 @@ Five things differ from the stock client:
   later connection, on which the peer may have said by then that it wants to send: it waits half a minute for the reply.
 - Settings come from constructor arguments alone; the stock class also reads variables such as DEBUG or USERS.
 - Peers are listened to on the configured address; the stock host is a constant.
+- No peer can fill the memory or hold a connection for ever (`bounds`).
+- What is shared is decided by us (`shares`).
 """
 
 import asyncio
@@ -25,6 +27,8 @@ from aioslsk.network.connection import ListeningConnection, PeerConnection, Peer
 from aioslsk.network.network import ListeningConnections, Network, PeerConnectMode
 from aioslsk.protocol.messages import PeerTransferRequest
 from aioslsk.settings import CredentialsSettings, Settings
+from aioslsk.shares.cache import SharesCache
+from aioslsk.shares.manager import ExecutorFactory
 from aioslsk.transfer.cache import TransferCache
 from aioslsk.transfer.manager import TransferManager
 from aioslsk.transfer.model import Transfer
@@ -32,15 +36,20 @@ from aioslsk.utils import ticket_generator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from services.acquisition.soulseek.account import Account
+from services.acquisition.soulseek.bounds import BoundedConnections
+from services.acquisition.soulseek.shares import MusicShares
 
 PROGRESS_INTERVAL = 0.25
+MAX_PEERS = 400  # connections at once; a process may open some thousand files at most
 _NEVER = 0
 
 _peer: ContextVar[str] = ContextVar("peer")
 
 
 class Client(SoulSeekClient):
-    """A client for one account that shares nothing, keeps no state on disk and writes only where it is told to."""
+    """A client for one account that keeps no state on disk, shares and writes only what and where it is told to."""
+
+    shares: MusicShares
 
     def __init__(self, account: Account, folder: Path) -> None:
         self._account = account
@@ -51,6 +60,10 @@ class Client(SoulSeekClient):
     def create_network(self) -> Network:
         """The network, listening where the account says."""
         return _AccountNetwork(self._account, self.settings, self.events)
+
+    def create_shares_manager(self, cache: SharesCache, executor_factory: ExecutorFactory | None = None) -> MusicShares:
+        """What we share, nothing to begin with."""
+        return MusicShares(self.settings, self.events, self.network)
 
     def create_transfer_manager(self, cache: TransferCache) -> TransferManager:
         """The transfers, with file connections told apart."""
@@ -129,12 +142,19 @@ class _Listener(ListeningConnection):
         server: Any = self._server  # asyncio's or uvloop's
         self.port = server.sockets[0].getsockname()[1]  # what the server is told: port 0 is any free one
 
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self.network.peer_connections) >= MAX_PEERS:
+            writer.transport.abort()
+            return
+        await super().accept(reader, writer)
+
 
 class _AccountNetwork(Network):
     def __init__(self, account: Account, *arguments: Any) -> None:
         self._account = account
         self._doors: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         super().__init__(*arguments)
+        self.peer_connections = BoundedConnections()
 
     async def get_peer_connection(self, username: str, typ: str = PeerConnectionType.PEER) -> PeerConnection:
         async with self._doors.setdefault(username, asyncio.Lock()):
@@ -153,7 +173,7 @@ class _OwnSettings(Settings):
 
 
 def client_settings(account: Account, folder: Path) -> Settings:
-    """The library's settings: nothing shared, nothing announced to the local network, no reconnecting by itself."""
+    """The library's settings: nothing shared yet, nothing announced to the local network, no reconnecting by itself."""
     settings = _OwnSettings(credentials=CredentialsSettings(username=account.username, password=account.password))
     settings.network.server.hostname, settings.network.server.port = account.server_host, account.server_port
     settings.network.server.reconnect.auto = False
@@ -162,6 +182,7 @@ def client_settings(account: Account, folder: Path) -> Settings:
     settings.network.listening.obfuscated_port = 0
     settings.network.upnp.enabled = False
     settings.searches.send.request_timeout = _NEVER  # whoever searches removes the request
+    settings.searches.send.store_results = False  # `answers` does, within bounds
     settings.shares.scan_on_start = False
     settings.shares.download = str(folder)
     settings.shares.directories = []

@@ -20,6 +20,7 @@ from libs.clock import Clock
 from libs.errors import AppError
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.peers import NetworkUnusable, PeerNetworkFault
+from services.acquisition.domain.providers import Sharing
 from services.acquisition.soulseek.account import Account
 from services.acquisition.soulseek.errors import SoulseekAway, SoulseekOff
 from services.acquisition.soulseek.metrics import SoulseekMetrics
@@ -72,6 +73,7 @@ class SessionKeeper:
         self._first_pause = first_pause
         self._lease_pause = lease_pause
         self._account: Account | None = None
+        self._sharing = Sharing()
         self._changed = asyncio.Event()
         self._live: SoulseekSession | None = None
         self._fault: PeerNetworkFault = SoulseekOff()
@@ -110,6 +112,13 @@ class SessionKeeper:
             self._changed.set()
             if account is not None:
                 self._now(KeeperState.WAITING, SoulseekAway("it is being connected"))
+
+    def share(self, sharing: Sharing) -> None:
+        """Share this from now on, in this session and those to come."""
+        if sharing != self._sharing:
+            self._sharing = sharing
+            if self._live is not None:
+                self._live.share(sharing)
 
     async def run(self) -> None:
         """Keep the session, following the account; never returns."""
@@ -156,6 +165,7 @@ class SessionKeeper:
         try:
             async with self._open_session(account) as session:
                 self._live = session
+                session.share(self._sharing)
                 self._metrics.connected(True)
                 self._now(KeeperState.CONNECTED, SoulseekAway("it was connected"))
                 return await session.ended()

@@ -2,22 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aioslsk.events import KickedEvent, SessionDestroyedEvent
+from aioslsk.events import KickedEvent, SearchResultEvent, SessionDestroyedEvent
 from aioslsk.exceptions import AioSlskException, AuthenticationError, ListeningConnectionFailedError
-from aioslsk.protocol.primitives import AttributeKey, FileData
-from aioslsk.search.model import SearchRequest, SearchResult
+from aioslsk.search.model import SearchRequest
 
 from libs.clock import Clock
 from libs.telemetry.logger import get_logger
-from services.acquisition.domain import listings
 from services.acquisition.domain.candidates import Candidate, RemoteFile
+from services.acquisition.domain.providers import Sharing
 from services.acquisition.soulseek.account import Account
+from services.acquisition.soulseek.answers import Answers
 from services.acquisition.soulseek.client import Client
 from services.acquisition.soulseek.download import Download
 from services.acquisition.soulseek.errors import (
@@ -34,9 +34,7 @@ log = get_logger()
 
 LOGIN_SECONDS = 30
 CLOSE_SECONDS = 2
-MAX_RESPONSES = 500
-MAX_FILES = 2000  # of one response
-MAX_PATH = 1000  # characters
+RESCAN_SECONDS = 3600.0  # after which new music in the shared folder is found
 _POLL_SECONDS = 0.1
 _QUIET_SHARE = 5  # a search ends after a fifth of its time without a new answer
 
@@ -53,6 +51,9 @@ class SoulseekSession:
         self._metrics = metrics
         self._clock = clock
         self._ended: asyncio.Future[Disconnected | Kicked] = asyncio.get_running_loop().create_future()
+        self._answers: dict[int, Answers] = {}
+        self._scanning: asyncio.Task[None] | None = None
+        client.events.register(SearchResultEvent, self._on_search_result)
         client.events.register(KickedEvent, self._on_kicked)
         client.events.register(SessionDestroyedEvent, self._on_destroyed)
 
@@ -61,7 +62,7 @@ class SoulseekSession:
         return await asyncio.shield(self._ended)
 
     async def search(self, query: str, timeout: timedelta) -> list[Candidate]:
-        """What peers answer: one candidate for each folder of each peer, locked files left out.
+        """What peers answer: one candidate for each folder of each peer, as far as they fit.
 
         Collects until nothing new comes for a fifth of `timeout` after the first answer, `timeout` at most.
 
@@ -73,12 +74,14 @@ class SoulseekSession:
             async with self._gate.turn():
                 self._raise_if_ended()
                 request = await self._sent(query)
+                answers = self._answers_to(request.ticket)
             try:
-                await self._collect(request, timeout.total_seconds())
+                await self._collect(answers, timeout.total_seconds())
             finally:
+                self._answers.pop(request.ticket, None)
                 self._client.searches.requests.pop(request.ticket, None)
-            search.responses = len(request.results)
-        return self._candidates(request.results)
+            search.responses = answers.count
+        return answers.candidates
 
     async def download(
         self,
@@ -113,9 +116,19 @@ class SoulseekSession:
         with self._metrics.downloading():
             return await self._unless_ended(download)
 
+    def share(self, sharing: Sharing) -> None:
+        """Share this from now on. What there is, is found beside everything else, and again every hour."""
+        if self._scanning is not None:
+            self._scanning.cancel()
+        self._client.shares.follow(sharing)
+        self._scanning = asyncio.create_task(self._scan())
+
     async def close(self) -> None:
         """Leave the network at once."""
         self._end(Disconnected())
+        if self._scanning is not None:
+            self._scanning.cancel()
+            await asyncio.wait([self._scanning])
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._client.stop()
@@ -141,28 +154,38 @@ class SoulseekSession:
         except AioSlskException as error:
             raise Disconnected from error
 
-    async def _collect(self, request: SearchRequest, seconds: float) -> None:
+    async def _collect(self, answers: Answers, seconds: float) -> None:
         begun = last = self._clock.monotonic()
         count = 0
-        while (now := self._clock.monotonic()) - begun < seconds and count < MAX_RESPONSES:
-            if len(request.results) > count:
-                count, last = len(request.results), now
+        while (now := self._clock.monotonic()) - begun < seconds and not answers.is_full:
+            if answers.count > count:
+                count, last = answers.count, now
             elif count and now - last > seconds / _QUIET_SHARE:
                 return
             self._raise_if_ended()
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _candidates(self, results: Iterable[SearchResult]) -> list[Candidate]:
-        by_folder: dict[tuple[str, str], Candidate] = {}
-        for result in results:
-            if result.username != self._account.username:
-                for candidate in _folders(result):
-                    by_folder[candidate.peer, candidate.folder] = candidate
-        return list(by_folder.values())
+    async def _scan(self) -> None:
+        """Find what there is to share, again and again, and tell the server; forget uploads that have ended."""
+        while True:
+            try:
+                await self._client.shares.scan()  # type: ignore[no-untyped-call]  # no annotation there
+            except (AioSlskException, OSError) as error:
+                log.warning("soulseek.not_scanned", error=str(error))
+            await asyncio.sleep(RESCAN_SECONDS)
+            for upload in self._client.transfers.get_uploads():
+                if upload.is_finalized():
+                    await self._client.transfers.remove(upload)
 
     def _raise_if_ended(self) -> None:
         if self._ended.done():
             raise Disconnected
+
+    async def _on_search_result(self, event: SearchResultEvent) -> None:
+        self._answers_to(event.query.ticket).take(event.result)
+
+    def _answers_to(self, ticket: int) -> Answers:
+        return self._answers.setdefault(ticket, Answers(ourselves=self._account.username))
 
     def _on_kicked(self, _event: KickedEvent) -> None:
         self._end(Kicked(self._account.username))
@@ -205,35 +228,3 @@ async def _log_in(client: Client, account: Account) -> None:
         raise CannotListen(account.listen_host, account.listen_port) from error
     except (AioSlskException, TimeoutError, OSError) as error:
         raise ServerUnreachable(account.server) from error
-
-
-def _folders(result: SearchResult) -> list[Candidate]:
-    """What one peer answered, by folder; absurd amounts and lengths are cut off."""
-    files: dict[str, list[RemoteFile]] = {}
-    for item in result.shared_items[:MAX_FILES]:
-        if len(item.filename) <= MAX_PATH:
-            files.setdefault(listings.folder_of(item.filename), []).append(_remote_file(item))
-    return [
-        Candidate(
-            peer=result.username,
-            folder=folder,
-            files=tuple(listed),
-            free_slot=result.has_free_slots,
-            queue_length=result.queue_size,
-            speed=result.avg_speed,
-        )
-        for folder, listed in files.items()
-    ]
-
-
-def _remote_file(item: FileData) -> RemoteFile:
-    attributes = item.get_attribute_map()
-    seconds = attributes.get(AttributeKey.DURATION)
-    return RemoteFile(
-        path=item.filename,
-        size=item.filesize,
-        duration=timedelta(seconds=seconds) if seconds else None,
-        bitrate=attributes.get(AttributeKey.BITRATE),
-        sample_rate=attributes.get(AttributeKey.SAMPLE_RATE),
-        bit_depth=attributes.get(AttributeKey.BIT_DEPTH),
-    )
