@@ -26,6 +26,7 @@ class Search:
 
     id: str
     text: str
+    quiet: float  # seconds after the last answer; all of them come at once here
     state: str
     started: datetime
     ended: datetime | None = None
@@ -100,12 +101,13 @@ class Searches:
 
     def _posted(self, body: Json) -> Response:
         text, search_id = str(body.get("searchText") or "").strip(), str(body.get("id") or uuid.uuid4())
-        if not text or body.get("searchTimeout", 15_000) < _LEAST_TIMEOUT:
+        quiet = int(body.get("searchTimeout") or 15_000)
+        if not text or quiet < _LEAST_TIMEOUT:
             return PlainTextResponse("SearchText may not be null or empty", 400)
         if search_id in self._used:
             return PlainTextResponse("UNIQUE constraint failed: Searches.Id", 500)
         self._used.add(search_id)
-        search = Search(id=search_id, text=text, state="Requested", started=self._clock.now())
+        search = Search(id=search_id, text=text, quiet=quiet / 1000, state="Requested", started=self._clock.now())
         self.rows[search_id] = search
         if not self.is_logged_in:
             search.state, search.complete, search.ended = "Completed, Errored", True, self._clock.now()
@@ -116,7 +118,7 @@ class Searches:
 
     async def _run(self, search: Search) -> None:
         search.state = "InProgress"
-        await asyncio.sleep(self._timing.search)
+        await asyncio.sleep(search.quiet)
         await self._finish(search, "Completed, TimedOut")
 
     async def _finish(self, search: Search, state: str) -> None:

@@ -8,7 +8,6 @@ from datetime import datetime
 class Timing:
     """Seconds, for tests to turn."""
 
-    search: float = 0.03  # until the last answer
     storing: float = 0.02  # between a search's end and its answers
     enqueue: float = 0.0  # a request to the peer
     remote_queue: float = 0.0
