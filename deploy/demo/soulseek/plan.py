@@ -15,6 +15,7 @@ class Behaviour(StrEnum):
     HONEST = "honest"  # sends what it offers
     STALLING = "stalling"  # sends the start of each file, and then nothing more
     VANISHING = "vanishing"  # goes offline in the middle of a file
+    QUEUEING = "queueing"  # keeps everybody waiting at the third place of its queue
     SHORT = "short"  # offers the whole file, then announces half of it, and sends that
     FORGETFUL = "forgetful"  # loses the first request for a file, says "Queued" to the second, and then sends
     OTHER_AUDIO = "other-audio"  # right names and tags, another song
@@ -44,7 +45,8 @@ class PeerPlan:
     def is_scripted(self) -> bool:
         """Whether a real client cannot behave so, and our own protocol code has to."""
         return (
-            self.behaviour in (Behaviour.STALLING, Behaviour.SHORT, Behaviour.FORGETFUL) or self.remote_path is not None
+            self.behaviour in (Behaviour.STALLING, Behaviour.QUEUEING, Behaviour.SHORT, Behaviour.FORGETFUL)
+            or self.remote_path is not None
         )
 
 

@@ -22,6 +22,7 @@ from deploy.demo.soulseek.server import HOST
 
 _CLIENT_VERSION = (160, 1)
 _SAYS_QUEUED = 2  # the request to which a forgetful peer says so
+_PLACE = 3  # in the queue of a queueing peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,9 @@ class ScriptedPeer:
         greeting = wire.PeerInitializationMessage.deserialize_request(await read_frame(reader))
         while frame := await read_frame(reader):
             message = wire.PeerMessage.deserialize_request(frame)
-            if isinstance(message, wire.PeerTransferQueue.Request):
+            if isinstance(message, wire.PeerPlaceInQueueRequest.Request):
+                writer.write(wire.PeerPlaceInQueueReply.Request(message.filename, _PLACE).serialize())
+            elif isinstance(message, wire.PeerTransferQueue.Request):
                 self._offer(greeting.username, message.filename, writer)
             elif isinstance(message, wire.PeerTransferReply.Request) and message.allowed:
                 self._spawn(self._upload(message.ticket, self._offers.pop(message.ticket)))
@@ -127,6 +130,8 @@ class ScriptedPeer:
     def _offer(self, downloader: str, path: str, writer: asyncio.StreamWriter) -> None:
         if path not in self._files:
             writer.write(wire.PeerTransferQueueFailed.Request(path, "File not shared.").serialize())
+            return
+        if self._plan.behaviour is Behaviour.QUEUEING:
             return
         if self._plan.behaviour is Behaviour.FORGETFUL and not self._remembers(path, writer):
             return

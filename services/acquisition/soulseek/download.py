@@ -6,7 +6,8 @@
 
 The library never gives up by itself, and calls a fault of our disk by the words that a peer may use: what ends a
 download, and as what, is decided here. Nor does it ask twice, and a request that went with a connection that was just
-closing is lost: a peer that does not begin is asked again. Peers that have the file in their queue ignore that.
+closing is lost: a peer that does not begin is asked again, and for our place in its queue. Peers that have the file in
+their queue ignore the one, and many the other.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from aioslsk.exceptions import AioSlskException
-from aioslsk.protocol.messages import PeerTransferQueue
+from aioslsk.protocol.messages import PeerPlaceInQueueRequest, PeerTransferQueue
 from aioslsk.transfer.model import FailReason, Transfer, TransferDirection
 from aioslsk.transfer.state import TransferState
 from aioslsk.user.model import UserStatus
@@ -34,10 +35,12 @@ from services.acquisition.soulseek.errors import (
     TransferBroken,
     TransferRejected,
     TransferStalled,
+    TransferTooSlow,
 )
 
 TICK_SECONDS = 0.1
 MAX_BEGINNINGS = 3
+FIRST_QUESTION_SECONDS = 5.0
 ASK_AGAIN_SECONDS = 60.0
 _ASKED_AT_LEAST = 4  # times within the queue's timeout
 SLOW_SECONDS = 300.0
@@ -59,6 +62,7 @@ class Download:
         idle_timeout: timedelta,
         queue_timeout: timedelta,
         on_progress: Callable[[int], None],
+        on_place: Callable[[int], None],
         clock: Clock,
     ) -> None:
         self._client = client
@@ -69,13 +73,16 @@ class Download:
         self._idle_timeout = idle_timeout.total_seconds()
         self._queue_timeout = queue_timeout.total_seconds()
         self._on_progress = on_progress
+        self._on_place = on_place
+        self._place: int | None = None
         self._clock = clock
         self._changed = asyncio.Event()
         self._active_before_end = False
         self._beginnings = 0
         self._received = 0
         self._idle = self._queued = self._slow_for = 0.0
-        self._ask_every = self._ask_again_at = min(ASK_AGAIN_SECONDS, self._queue_timeout / _ASKED_AT_LEAST)
+        self._ask_every = min(ASK_AGAIN_SECONDS, self._queue_timeout / _ASKED_AT_LEAST)
+        self._ask_again_at = min(FIRST_QUESTION_SECONDS, self._ask_every)
         self._asking: asyncio.Task[None] | None = None
         self._slow_from = 0
         self._transfer = Transfer(peer, file.path, TransferDirection.DOWNLOAD)
@@ -146,6 +153,9 @@ class Download:
             self._idle = 0.0
             self._received = self._transfer.bytes_transfered
             self._on_progress(self._received)
+        if self._transfer.place_in_queue and self._transfer.place_in_queue != self._place:
+            self._place = self._transfer.place_in_queue
+            self._on_place(self._place)
         if self._received - self._slow_from >= SLOW_BYTES:
             self._slow_for, self._slow_from = 0.0, self._received
 
@@ -160,8 +170,9 @@ class Download:
                 self._asking = asyncio.create_task(self._ask_again())
 
     async def _ask_again(self) -> None:
+        asked = PeerTransferQueue.Request(self._file.path), PeerPlaceInQueueRequest.Request(self._file.path)
         with suppress(AioSlskException):  # whether the peer is gone, its status tells
-            await self._client.network.send_peer_messages(self._peer, PeerTransferQueue.Request(self._file.path))
+            await self._client.network.send_peer_messages(self._peer, *asked)
 
     def _waits_for_ourselves(self) -> bool:
         """Whether the peer is busy with another file of ours: most send one at a time."""
@@ -180,7 +191,7 @@ class Download:
         if self._idle > self._idle_timeout:
             raise TransferStalled(self._peer, self._name, f"no new byte for {self._idle_timeout:g} s")
         if self._slow_for > SLOW_SECONDS:
-            raise TransferStalled(self._peer, self._name, f"slower than {SLOW_BYTES / SLOW_SECONDS / 1024:g} KiB/s")
+            raise TransferTooSlow(self._peer, self._name, SLOW_BYTES / SLOW_SECONDS / 1024)
         if self._beginnings > MAX_BEGINNINGS:
             raise TransferStalled(self._peer, self._name, f"it began {MAX_BEGINNINGS} times without an end")
         if self._queued > self._queue_timeout:

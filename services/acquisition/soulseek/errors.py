@@ -14,6 +14,7 @@ PeerFailed
 ├── PeerOffline         not online, or cannot be reached
 ├── QueueTimeout        the peer never got round to it
 ├── TransferStalled     no new byte for too long
+├── TransferTooSlow     bytes, but so few that another peer is worth trying
 ├── TransferBroken      the peer broke off
 ├── TransferRejected    the peer says no
 └── SizeMismatch        the peer announced another size than it advertised
@@ -117,6 +118,13 @@ class TransferStalled(PeerFailed):
 
     def __init__(self, peer: str, file: str, why: str) -> None:
         super().__init__("TRANSFER_STALLED", f"{peer} stopped sending {file}: {why}.")
+
+
+class TransferTooSlow(PeerFailed):
+    """It arrives, but so slowly that another peer is worth trying."""
+
+    def __init__(self, peer: str, file: str, kib_per_second: float) -> None:
+        super().__init__("TRANSFER_TOO_SLOW", f"{peer} sends {file} slower than {kib_per_second:g} KiB/s.")
 
 
 class TransferBroken(PeerFailed):

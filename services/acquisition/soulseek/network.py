@@ -43,5 +43,11 @@ class SoulseekNetwork:
         limits = self._limits()
         await self._keeper.settled()
         return await self._keeper.session().download(
-            peer, file, target, idle_timeout=limits.idle, queue_timeout=limits.queue, on_progress=on_bytes
+            peer,
+            file,
+            target,
+            idle_timeout=limits.idle,
+            queue_timeout=limits.queue,
+            on_progress=on_bytes,
+            on_place=on_place or (lambda _: None),
         )

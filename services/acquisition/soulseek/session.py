@@ -92,14 +92,16 @@ class SoulseekSession:
         idle_timeout: timedelta,
         queue_timeout: timedelta,
         on_progress: Callable[[int], None] = lambda _: None,
+        on_place: Callable[[int], None] = lambda _: None,
     ) -> int:
         """Fetch a file to exactly `target`; returns the size that the peer announced, in bytes.
 
-        `on_progress` hears how many bytes have arrived. When this returns, raises or is cancelled, nothing writes to
-        `target` any more; unless it returned, nothing is left there.
+        `on_progress` hears how many bytes have arrived, `on_place` the place in the peer's queue. When this returns,
+        raises or is cancelled, nothing writes to `target` any more; unless it returned, nothing is left there.
 
         Raises:
-            PeerOffline, QueueTimeout, TransferStalled, TransferBroken, TransferRejected, SizeMismatch: the peer's part.
+            PeerOffline, QueueTimeout, TransferStalled, TransferTooSlow, TransferBroken, TransferRejected, SizeMismatch:
+                the peer's part.
             LocalDiskError: ours.
             Disconnected: the session ended.
         """
@@ -111,6 +113,7 @@ class SoulseekSession:
             idle_timeout=idle_timeout,
             queue_timeout=queue_timeout,
             on_progress=on_progress,
+            on_place=on_place,
             clock=self._clock,
         )
         with self._metrics.downloading():

@@ -21,6 +21,7 @@ from services.acquisition.soulseek.errors import (
     TransferBroken,
     TransferRejected,
     TransferStalled,
+    TransferTooSlow,
 )
 
 from .conftest import LogIn, OpenNetwork
@@ -144,6 +145,20 @@ async def test_a_busy_peer_is_left_after_the_queue_timeout(
             await session.download(peer, file, tmp_path / "01.flac", **limits(queue=1))
 
 
+async def test_the_place_in_a_peers_queue_is_told(
+    network: OpenNetwork, log_in: LogIn, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="queueing", albums=albums, behaviour=Behaviour.QUEUEING))
+    told: list[int] = []
+
+    async with log_in(world) as session:
+        peer, file = await first_file(session, albums[0])
+        with pytest.raises(QueueTimeout):
+            await session.download(peer, file, tmp_path / "01.flac", **limits(queue=2), on_place=told.append)
+
+    assert told == [3]
+
+
 async def test_a_peer_that_lost_our_request_is_asked_again(
     network: OpenNetwork, log_in: LogIn, albums: tuple[Album, ...], tmp_path: Path
 ) -> None:
@@ -214,7 +229,7 @@ async def test_a_peer_that_dribbles_is_left(
 
     async with log_in(world) as session:
         found = await session.search(albums[0].title, timedelta(minutes=3))
-        with pytest.raises(TransferStalled, match="slower than 5 KiB/s"):
+        with pytest.raises(TransferTooSlow, match="slower than 5 KiB/s"):
             await session.download(
                 "dribbling", found[0].files[0], tmp_path / "01.flac", **limits(idle=3600, queue=3600)
             )
