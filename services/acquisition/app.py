@@ -35,6 +35,8 @@ from services.acquisition.leases.wiring import make_leases
 from services.acquisition.lidarr.client import LidarrClient
 from services.acquisition.live import Wishes
 from services.acquisition.metrics import AcquisitionMetrics
+from services.acquisition.peers.store import SqlPeerRecords
+from services.acquisition.peers.wiring import serve_peers
 from services.acquisition.servicer import AcquisitionServicer
 from services.acquisition.settings import Settings
 from services.acquisition.sources import Slskd, Soulseek, lidarr_steps
@@ -74,10 +76,12 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             telemetry=telemetry,
             clock=CLOCK,
         )
+        records = SqlPeerRecords(database, tokens=tokens, clock=CLOCK)
         soulseek = Soulseek(
             database, wishes, knower=knower, leases=leases.leases, telemetry=telemetry, home=settings.home, clock=CLOCK
         )
         live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
+        live.subscribe(lambda _: soulseek.keeper.share(wishes.sharing()))
         slskd = Slskd(wishes, knower=knower, clock=CLOCK)
         steps: dict[Source, Steps] = {
             Source.SOULSEEK: soulseek.steps,
@@ -113,6 +117,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         servicer = AcquisitionServicer(acquisitions, control=control, feed=Feed(store, bell=bell))
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
         leases.serve(server)
+        serve_peers(server, records, CLOCK)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
         yield Service(server, loops=[live.run, *leases.loops, partial(_work, live, soulseek, store, workers)])
 
