@@ -12,7 +12,7 @@ is over. Processes do not know of each other's lines: between them, who asks fir
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence, Set
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -127,6 +127,11 @@ class Leases:
         self._lines = LeaseLines()
         self._wanted = asyncio.Event()
 
+    @property
+    def waited_for(self) -> Set[str]:
+        """The names for which somebody waits here."""
+        return self._lines.names
+
     async def acquire(
         self, name: str, holder: str, ttl: timedelta | None = None, *, wait: timedelta = timedelta()
     ) -> Lease:
@@ -185,7 +190,7 @@ class Leases:
         while True:
             with suppress(AppError):  # told to all whom it concerns
                 await self.run_once()
-            needed = self._board.followed or self._lines.names
+            needed = self._board.followed or self.waited_for
             await _within(self._wanted, self._look_seconds if needed else IDLE_SECONDS)
             self._wanted.clear()
             await asyncio.sleep(self._look_seconds / 10)  # however many come, one look is for all of them
@@ -195,13 +200,13 @@ class Leases:
         try:
             held = await self._board.look()
         except AppError:
-            self._call(self._lines.names)  # to hear of it themselves
+            self._call(self.waited_for)  # to hear of it themselves
             raise
         self._log.held(held)
-        self._call(self._lines.names - held)
+        self._call(self.waited_for - held)
 
     async def _wait(self, name: str, holder: str, ttl: timedelta, *, until: float) -> Lease:
-        if name not in self._lines.names or await self._has(holder, name):
+        if name not in self.waited_for or await self._has(holder, name):
             with suppress(LeaseHeld):
                 return await self._take(name, holder, ttl)
         with self._lines.standing(name) as place:
