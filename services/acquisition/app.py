@@ -113,6 +113,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
                 Source.SLSKD: wishes.slskd_problem,
             },
             bell=bell,
+            hurry=workers.hurry,
         )
         servicer = AcquisitionServicer(acquisitions, control=control, feed=Feed(store, bell=bell))
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)

@@ -1,6 +1,6 @@
 """All acquisitions as a whole: held and let go, and how it stands with every source."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -61,24 +61,31 @@ class ControlStore(Protocol):
 
 
 class Control:
-    """What operators may do with all acquisitions. `problems` tell why a source cannot be used; empty while it can."""
+    """What operators may do with all acquisitions.
 
-    def __init__(self, store: ControlStore, *, problems: Mapping[Source, Callable[[], str]], bell: Bell) -> None:
+    `problems` tell why a source cannot be used, empty while it can; `hurry` lets running steps see the switch at once.
+    """
+
+    def __init__(
+        self,
+        store: ControlStore,
+        *,
+        problems: Mapping[Source, Callable[[], str]],
+        bell: Bell,
+        hurry: Callable[[], Awaitable[None]],
+    ) -> None:
         self._store = store
         self._problems = problems
         self._bell = bell
+        self._hurry = hurry
 
     async def pause(self, *, reason: str, actor: str) -> Status:
         """Nothing new begins on any replica, and what runs stops without harm."""
-        await self._store.set_switch(Switch(paused=True, reason=reason, actor=actor))
-        self._bell.ring()
-        return await self.status()
+        return await self._turned(Switch(paused=True, reason=reason, actor=actor))
 
     async def resume(self, *, reason: str, actor: str) -> Status:
         """They go on; those that were paused one by one stay paused."""
-        await self._store.set_switch(Switch(paused=False, reason=reason, actor=actor))
-        self._bell.ring()
-        return await self.status()
+        return await self._turned(Switch(paused=False, reason=reason, actor=actor))
 
     async def status(self) -> Status:
         """The switch, the queues, the sources."""
@@ -88,3 +95,9 @@ class Control:
             for source, problem in self._problems.items()
         ]
         return Status(switch=await self._store.switch(), sources=tuple(sources))
+
+    async def _turned(self, switch: Switch) -> Status:
+        await self._store.set_switch(switch)
+        self._bell.ring()
+        await self._hurry()
+        return await self.status()

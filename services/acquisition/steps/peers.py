@@ -32,6 +32,7 @@ log = get_logger()
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 TOLD_ATTEMPTS = 5  # in the message of a failure
+PATIENCE = 5  # outages in a row, some two minutes, until the fallback is asked
 
 
 class PeerSteps:
@@ -67,6 +68,8 @@ class PeerSteps:
             return await self._next_offer(acquisition, plan, failure, rejected=isinstance(error, VerificationFailed))
         except NetworkAway as error:
             log.warning("acquisition.network_away", source=self._source, why=error.message)
+            if acquisition.next_source is not None and plan.outages >= PATIENCE:
+                return await self._give_up(acquisition, Failure(reason=error.reason, message=error.message))
             return self._wait(acquisition, *plan.outage())
         except NetworkUnusable as error:
             return await self._give_up(acquisition, Failure(reason=error.reason, message=error.message))
@@ -167,7 +170,7 @@ class PeerSteps:
         now = self._clock.now()
         if not plan.offers:
             delay = plan.next_search()
-            if delay is None:
+            if delay is None or acquisition.next_source is not None:  # who knows another source asks it, not again
                 return Move(acquisition=acquisition.failed(_all_in_vain(acquisition), now))
             return self._wait(acquisition, plan, delay)
         selection = plan.offer.selection
@@ -205,7 +208,8 @@ class PeerSteps:
 
 
 def _all_in_vain(acquisition: Acquisition) -> Failure:
-    failed = [attempt for attempt in acquisition.attempts if attempt.state is AttemptState.FAILED]
+    ours = [attempt for attempt in acquisition.attempts if attempt.source is acquisition.current]
+    failed = [attempt for attempt in ours if attempt.state is AttemptState.FAILED]
     if not failed:
         return Failure(
             reason="NO_CANDIDATES",

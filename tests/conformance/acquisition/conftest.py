@@ -13,7 +13,7 @@ from libs.sql.paging import PageTokens
 from libs.work.job import Claim, Done, Next
 from libs.work.store import SqlWorkStore
 from services.acquisition import migrations, tables
-from services.acquisition.domain.acquisition import Acquisition, State
+from services.acquisition.domain.acquisition import USUAL_PRIORITY, Acquisition, State
 from services.acquisition.domain.acquisitions import Acquisitions, Rules
 from services.acquisition.domain.album import Album
 from services.acquisition.domain.attempt import Source
@@ -45,9 +45,15 @@ class Service:
         source: Source | None = None,
         mbid: str | None = None,
         request_id: str | None = None,
+        fallback: Source | None = None,
+        priority: int = USUAL_PRIORITY,
+        actor: str = "ann",
     ) -> Acquisition:
         album = Album(artist=artist, title=title, release_group_mbid=mbid)
-        return await self.acquisitions.create(Wish(album=album, source=source, request_id=request_id))
+        wish = Wish(
+            album=album, source=source, fallback=fallback, priority=priority, request_id=request_id, actor=actor
+        )
+        return await self.acquisitions.create(wish)
 
     async def claim(self, source: Source = Source.SOULSEEK) -> Claim:
         (claim,) = await self.jobs.claim(source.lower(), "test", 1, TTL)
@@ -57,9 +63,9 @@ class Service:
         """End a step as the worker does; `before` is what the step was given."""
         before = before or await self.store.get(claim.id)
         save = self.store.saving(before, move.acquisition, move.binding)
-        state = move.acquisition.state
+        state, queue = move.acquisition.state, move.acquisition.current.lower()
         outcome = (
-            Next(state=state, delay=move.delay, write=save)
+            Next(state=state, queue=queue, kind=queue, delay=move.delay, write=save)
             if move.acquisition.active
             else Done(state=state, write=save)
         )

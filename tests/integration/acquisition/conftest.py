@@ -1,13 +1,19 @@
 """What the tests of the acquisition service share: an invented album, and peers that offer it in every condition."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from deploy.demo.albums import Album as InventedAlbum
 from deploy.demo.albums import album_files, invent_albums
+from libs.sql.engine import Database, open_database
+from libs.sql.migrations import migrate
+from services.acquisition import migrations
 from services.acquisition.domain.album import Album, Track
-from tests.integration.acquisition.network import Peer
+from tests.integration.acquisition.network import MemoryNetwork, Peer
+from tests.integration.acquisition.replicas import Service, replica
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +36,19 @@ def album(invented: InventedAlbum) -> Album:
 def honest(invented: InventedAlbum) -> Peer:
     """A peer that sends what it offers."""
     return peer("ada", invented)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/test.db", schema="test") as database:
+        await migrate(database, package=migrations.__name__, head=migrations.HEAD)
+        yield database
+
+
+@pytest.fixture
+async def service(database: Database, tmp_path: Path, album: Album) -> AsyncIterator[Service]:
+    async with replica(database, tmp_path, album, MemoryNetwork()) as served:
+        yield served
 
 
 def peer(name: str, invented: InventedAlbum) -> Peer:

@@ -42,7 +42,15 @@ class MemoryNetwork:
             raise self.fault
         return [peer.offer for peer in self.peers]
 
-    async def download(self, peer: str, file: RemoteFile, target: Path, *, on_bytes: Callable[[int], None]) -> int:
+    async def download(
+        self,
+        peer: str,
+        file: RemoteFile,
+        target: Path,
+        *,
+        on_bytes: Callable[[int], None],
+        on_place: Callable[[int], None] | None = None,
+    ) -> int:
         if self.fault is not None:
             raise self.fault
         sender = next((one for one in self.peers if one.name == peer), None)
