@@ -200,13 +200,13 @@ class Downloads:
             if transfer.received * _STEPS >= transfer.size * step:
                 continue
             await self._pass(self._timing.transfer / _STEPS)
-            transfer.received = len(content) * step // _STEPS
-            if step == _STEPS // 2 and peer.conduct is Conduct.STALLING:
+            if step > _STEPS // 2 and peer.conduct is Conduct.STALLING:
                 await self._pass(None)
-            if step == _STEPS // 2 and fails:
+            if step > _STEPS // 2 and fails:
                 self._end(transfer, "Completed, Errored", "Transfer failed: Remote connection closed")
                 await self._pass(self._timing.retry)
                 return transfer.attempts >= ATTEMPTS
+            transfer.received = len(content) * step // _STEPS
         self._end(transfer, "Completed, Succeeded")
         await self._move(transfer, content)
         return True
