@@ -24,7 +24,7 @@ from weakref import WeakValueDictionary
 from aioslsk.client import SoulSeekClient
 from aioslsk.events import PeerInitializedEvent
 from aioslsk.network.connection import ListeningConnection, PeerConnection, PeerConnectionType
-from aioslsk.network.network import ListeningConnections, Network, PeerConnectMode
+from aioslsk.network.network import ExpectedResponse, ListeningConnections, Network, PeerConnectMode
 from aioslsk.protocol.messages import PeerTransferRequest
 from aioslsk.settings import CredentialsSettings, Settings
 from aioslsk.shares.cache import SharesCache
@@ -36,7 +36,7 @@ from aioslsk.utils import ticket_generator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from services.acquisition.soulseek.account import Account
-from services.acquisition.soulseek.bounds import BoundedConnections
+from services.acquisition.soulseek.bounds import BoundedConnection, BoundedConnections
 from services.acquisition.soulseek.shares import MusicShares
 
 PROGRESS_INTERVAL = 0.25
@@ -159,6 +159,13 @@ class _AccountNetwork(Network):
     async def get_peer_connection(self, username: str, typ: str = PeerConnectionType.PEER) -> PeerConnection:
         async with self._doors.setdefault(username, asyncio.Lock()):
             return await super().get_peer_connection(username, typ)
+
+    def create_peer_response_future(
+        self, peer: str, message_class: type[Any], fields: dict[str, Any] | None = None
+    ) -> ExpectedResponse:
+        future = super().create_peer_response_future(peer, message_class, fields)
+        future.connection_class = BoundedConnection  # it compares classes, not kinds
+        return future
 
     def create_listening_connections(self) -> ListeningConnections:
         return _Listener(self._account.listen_host, self._account.listen_port, self), None

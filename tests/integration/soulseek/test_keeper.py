@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -124,6 +124,21 @@ async def test_a_second_keeper_of_the_account_never_logs_in(network: OpenNetwork
         await reaches(second, KeeperState.WAITING)
         await stays(second, KeeperState.WAITING)
 
+    assert world.logins("lockgroove") == 1
+
+
+async def test_ten_that_connect_at_once_make_one_connection(network: OpenNetwork, run_keeper: RunKeeper) -> None:
+    world = await network()
+
+    async with AsyncExitStack() as stack:
+        keepers = [await stack.enter_async_context(run_keeper()) for _ in range(10)]
+        for keeper in keepers:
+            keeper.follow(account_on(world))
+        await _until(lambda: any(keeper.state is KeeperState.CONNECTED for keeper in keepers))
+        (connected,) = (keeper for keeper in keepers if keeper.state is KeeperState.CONNECTED)
+        await stays(connected, KeeperState.CONNECTED)
+
+        assert sorted(keeper.state for keeper in keepers) == ["CONNECTED", *["WAITING"] * 9]
     assert world.logins("lockgroove") == 1
 
 
