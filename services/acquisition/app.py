@@ -82,7 +82,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         )
         live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
         live.subscribe(lambda _: soulseek.keeper.share(wishes.sharing()))
-        slskd = Slskd(wishes, knower=knower, clock=CLOCK)
+        slskd = Slskd(http, wishes, knower=knower, gate=soulseek.gate, clock=CLOCK)
         steps: dict[Source, Steps] = {
             Source.SOULSEEK: soulseek.steps,
             Source.LIDARR: lidarr_steps(lidarr, wishes, clock=CLOCK),
@@ -120,7 +120,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         leases.serve(server)
         serve_peers(server, records, CLOCK)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
-        yield Service(server, loops=[live.run, *leases.loops, partial(_work, live, soulseek, store, workers)])
+        yield Service(server, loops=[live.run, *leases.loops, partial(_work, live, (soulseek, slskd), store, workers)])
 
 
 def _always() -> bool:
@@ -132,11 +132,15 @@ async def _ready(live: LiveSettings, database: Database) -> None:
     await database.ping()
 
 
-async def _work(live: LiveSettings, soulseek: Soulseek, store: SqlAcquisitionStore, workers: Workers) -> None:
+async def _work(
+    live: LiveSettings, sources: tuple[Soulseek, Slskd], store: SqlAcquisitionStore, workers: Workers
+) -> None:
     """Work until cancelled; the session ends after the steps that use it."""
+    soulseek, _ = sources
     await live.first()
     async with asyncio.TaskGroup() as group:
-        group.create_task(soulseek.sweep(store.ended))  # beside the work: a disk may be slow, or hang
+        for source in sources:  # beside the work: a disk may be slow, or hang
+            group.create_task(source.sweep(store.ended))
         keeping = group.create_task(soulseek.keeper.run())
         try:
             await workers.run()

@@ -1,26 +1,26 @@
 """The sources of albums, each put together from its parts."""
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from libs.clock import Clock
 from libs.errors import AppError
 from libs.leases.hold import LeaseStore, hold
+from libs.outbound.http import httpx
 from libs.sql.engine import Database
 from libs.telemetry import Telemetry
 from libs.telemetry.logger import get_logger
 from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
 from services.acquisition.domain.attempt import Source
-from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.domain.knowledge import Knower
-from services.acquisition.domain.peers import NetworkUnusable
 from services.acquisition.library import Ended
 from services.acquisition.lidarr.client import LidarrClient
 from services.acquisition.lidarr.source import LidarrSource
 from services.acquisition.live import Wishes
 from services.acquisition.shelf import LiveShelf
+from services.acquisition.slskd.client import SlskdClient
+from services.acquisition.slskd.network import SlskdNetwork
 from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
 from services.acquisition.soulseek.metrics import SoulseekMetrics
 from services.acquisition.soulseek.network import SoulseekNetwork
@@ -29,6 +29,7 @@ from services.acquisition.soulseek.search_gate import SearchGate
 from services.acquisition.soulseek.search_log import SqlSearchLog
 from services.acquisition.steps.lidarr import LidarrSteps
 from services.acquisition.steps.peers import PeerSteps
+from services.acquisition.steps.slskd import SlskdSteps
 from services.acquisition.steps.staging import Staging
 
 log = get_logger()
@@ -54,10 +55,10 @@ class Soulseek:
         clock: Clock,
     ) -> None:
         metrics = SoulseekMetrics(telemetry.metrics, clock)
-        gate = SearchGate(SqlSearchLog(database, tables.soulseek_search), clock=clock)
+        self.gate = SearchGate(SqlSearchLog(database, tables.soulseek_search), clock=clock)
         self.keeper = SessionKeeper(
             hold=lambda name: hold(leases, name, ttl=SESSION_TTL, clock=clock),
-            open_session=SessionOpener(folder=home / "soulseek", gate=gate, metrics=metrics, clock=clock),
+            open_session=SessionOpener(folder=home / "soulseek", gate=self.gate, metrics=metrics, clock=clock),
             metrics=metrics,
             clock=clock,
         )
@@ -91,11 +92,15 @@ class Soulseek:
 
 
 class Slskd:
-    """The steps that use the slskd of the moment."""
+    """The steps that use the slskd of the moment. `gate` is that of our own session: both ask the same server."""
 
-    def __init__(self, wishes: Wishes, *, knower: Knower, clock: Clock) -> None:
-        self.steps = PeerSteps(
-            NoSlskd(),
+    def __init__(
+        self, http: httpx.AsyncClient, wishes: Wishes, *, knower: Knower, gate: SearchGate, clock: Clock
+    ) -> None:
+        client = SlskdClient(http, address=wishes.slskd)
+        self._network = SlskdNetwork(client, address=wishes.slskd, limits=wishes.limits, gate=gate, clock=clock)
+        peers = PeerSteps(
+            self._network,
             source=Source.SLSKD,
             knower=knower,
             inspector=AudioInspector(),
@@ -103,30 +108,14 @@ class Slskd:
             staging=Staging(wishes.downloads),
             clock=clock,
         )
+        self.steps = SlskdSteps(peers, self._network)
 
-
-class NoSlskd:
-    """Implements `domain.peers.PeerNetwork` where there is no slskd."""
-
-    async def search(self, query: str) -> Sequence[Candidate]:
-        """Raises NetworkUnusable."""
-        raise _slskd_not_configured()
-
-    async def download(
-        self,
-        peer: str,
-        file: RemoteFile,
-        target: Path,
-        *,
-        on_bytes: Callable[[int], None],
-        on_place: Callable[[int], None] | None = None,
-    ) -> int:
-        """Raises NetworkUnusable."""
-        raise _slskd_not_configured()
-
-
-def _slskd_not_configured() -> NetworkUnusable:
-    return NetworkUnusable("SLSKD_NOT_CONFIGURED", "slskd has no address. Set slskd.url and slskd.apiKey, then retry.")
+    async def sweep(self, ended: Ended) -> None:
+        """Remove what acquisitions that have ended left in slskd's folder; `ended` tells which did."""
+        try:
+            await self._network.sweep(ended)
+        except AppError as error:  # the next start tries again
+            log.warning("acquisition.not_swept", reason=error.code_reason)
 
 
 def lidarr_steps(client: LidarrClient, wishes: Wishes, *, clock: Clock) -> LidarrSteps:
