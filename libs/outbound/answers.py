@@ -16,7 +16,7 @@ _SWEPT = 20  # answers whose time is over leave with each one that is kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Plain JSON values; None is a known absence."""
+    """An object or a list of plain JSON values, or None for a known absence."""
 
     body: Any
 

@@ -20,7 +20,7 @@ from libs.outbound.slots import CallSlots
 from libs.telemetry.tracing import Tracer
 
 Reading = Callable[[Any], Any]
-"""What of a JSON answer is worth keeping, as plain JSON values; None for a known absence.
+"""What of a JSON answer is worth keeping, as an object or a list of plain JSON values; None for a known absence.
 
 Raises KeyError, TypeError, ValueError or AttributeError where the answer is not what it should be.
 """

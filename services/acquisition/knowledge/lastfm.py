@@ -39,15 +39,16 @@ class LastfmCorrections:
         params = {"method": "artist.getcorrection", "artist": artist, "format": "json"}
         question = Question(base=address.url, params=params, secrets={"api_key": address.api_key})
         try:
-            return await self._client.ask(question, _read) or artist
+            answer = await self._client.ask(question, _read)
         except (ProviderUnavailable, ProviderRefused) as error:
             log.warning("knowledge.not_corrected", why=error.message)
             return artist
+        return artist if answer is None else answer["name"] or artist
 
 
-def _read(answer: Mapping[str, Any]) -> str:
+def _read(answer: Mapping[str, Any]) -> Mapping[str, str]:
     """The name, or nothing where there is none to correct; raises for an error, which comes with status 200, too."""
     corrections = answer["corrections"]
     if not isinstance(corrections, Mapping) or "correction" not in corrections:
-        return ""
-    return str(corrections["correction"]["artist"]["name"])
+        return {"name": ""}
+    return {"name": str(corrections["correction"]["artist"]["name"])}
