@@ -13,7 +13,7 @@ from libs.errors import (
     Unavailable,
     Unimplemented,
 )
-from services.webhooks.domain import lidarr
+from services.webhooks.domain import lidarr, slskd
 from services.webhooks.domain.document import UnreadableBody, expects_json, read_document, read_json
 from services.webhooks.domain.event import DeadReason, Event, Origin
 from services.webhooks.domain.verdict import Failed, Hopeless, NobodyWaits, NothingToDo, Outage, TookEffect, Verdict
@@ -65,12 +65,14 @@ class LidarrHandler:
 
 
 class SlskdHandler:
-    """Reads what slskd sends; acquisitions ask slskd themselves."""
+    """Reads what slskd sends. Nobody is told: acquisitions look at slskd themselves, for failures send no event."""
 
     async def handle(self, event: Event) -> Verdict:
         """There is nothing to do."""
         read_document(event.body)
-        return NothingToDo(note="acquisitions do not wait for events of slskd")
+        if event.type in slskd.DOWNLOAD_TYPES:
+            return TookEffect(note="a hint: acquisitions see their downloads in slskd themselves")
+        return NothingToDo()
 
 
 class ReadersHandler:

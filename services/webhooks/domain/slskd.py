@@ -13,6 +13,7 @@ from services.webhooks.domain.document import Document
 from services.webhooks.domain.history import date_of
 
 WATERMARK = "slskd-events"
+DOWNLOAD_TYPES = frozenset({"DownloadFileComplete", "DownloadDirectoryComplete"})
 _MAX_TYPE = 100
 
 

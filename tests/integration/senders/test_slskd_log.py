@@ -47,7 +47,7 @@ async def test_what_happened_before_we_began_stays_in_the_past(
         assert await station.slskd_log().fill() == []
 
 
-async def test_a_lost_event_is_found_and_ends_without_effect(deaf: Station, slskd: SlskdWorld) -> None:
+async def test_a_lost_event_is_found_and_done_as_a_hint(deaf: Station, slskd: SlskdWorld) -> None:
     raised = await slskd.events.raise_event("DownloadFileComplete", {"localFilename": "/downloads/01.flac"})
 
     await deaf.slskd_log().fill()
@@ -58,7 +58,7 @@ async def test_a_lost_event_is_found_and_ends_without_effect(deaf: Station, slsk
         "slskd",
         "DownloadFileComplete",
         Origin.BACKFILL,
-        State.IGNORED,
+        State.DONE,
     )
     assert f'"id": "{raised.id}"'.encode() in event.body
     assert b'"localFilename": "/downloads/01.flac"' in event.body

@@ -157,10 +157,16 @@ async def test_a_body_that_claims_to_be_json_and_is_not_is_hopeless() -> None:
     assert result.reason is DeadReason.UNREADABLE
 
 
-async def test_nothing_waits_for_events_of_slskd() -> None:
-    result = await Handling({"slskd": SlskdHandler()}).handle(stored(grab(), "slskd"))
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("DownloadFileComplete", TookEffect), ("DownloadDirectoryComplete", TookEffect), ("Noop", NothingToDo)],
+)
+async def test_what_slskd_says_of_downloads_is_done_and_all_else_asks_for_nothing(
+    kind: str, expected: type[Verdict]
+) -> None:
+    event = replace(stored(b"{}", "slskd"), type=kind)
 
-    assert isinstance(result, NothingToDo)
+    assert isinstance(await Handling({"slskd": SlskdHandler()}).handle(event), expected)
 
 
 @pytest.mark.parametrize(
