@@ -78,11 +78,18 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         )
         records = SqlPeerRecords(database, tokens=tokens, clock=CLOCK)
         soulseek = Soulseek(
-            database, wishes, knower=knower, leases=leases.leases, telemetry=telemetry, home=settings.home, clock=CLOCK
+            database,
+            wishes,
+            knower=knower,
+            records=records,
+            leases=leases.leases,
+            telemetry=telemetry,
+            home=settings.home,
+            clock=CLOCK,
         )
         live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
         live.subscribe(lambda _: soulseek.keeper.share(wishes.sharing()))
-        slskd = Slskd(http, wishes, knower=knower, gate=soulseek.gate, clock=CLOCK)
+        slskd = Slskd(http, wishes, knower=knower, records=records, gate=soulseek.gate, clock=CLOCK)
         steps: dict[Source, Steps] = {
             Source.SOULSEEK: soulseek.steps,
             Source.LIDARR: lidarr_steps(lidarr, wishes, clock=CLOCK),

@@ -10,7 +10,7 @@ from libs.errors import InvalidArgument
 from services.acquisition.domain.acquisition import USUAL_PRIORITY, Acquisition
 from services.acquisition.domain.acquisitions import Query
 from services.acquisition.domain.album import Album, Track
-from services.acquisition.domain.attempt import Attempt, Failure, Progress, Source
+from services.acquisition.domain.attempt import Attempt, Failure, FileProgress, Progress, Source
 from services.acquisition.domain.control import SourceStatus, Status
 from services.acquisition.domain.fact import FactKind, LidarrFact
 from services.acquisition.domain.files import LibraryFile
@@ -189,6 +189,9 @@ def _attempt_to_pb(attempt: Attempt) -> pb.Attempt:
         reason="" if attempt.failure is None else attempt.failure.reason,
         start_time=time_to_pb(attempt.started),
         end_time=time_to_pb(attempt.ended),
+        peers=attempt.peers,
+        total_bytes=attempt.progress.total_bytes,
+        score=attempt.score,
     )
 
 
@@ -198,6 +201,20 @@ def _progress_to_pb(progress: Progress) -> pb.Progress:
         total_bytes=progress.total_bytes,
         finished_count=progress.finished_count,
         total_count=progress.total_count,
+        bytes_per_second=progress.bytes_per_second,
+        files=[_file_progress_to_pb(file) for file in progress.files],
+    )
+
+
+def _file_progress_to_pb(file: FileProgress) -> pb.FileProgress:
+    return pb.FileProgress(
+        name=file.name,
+        peer=file.peer,
+        state=pb.FileProgress.State.Value(file.state),
+        received_bytes=file.received_bytes,
+        total_bytes=file.total_bytes,
+        bytes_per_second=file.bytes_per_second,
+        place_in_queue=file.place_in_queue,
     )
 
 

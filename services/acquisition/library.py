@@ -74,12 +74,13 @@ Ended = Callable[[Collection[str]], Awaitable[Collection[str]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedFile:
-    """A verified file: where it lies, the name it gets, and what it holds."""
+    """A verified file: where it lies, its name to be, and what it holds; the album is whole without `optional` ones."""
 
     path: Path
     name: str
     size: int
     sha256: str
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +93,13 @@ class PublishedFile:
 
 
 class Library:
-    """The library below `root`. `free_bytes` tells how much room a folder's disk has."""
+    """The library below `root`. `free_bytes` tells how much room a folder's disk has, of which `reserve` stays free."""
 
-    def __init__(self, root: Path, *, free_bytes: Callable[[Path], int] | None = None) -> None:
+    def __init__(
+        self, root: Path, *, reserve: int = RESERVE_BYTES, free_bytes: Callable[[Path], int] | None = None
+    ) -> None:
         self._root = root
+        self._reserve = max(reserve, RESERVE_BYTES)
         self._free_bytes = free_bytes or _free_bytes
 
     async def check(self) -> None:
@@ -114,6 +118,14 @@ class Library:
             DiskFull: they do not.
         """
         await asyncio.to_thread(self._require_space, folder, needed)
+
+    async def require_own_space(self, staging: Path, needed: int) -> None:
+        """Make sure that what is staged in a folder fits into the library; on the same disk it takes no more room.
+
+        Raises:
+            DiskFull: it does not.
+        """
+        await asyncio.to_thread(self._require_own_space, staging, needed)
 
     async def publish(
         self, files: Sequence[StagedFile], folder: PurePosixPath, *, token: str
@@ -155,7 +167,6 @@ class Library:
         self, files: Sequence[StagedFile], folder: PurePosixPath, token: str, called_off: threading.Event
     ) -> tuple[PublishedFile, ...]:
         target = self._root / folder
-        published = tuple(PublishedFile(path=target / file.name, size=file.size, sha256=file.sha256) for file in files)
         parent = self._incoming()
         with self._explained(target):
             if not _holds_exactly(target, files):
@@ -166,7 +177,8 @@ class Library:
                 _sync_folder(target.parent)
                 _sync_folder(self._root)
         self._remove(frozenset({token}))  # of tries that crashed
-        return published
+        there = [file for file in files if not file.optional or (target / file.name).exists()]
+        return tuple(PublishedFile(path=target / file.name, size=file.size, sha256=file.sha256) for file in there)
 
     def _build(self, files: Sequence[StagedFile], incoming: Path, called_off: threading.Event) -> None:
         """The whole album in the incoming folder, on disk for good."""
@@ -206,8 +218,12 @@ class Library:
         return incoming
 
     def _require_space(self, folder: Path, needed: int) -> None:
-        if (free := self._free_bytes(folder)) < needed + RESERVE_BYTES:
-            raise _disk_full(folder, f"{needed + RESERVE_BYTES} bytes are needed, {free} are free")
+        if (free := self._free_bytes(folder)) < needed + self._reserve:
+            raise _disk_full(folder, f"{needed + self._reserve} bytes are needed, {free} are free")
+
+    def _require_own_space(self, staging: Path, needed: int) -> None:
+        same_disk = staging.stat().st_dev == self._root.stat().st_dev
+        self._require_space(self._root, 0 if same_disk else needed)
 
     def _left(self) -> list[Path]:
         """What lies in the incoming folder, as far as anybody may look."""
@@ -277,9 +293,10 @@ def _holds_exactly(target: Path, files: Sequence[StagedFile]) -> bool:
     if not target.is_dir():
         return False
     present = {path.name for path in target.iterdir() if not path.name.startswith(".")}
-    return present == {file.name for file in files} and all(
+    needed = [file for file in files if not file.optional]
+    return present - {file.name for file in files if file.optional} == {file.name for file in needed} and all(
         (target / file.name).stat().st_size == file.size and _sha256(target / file.name) == file.sha256
-        for file in files
+        for file in needed
     )
 
 

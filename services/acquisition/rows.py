@@ -1,13 +1,22 @@
 """Between rows and the words of the domain."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row, Select, select
 
 from services.acquisition.domain.acquisition import Acquisition, State
 from services.acquisition.domain.album import Album, Track
-from services.acquisition.domain.attempt import Attempt, AttemptState, Failure, Progress, Source
+from services.acquisition.domain.attempt import (
+    Attempt,
+    AttemptState,
+    Failure,
+    FileProgress,
+    FileState,
+    Progress,
+    Source,
+)
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.tables import acquisition, attempt, engine, library_file
 
@@ -60,6 +69,8 @@ def attempt_row(one: Attempt) -> dict[str, Any]:
         "number": one.number,
         "source": one.source,
         "peer": one.peer,
+        "peers": list(one.peers),
+        "score": dict(one.score),
         "state": one.state,
         "reason": "" if one.failure is None else one.failure.reason,
         "error": "" if one.failure is None else one.failure.message,
@@ -75,6 +86,8 @@ def progress_row(progress: Progress) -> dict[str, Any]:
         "total_bytes": progress.total_bytes,
         "finished_count": progress.finished_count,
         "total_count": progress.total_count,
+        "bytes_per_second": progress.bytes_per_second,
+        "files": [asdict(file) for file in progress.files],
     }
 
 
@@ -133,11 +146,17 @@ def _reason(row: Row[Any]) -> Failure:
     return Failure(reason=row.failure_reason, message=row.failure_message)
 
 
+def _file_progress(file: Mapping[str, Any]) -> FileProgress:
+    return FileProgress(**{**file, "state": FileState(file["state"])})
+
+
 def _attempt(row: Row[Any]) -> Attempt:
     return Attempt(
         number=row.number,
         source=Source(row.source),
         peer=row.peer,
+        peers=tuple(row.peers or ()),
+        score=row.score or {},
         state=AttemptState(row.state),
         failure=Failure(reason=row.reason, message=row.error) if row.reason else None,
         progress=Progress(
@@ -145,6 +164,8 @@ def _attempt(row: Row[Any]) -> Attempt:
             total_bytes=row.total_bytes,
             finished_count=row.finished_count,
             total_count=row.total_count,
+            bytes_per_second=row.bytes_per_second,
+            files=tuple(_file_progress(file) for file in row.files or ()),
         ),
         started=row.started,
         ended=row.ended,

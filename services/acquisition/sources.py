@@ -14,6 +14,7 @@ from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.knowledge import Knower
+from services.acquisition.domain.reputation import PeerRecords
 from services.acquisition.library import Ended
 from services.acquisition.lidarr.client import LidarrClient
 from services.acquisition.lidarr.source import LidarrSource
@@ -49,6 +50,7 @@ class Soulseek:
         wishes: Wishes,
         *,
         knower: Knower,
+        records: PeerRecords,
         leases: LeaseStore,
         telemetry: Telemetry,
         home: Path,
@@ -62,12 +64,14 @@ class Soulseek:
             metrics=metrics,
             clock=clock,
         )
-        self._shelf = LiveShelf(wishes.music)
+        self._shelf = LiveShelf(wishes.music, minimum_free=wishes.minimum_free)
         self._staging = Staging(wishes.downloads)
         self.steps = PeerSteps(
             SoulseekNetwork(self.keeper, limits=wishes.limits),
             source=Source.SOULSEEK,
             knower=knower,
+            records=records,
+            taste=wishes.taste,
             inspector=AudioInspector(),
             shelf=self._shelf,
             staging=self._staging,
@@ -95,7 +99,14 @@ class Slskd:
     """The steps that use the slskd of the moment. `gate` is that of our own session: both ask the same server."""
 
     def __init__(
-        self, http: httpx.AsyncClient, wishes: Wishes, *, knower: Knower, gate: SearchGate, clock: Clock
+        self,
+        http: httpx.AsyncClient,
+        wishes: Wishes,
+        *,
+        knower: Knower,
+        records: PeerRecords,
+        gate: SearchGate,
+        clock: Clock,
     ) -> None:
         client = SlskdClient(http, address=wishes.slskd)
         self._network = SlskdNetwork(client, address=wishes.slskd, limits=wishes.limits, gate=gate, clock=clock)
@@ -103,8 +114,10 @@ class Slskd:
             self._network,
             source=Source.SLSKD,
             knower=knower,
+            records=records,
+            taste=wishes.taste,
             inspector=AudioInspector(),
-            shelf=LiveShelf(wishes.music),
+            shelf=LiveShelf(wishes.music, minimum_free=wishes.minimum_free),
             staging=Staging(wishes.downloads),
             clock=clock,
         )

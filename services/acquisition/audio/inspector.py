@@ -102,6 +102,9 @@ def _to_facts(path: Path, said: Mapping[str, Any]) -> AudioFacts:
         decoded=said.get("decoded", False) and not damage,
         duration=_duration(said.get("seconds")),
         declared_duration=_duration(said.get("declared_seconds")),
+        sample_rate=said.get("sample_rate", 0),
+        bit_depth=said.get("bit_depth", 0),
+        bitrate=said.get("bitrate", 0),
         tags=Tags(**said.get("tags", {})),
         error=said.get("error", "") or damage,
     )

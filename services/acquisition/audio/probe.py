@@ -96,6 +96,7 @@ def _frames(media: Any, stream: Any, tally: "_Tally") -> Iterator[Any]:
     import av
 
     for packet in media.demux(stream):
+        tally.bytes += packet.size
         try:
             yield from packet.decode()
         except av.error.FFmpegError as error:
@@ -107,6 +108,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.samples = 0
+        self.bytes = 0
         self.rate = 0
         self.errors: list[str] = []
         self.md5: Any = hashlib.md5(usedforsecurity=False)
@@ -125,9 +127,12 @@ class _Tally:
     def facts(self, container: str) -> dict[str, Any]:
         tolerated = 0 if container in _LOSSLESS else _TOLERATED
         decoded = self.samples > 0 and len(self.errors) <= tolerated
+        seconds = self.samples / self.rate if self.rate else None
         return {
             "decoded": decoded,
-            "seconds": self.samples / self.rate if self.rate else None,
+            "seconds": seconds,
+            "sample_rate": self.rate,
+            "bitrate": round(self.bytes * 8 / 1000 / seconds) if seconds else 0,
             "samples": self.samples,
             "md5": self.md5.hexdigest(),
             "error": "" if decoded else (self.errors or ["no audio was decoded"])[0][:_MAX_TEXT],
@@ -155,6 +160,8 @@ def _declared(path: Path, info: Any) -> dict[str, Any]:
     declared: dict[str, Any] = {"declared_seconds": info.length} if info.length else {}
     if samples := getattr(info, "total_samples", 0):
         declared["declared_samples"] = samples
+    if bits := getattr(info, "bits_per_sample", 0):
+        declared["bit_depth"] = bits
     if getattr(info, "bits_per_sample", None) == 16 and getattr(info, "md5_signature", 0):
         declared["declared_md5"] = f"{info.md5_signature:032x}"
     return declared

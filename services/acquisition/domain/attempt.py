@@ -3,6 +3,7 @@
 RUNNING ──► SUCCEEDED | FAILED | STOPPED
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -25,14 +26,38 @@ class AttemptState(StrEnum):
     STOPPED = "STOPPED"
 
 
+class FileState(StrEnum):
+    """Where a file is on its way."""
+
+    PENDING = "PENDING"
+    QUEUED = "QUEUED"
+    TRANSFERRING = "TRANSFERRING"
+    DONE = "DONE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileProgress:
+    """How far one file is; its place in the peer's queue counts from 1, 0 is unknown."""
+
+    name: str
+    peer: str
+    state: FileState = FileState.PENDING
+    received_bytes: int = 0
+    total_bytes: int = 0
+    bytes_per_second: int = 0
+    place_in_queue: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a try is; a total of 0 is unknown."""
+    """How far a try is; a total of 0 is unknown, and so are `files` that the source does not tell."""
 
     received_bytes: int = 0
     total_bytes: int = 0
     finished_count: int = 0
     total_count: int = 0
+    bytes_per_second: int = 0
+    files: tuple[FileProgress, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +70,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A try, counted from 1 within its acquisition."""
+    """A try, counted from 1 within its acquisition; `peers` deliver a part each, `peer` the main one.
+
+    `score` is why the offer was taken: its points, part by part.
+    """
 
     number: int
     source: Source
     peer: str = ""
+    peers: tuple[str, ...] = ()
+    score: Mapping[str, float] = field(default_factory=dict)
     state: AttemptState = AttemptState.RUNNING
     failure: Failure | None = None
     progress: Progress = field(default_factory=Progress)
@@ -68,6 +98,10 @@ class Attempt:
     def with_peer(self, peer: str) -> "Attempt":
         """The same try, now that its peer is known."""
         return replace(self, peer=peer)
+
+    def offered(self, peers: tuple[str, ...], score: Mapping[str, float]) -> "Attempt":
+        """The same try, by whom it is delivered and why they were chosen."""
+        return replace(self, peers=peers, score=score)
 
     def succeeded(self, at: datetime) -> "Attempt":
         """It delivered the album."""

@@ -2,21 +2,54 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.files import LibraryFile
-from services.acquisition.domain.verification import AudioFacts
+from services.acquisition.domain.verification import AudioFacts, Delivery, Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedFile:
-    """A verified file in the staging folder, and the name it gets in the library."""
+    """A verified file in the staging folder, and the name it gets in the library; artwork has no `track`."""
 
     path: Path
     name: str
     size: int
     sha256: str
+    track: Track | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A verified album on its way into the library.
+
+    `token` names the publisher: the acquisition. `folder` is where we would put it: `Artist/Album (Year)`. `staging`
+    holds all of the files, in folders. `release_mbid` is the edition's, empty where it is not known.
+    """
+
+    token: str
+    album: Album
+    release_mbid: str
+    folder: PurePosixPath
+    staging: Path
+    files: tuple[VerifiedFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The album is in the library: these files."""
+
+    files: tuple[LibraryFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Awaited:
+    """Somebody else is importing the album: publish it again after `delay`."""
+
+    delay: timedelta
 
 
 class Inspector(Protocol):
@@ -27,6 +60,17 @@ class Inspector(Protocol):
         ...
 
 
+class Recogniser(Protocol):
+    """Recognises recordings by their sound: what no tag can fake. Nothing implements it yet.
+
+    To plug one in, hand it to `PeerSteps`: it is asked after every other rule, about files that passed them.
+    """
+
+    async def findings(self, album: Album, deliveries: Sequence[Delivery]) -> Sequence[Finding]:
+        """The files that are other recordings than they should be; raises nothing when it cannot tell."""
+        ...
+
+
 class Shelf(Protocol):
     """The library of the moment. Methods raise an AppError that says what a person has to do."""
 
@@ -34,10 +78,12 @@ class Shelf(Protocol):
         """Make sure that an album of so many bytes can be staged and published; makes the staging folder."""
         ...
 
-    async def publish(
-        self, files: Sequence[VerifiedFile], folder: PurePosixPath, *, token: str
-    ) -> tuple[LibraryFile, ...]:
-        """Put the files into the library, all at once; repeating it under the same token gives the same result."""
+    async def publish(self, parcel: Parcel) -> Published | Awaited:
+        """Put the files into the library, all at once; repeating it under the same token gives the same result.
+
+        Whoever answers `Awaited` is asked again with the same parcel, until it answers `Published` or raises; the
+        staged files stay where they are until then.
+        """
         ...
 
     async def discard(self, token: str) -> None:

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from services.acquisition.domain.album import Album
+from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.words import bare
 
 MAX_LENGTH = 100
@@ -23,6 +23,12 @@ def queries(album: Album) -> tuple[str, ...]:
     if len(title.split()) > 1:
         asked.append(title)
     return tuple(dict.fromkeys(query for query in map(_fit, asked) if query))
+
+
+def track_query(album: Album, track: Track) -> str:
+    """The query for a single track, empty where its title has no words."""
+    title = _plain(bare(track.title))
+    return _fit(f"{_plain(album.artist)} {title}") if title else ""
 
 
 def _plain(name: str) -> str:

@@ -21,6 +21,7 @@ from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.artwork import cover_among
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.domain.matching import Matcher, Pick
+from services.acquisition.domain.providers import Taste
 from services.acquisition.domain.reputation import PeerRecord
 from services.acquisition.domain.words import ENOUGH, essential, kinds, share_found, words
 
@@ -33,10 +34,8 @@ FLOOR = 60.0
 HEALTH = 15.0  # the most that slot, queue, speed and history give
 SURE, WEAK = 28.0, 20.0  # of the 40 points of identity; under WEAK an offer is not taken
 
-FORMATS = ("flac", "wav", "aiff", "m4a", "opus", "ogg", "mp3")
-"""The order of preference where the caller has none."""
-
 _LOSSLESS = frozenset({"flac", "wav", "aiff"})
+_USUAL = Taste()
 _SAME_FORMAT = {"aif": "aiff"}
 _MAX_BYTES_PER_SECOND = 192_000 * 4 * 2  # 32 bit, two channels, uncompressed
 _MAX_ARTWORK_BYTES = 32 << 20
@@ -46,14 +45,6 @@ _FULL_SPEED = 1 << 20  # bytes/s
 _VARIOUS = frozenset({"various artists", "various", "va"})
 
 Tracklist = tuple[Track, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preferences:
-    """The formats that are taken, best first, and the lowest bit rate of lossy files in kbit/s."""
-
-    formats: tuple[str, ...] = FORMATS
-    minimum_bitrate: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +112,11 @@ def rank(
     candidates: Iterable[Candidate],
     *,
     lists: Sequence[Tracklist] = (),
-    preferences: Preferences = Preferences(),
+    taste: Taste = _USUAL,
     records: Mapping[str, PeerRecord] = MappingProxyType({}),
 ) -> list[RankedCandidate]:
     """The suitable offers of the whole album, best first; of several formats in one folder only the best."""
-    found = rank_all(album, candidates, lists=lists, preferences=preferences, records=records)
+    found = rank_all(album, candidates, lists=lists, taste=taste, records=records)
     return [one for one in found if one.whole]
 
 
@@ -134,7 +125,7 @@ def rank_all(
     candidates: Iterable[Candidate],
     *,
     lists: Sequence[Tracklist] = (),
-    preferences: Preferences = Preferences(),
+    taste: Taste = _USUAL,
     records: Mapping[str, PeerRecord] = MappingProxyType({}),
 ) -> list[RankedCandidate]:
     """The suitable offers, best first: those of the whole album, then those of a part of it.
@@ -147,7 +138,7 @@ def rank_all(
     ranked = [
         one
         for edition, tracks in enumerate(lists or (album.tracks,))
-        for one in _Ranking(replace(album, tracks=tracks), edition, preferences, records).rank(folders)
+        for one in _Ranking(replace(album, tracks=tracks), edition, taste, records).rank(folders)
     ]
     ranked.sort(key=_order)
     best: dict[tuple[str, str], RankedCandidate] = {}
@@ -177,7 +168,8 @@ def _joined(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def _worth_a_look(album: Album, folders: Iterable[Candidate]) -> list[Candidate]:
     """The folders of the album, at most `MOST_FOLDERS`: whoever answers with thousands gets no more attention."""
-    fitting = [(_folder_closeness(album, one), one) for one in folders if _folder_fits(album, one)]
+    named = [one for one in folders if _can_be_kept(one.peer) and _can_be_kept(one.folder)]
+    fitting = [(_folder_closeness(album, one), one) for one in named if _folder_fits(album, one)]
     fitting.sort(key=lambda pair: (-pair[0], not pair[1].free_slot, pair[1].queue_length, pair[1].peer))
     of_peer: dict[str, int] = {}
     taken = []
@@ -221,7 +213,7 @@ class _Ranking:
 
     album: Album
     edition: int
-    preferences: Preferences
+    taste: Taste
     records: Mapping[str, PeerRecord]
     matcher: Matcher = field(init=False)
 
@@ -251,8 +243,9 @@ class _Ranking:
     def _is_usable(self, file: RemoteFile) -> bool:
         form = _format(file)
         return (
-            form in self.preferences.formats
+            form in self.taste.formats
             and not listings.is_hidden(file.path)
+            and _can_be_kept(file.path)
             and 0 < file.size <= MAX_FILE_BYTES
             and (not file.duration or file.size <= _most_bytes(file.duration))
             and (form in _LOSSLESS or form == "m4a" or self._is_good_enough(file))
@@ -261,7 +254,7 @@ class _Ranking:
     def _is_good_enough(self, file: RemoteFile) -> bool:
         """Whether neither the stated bit rate nor the one that size and length come to is too low."""
         told = [rate for rate in (file.bitrate, _implied_bitrate(file)) if rate]
-        return all(rate >= self.preferences.minimum_bitrate for rate in told)
+        return all(rate >= self.taste.minimum_bitrate for rate in told)
 
     def _agreeing(self, offers: list[_Suitable]) -> list[_Suitable]:
         """Without a track list: the offers that do not contradict what most peers say, lasting as they say."""
@@ -292,12 +285,12 @@ class _Ranking:
             selection=offer.selection,
             whole=len(offer.selection) == len(album.tracks) if album.tracks else True,
             edition=self.edition,
-            cover=cover_among(candidate.files),
+            cover=cover_among([file for file in candidate.files if _can_be_kept(file.path)]),
         )
 
     def _quality(self, file: RemoteFile) -> float:
         """1 for the preferred format, less down the list; a little less for a lossy file of low or unknown bit rate."""
-        form, formats = _format(file), self.preferences.formats
+        form, formats = _format(file), self.taste.formats
         place = 1 - formats.index(form) / len(formats)
         if form in _LOSSLESS:
             return place
@@ -330,6 +323,14 @@ def _coverage(album: Album, offer: _Suitable, usual: int) -> float:
     if album.tracks:
         return count / (len(album.tracks) + offer.surplus)
     return min(count, usual) / max(count, usual)
+
+
+def _can_be_kept(text: str) -> bool:
+    """Whether a database can hold it: no lone surrogates, no NUL."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _format(file: RemoteFile) -> str:

@@ -26,6 +26,7 @@ COUNTED = frozenset(
         "NOT_DECODABLE",
         "TRUNCATED",
         "WRONG_CONTAINER",
+        "FALSE_QUALITY",
         "WRONG_DURATION",
         "WRONG_TAGS",
         "DUPLICATE_CONTENT",

@@ -1,37 +1,61 @@
-"""What the steps of a Soulseek acquisition keep between them."""
+"""What the steps of an acquisition through peers keep between them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from services.acquisition.domain.acquisition import State
-from services.acquisition.domain.album import Track
+from services.acquisition.domain.album import Album, Track
+from services.acquisition.domain.attempt import Failure
 from services.acquisition.domain.knowledge import Knowledge
-from services.acquisition.domain.ranking import RankedCandidate
+from services.acquisition.domain.offers import Offer
+from services.acquisition.domain.ranking import RankedCandidate, Tracklist
 from services.acquisition.domain.verification import VerifiedAlbum
+from services.acquisition.domain.words import words
 
-CANDIDATES = 10  # the best of one search
+WHOLE, PARTS = 10, 20  # the best of one search: offers of the whole album, and of a part of it
+MOST_LISTS = 8  # of editions that differ in their tracks
 FIRST_OUTAGE, LONGEST_OUTAGE = timedelta(seconds=5), timedelta(minutes=1)  # between looks whether the network is back
 SEARCH_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 INQUIRY_DELAYS = SEARCH_DELAYS  # between questions to those who know the album, while they are away
 
+File = tuple[str, str]
+"""A peer's file, by peer and path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artwork:
+    """A picture that was fetched with the album: its place in the staging folder, and what it holds."""
+
+    place: str
+    form: str
+    size: int
+    sha256: str
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoulseekPlan:
-    """The ranked offers, the first of them being the one that is tried; what is known of its files; what came before.
+    """What is offered and tried, what is known of its files, and what came before.
 
-    `announced` are the sizes that the peer announced, `verified` and `digests` what was found in the files. `rejected`
-    offers (peer, folder) held something else: they are not asked again. `resume` is where a WAITING one goes on;
+    `ranked` are the offers of single folders, `lists` the track lists by which they were ranked, one an edition;
+    `offer` is what they make together, while it is tried, and `fault` why some of it did not arrive. `kept` is what
+    stayed of the offers before. `rejected` files held something else and are not asked again, `refused` ones not before
+    the next search. `verified` and `digests` are what was found in the files. `resume` is where a WAITING one goes on;
     `outages` counts those in a row. `knowledge` is what those said who know the album, once they were `inquired`: it
     stays None where nobody knows it; `inquiries` counts how often they were away.
     """
 
-    offers: tuple[RankedCandidate, ...] = ()
-    announced: tuple[int, ...] = ()
+    ranked: tuple[RankedCandidate, ...] = ()
+    lists: tuple[Tracklist, ...] = ()
+    offer: Offer | None = None
+    kept: Offer | None = None
+    fault: Failure | None = None
+    rejected: tuple[File, ...] = ()
+    refused: tuple[File, ...] = ()
     verified: VerifiedAlbum | None = None
     digests: tuple[str, ...] = ()
-    rejected: tuple[tuple[str, str], ...] = ()
+    artwork: Artwork | None = None
     searches: int = 0
     outages: int = 0
     resume: State = State.SEARCHING
@@ -39,20 +63,56 @@ class SoulseekPlan:
     inquired: bool = False
     inquiries: int = 0
 
-    @property
-    def offer(self) -> RankedCandidate:
-        """The offer that is tried now."""
-        return self.offers[0]
+    def known(self, album: Album) -> Album:
+        """The album as those spell it who know it; a name that they write in another script stays as it was asked for.
 
-    def searched(self, found: list[RankedCandidate]) -> "SoulseekPlan":
-        """After a search, without the offers that were something else."""
-        wanted = [one for one in found if (one.candidate.peer, one.candidate.folder) not in self.rejected]
-        return replace(self._bare(), offers=tuple(wanted[:CANDIDATES]), searches=self.searches + 1)
+        Peers name their folders in the script of whoever listens.
+        """
+        if self.knowledge is None:
+            return album
+        artist = _spelled(album.artist, self.knowledge.artist)
+        title = _spelled(album.title, self.knowledge.title)
+        return replace(album, artist=artist, title=title, year=album.year or self.knowledge.year)
 
-    def without_offer(self, *, rejected: bool) -> "SoulseekPlan":
-        """Without the offer that was tried, for good where it was `rejected`."""
-        gone = ((self.offer.candidate.peer, self.offer.candidate.folder),) if rejected else ()
-        return replace(self._bare(), offers=self.offers[1:], rejected=(*self.rejected, *gone))
+    def wanted_lists(self, album: Album) -> tuple[Tracklist, ...]:
+        """The track lists that the album may have, the likeliest first: its own, else those of its editions."""
+        if album.tracks or self.knowledge is None or not self.knowledge.editions:
+            return (album.tracks,)
+        return tuple(dict.fromkeys(edition.tracks for edition in self.knowledge.editions))[:MOST_LISTS]
+
+    def tracks(self, edition: int) -> Tracklist:
+        """The track list of an edition, empty where it is not known."""
+        return self.lists[edition] if edition < len(self.lists) else ()
+
+    def release_mbid(self, edition: int) -> str:
+        """The edition's id, empty where it is not known."""
+        known = () if self.knowledge is None else self.knowledge.editions
+        return next((one.release_mbid for one in known if one.tracks and one.tracks == self.tracks(edition)), "")
+
+    def searched(self, found: Sequence[RankedCandidate], lists: tuple[Tracklist, ...]) -> "SoulseekPlan":
+        """After a search. What is kept of an edition that is not among the lists any more is let go."""
+        whole = [one.bare() for one in found if one.whole][:WHOLE]
+        parts = [one.bare() for one in found if not one.whole][:PARTS]
+        kept = self.kept
+        if kept is not None:
+            tracks = self.tracks(kept.edition)
+            kept = replace(kept, edition=lists.index(tracks)) if tracks in lists else None
+        plan = replace(self._bare(), ranked=(*whole, *parts), lists=lists, kept=kept, refused=())
+        return replace(plan, searches=self.searches + 1)
+
+    def trying(self, offer: Offer) -> "SoulseekPlan":
+        """With an offer to try."""
+        return replace(self._bare(), offer=offer)
+
+    def without(self, *, peers: Collection[str] = (), refused: Collection[File] = ()) -> "SoulseekPlan":
+        """Without peers and files that did not come, until the next search."""
+        left = tuple(one for one in self.ranked if one.candidate.peer not in peers)
+        return replace(self, ranked=left, refused=(*self.refused, *refused))
+
+    def keeping(self, kept: Offer | None, rejected: Collection[File] = ()) -> "SoulseekPlan":
+        """After an offer of which this stays; the rejected files are never asked for again."""
+        kept = kept if kept is not None and kept.pieces else None
+        return replace(self._bare(), kept=kept, rejected=(*self.rejected, *rejected))
 
     def outage(self) -> tuple["SoulseekPlan", timedelta]:
         """After one more outage, and when to look whether it is over."""
@@ -73,16 +133,22 @@ class SoulseekPlan:
         return SEARCH_DELAYS[self.searches - 1] if self.searches <= len(SEARCH_DELAYS) else None
 
     def _bare(self) -> "SoulseekPlan":
-        return replace(self, announced=(), verified=None, digests=(), outages=0, resume=State.SEARCHING)
+        bare = replace(self, offer=None, fault=None, verified=None, digests=(), artwork=None)
+        return replace(bare, outages=0, resume=State.SEARCHING)
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values."""
         return {
-            "offers": [offer.to_json() for offer in self.offers],
-            "announced": list(self.announced),
+            "ranked": [one.to_json() for one in self.ranked],
+            "lists": [[track.to_json() for track in tracks] for tracks in self.lists],
+            "offer": None if self.offer is None else self.offer.to_json(),
+            "kept": None if self.kept is None else self.kept.to_json(),
+            "fault": None if self.fault is None else [self.fault.reason, self.fault.message],
+            "rejected": [list(file) for file in self.rejected],
+            "refused": [list(file) for file in self.refused],
             "verified": None if self.verified is None else _verified_to_json(self.verified),
             "digests": list(self.digests),
-            "rejected": [list(offer) for offer in self.rejected],
+            "artwork": None if self.artwork is None else _artwork_to_json(self.artwork),
             "searches": self.searches,
             "outages": self.outages,
             "resume": self.resume,
@@ -93,14 +159,22 @@ class SoulseekPlan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "SoulseekPlan":
-        """The plan that `to_json` wrote; nothing is an empty plan."""
-        verified, knowledge = data.get("verified"), data.get("knowledge")
+        """The plan that `to_json` wrote; nothing is an empty plan, and so is what versions before 0.4 wrote."""
+        if "offers" in data:
+            return cls()
+        offer, kept, fault = data.get("offer"), data.get("kept"), data.get("fault")
+        verified, artwork, knowledge = data.get("verified"), data.get("artwork"), data.get("knowledge")
         return cls(
-            offers=tuple(RankedCandidate.from_json(offer) for offer in data.get("offers", ())),
-            announced=tuple(data.get("announced", ())),
+            ranked=tuple(RankedCandidate.from_json(one) for one in data.get("ranked", ())),
+            lists=tuple(tuple(Track.from_json(track) for track in tracks) for tracks in data.get("lists", ())),
+            offer=None if offer is None else Offer.from_json(offer),
+            kept=None if kept is None else Offer.from_json(kept),
+            fault=None if fault is None else Failure(reason=fault[0], message=fault[1]),
+            rejected=tuple((peer, path) for peer, path in data.get("rejected", ())),
+            refused=tuple((peer, path) for peer, path in data.get("refused", ())),
             verified=None if verified is None else _verified_from_json(verified),
             digests=tuple(data.get("digests", ())),
-            rejected=tuple((peer, folder) for peer, folder in data.get("rejected", ())),
+            artwork=None if artwork is None else Artwork(**artwork),
             searches=data.get("searches", 0),
             outages=data.get("outages", 0),
             resume=State(data.get("resume", State.SEARCHING)),
@@ -108,6 +182,15 @@ class SoulseekPlan:
             inquired=data.get("inquired", False),
             inquiries=data.get("inquiries", 0),
         )
+
+
+def _spelled(asked: str, known: str) -> str:
+    same_script = "".join(words(asked)).isascii() == "".join(words(known)).isascii()
+    return known if known and same_script else asked
+
+
+def _artwork_to_json(artwork: Artwork) -> dict[str, Any]:
+    return {"place": artwork.place, "form": artwork.form, "size": artwork.size, "sha256": artwork.sha256}
 
 
 def _verified_to_json(verified: VerifiedAlbum) -> dict[str, Any]:

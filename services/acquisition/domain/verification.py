@@ -6,6 +6,8 @@ SIZE_MISMATCH      not the bytes that the search hit and the transfer announced
 NOT_DECODABLE      no audio, or damaged audio
 TRUNCATED          ends before its own header says
 WRONG_CONTAINER    something else than its extension says
+FALSE_QUALITY      lossy though its name says loss-less, or less than was advertised
+LOW_BITRATE        below the lowest bit rate that is taken
 WRONG_DURATION     another length than expected or advertised
 WRONG_TAGS         tags of another recording; or none, where nothing but tags can tell
 MISSING_TRACK      a track of the album is not among the files
@@ -27,6 +29,8 @@ SIZE_MISMATCH = "SIZE_MISMATCH"
 NOT_DECODABLE = "NOT_DECODABLE"
 TRUNCATED = "TRUNCATED"
 WRONG_CONTAINER = "WRONG_CONTAINER"
+FALSE_QUALITY = "FALSE_QUALITY"
+LOW_BITRATE = "LOW_BITRATE"
 WRONG_DURATION = "WRONG_DURATION"
 WRONG_TAGS = "WRONG_TAGS"
 MISSING_TRACK = "MISSING_TRACK"
@@ -44,6 +48,9 @@ _CONTAINERS = {
 }
 _ADVICE = "It was not imported; another candidate is needed."
 _SHORTFALL = timedelta(seconds=1)
+_LOSSLESS_FORMATS = frozenset({"flac", "wav", "aiff", "aif"})
+_LOSSY_PCM = frozenset({"pcm_alaw", "pcm_mulaw"})
+_BITRATE_TOLERANCE, _MINIMUM_TOLERANCE = 0.8, 0.95  # what peers tell is rounded; so is what encoders make
 _VARIOUS = frozenset({"various artists", "various", "va"})
 
 
@@ -62,7 +69,10 @@ class Tags:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFacts:
-    """What decoding found. `declared_duration` is what a reliable header claims; `error` is the decoder's text."""
+    """What decoding found. `declared_duration` is what a reliable header claims; `error` is the decoder's text.
+
+    `sample_rate` is Hz, `bit_depth` bits of a loss-less sample, `bitrate` kbit/s of the sound alone; 0 is unknown.
+    """
 
     path: Path
     size: int
@@ -72,6 +82,9 @@ class AudioFacts:
     decoded: bool = False
     duration: timedelta | None = None
     declared_duration: timedelta | None = None
+    sample_rate: int = 0
+    bit_depth: int = 0
+    bitrate: int = 0
     tags: Tags = Tags()
     error: str = ""
 
@@ -87,11 +100,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A broken rule: the reason for programs, the file's or track's name, the sentence for people."""
+    """A broken rule: the reason for programs, whose it is (file or track), the sentence for people, and the track."""
 
     reason: str
     file: str
     message: str
+    position: listings.Position
 
 
 class VerificationFailed(FailedPrecondition):
@@ -113,33 +127,40 @@ class VerifiedAlbum:
     tracks: tuple[Track, ...]
 
 
-def verify(album: Album, deliveries: Sequence[Delivery]) -> VerifiedAlbum:
-    """The verified album.
+def verify(album: Album, deliveries: Sequence[Delivery], *, minimum_bitrate: int = 0) -> VerifiedAlbum:
+    """The verified album; `minimum_bitrate` is the lowest of lossy files, in kbit/s.
 
     Raises:
         VerificationFailed: at least one rule is broken.
     """
-    if found := findings(album, deliveries):
+    if found := findings(album, deliveries, minimum_bitrate=minimum_bitrate):
         raise VerificationFailed(found)
+    return named(album, deliveries)
+
+
+def named(album: Album, deliveries: Sequence[Delivery]) -> VerifiedAlbum:
+    """The album as its verified files name it."""
     return VerifiedAlbum(
         year=album.year or _tagged_year(deliveries),
         tracks=tuple(_named(delivery) for delivery in deliveries),
     )
 
 
-def findings(album: Album, deliveries: Sequence[Delivery]) -> list[Finding]:
+def findings(album: Album, deliveries: Sequence[Delivery], *, minimum_bitrate: int = 0) -> list[Finding]:
     """Every broken rule: those of files first, one per file, then those of the album."""
-    broken = [finding for delivery in deliveries if (finding := _of_file(album, delivery))]
+    broken = [finding for delivery in deliveries if (finding := _of_file(album, delivery, minimum_bitrate))]
     return [*broken, *_missing(album, deliveries), *_doubles(deliveries)]
 
 
-def _of_file(album: Album, delivery: Delivery) -> Finding | None:
-    rules = (_size, _decoding, _container, _duration)
-    for broken in (*(rule(delivery) for rule in rules), _tags(album, delivery)):
+def _of_file(album: Album, delivery: Delivery, minimum_bitrate: int) -> Finding | None:
+    rules = (_size, _decoding, _container, _quality, _duration)
+    kept = (rule(delivery) for rule in rules)
+    for broken in (*kept, _bitrate(delivery, minimum_bitrate), _tags(album, delivery)):
         if broken is not None:
             reason, what = broken
             name = _name(delivery)
-            return Finding(reason=reason, file=name, message=f"{name}: {what}. {_ADVICE}")
+            message = f"{name}: {what}. {_ADVICE}"
+            return Finding(reason=reason, file=name, message=message, position=_position(delivery.pick.track))
     return None
 
 
@@ -164,6 +185,33 @@ def _container(delivery: Delivery) -> tuple[str, str] | None:
     if _CONTAINERS.get(form) == delivery.facts.container:
         return None
     return WRONG_CONTAINER, f"its content is {delivery.facts.container or 'unknown'}, its name says {form or 'nothing'}"
+
+
+def _quality(delivery: Delivery) -> tuple[str, str] | None:
+    """What was advertised: loss-less sound of that rate and depth, or about that bit rate."""
+    file, facts = delivery.pick.file, delivery.facts
+    if not _is_lossless(facts):
+        if facts.codec and listings.extension(file.path) in _LOSSLESS_FORMATS:
+            return FALSE_QUALITY, f"its name says loss-less, its content is {facts.codec}"
+        if file.bitrate and facts.bitrate and facts.bitrate < file.bitrate * _BITRATE_TOLERANCE:
+            return FALSE_QUALITY, f"has {facts.bitrate} kbit/s, {file.bitrate} were advertised"
+        return None
+    if file.sample_rate and facts.sample_rate and facts.sample_rate < file.sample_rate:
+        return FALSE_QUALITY, f"has {facts.sample_rate} Hz, {file.sample_rate} were advertised"
+    if file.bit_depth and facts.bit_depth and facts.bit_depth < file.bit_depth:
+        return FALSE_QUALITY, f"has {facts.bit_depth} bits a sample, {file.bit_depth} were advertised"
+    return None
+
+
+def _bitrate(delivery: Delivery, minimum: int) -> tuple[str, str] | None:
+    facts = delivery.facts
+    if _is_lossless(facts) or not facts.bitrate or facts.bitrate >= minimum * _MINIMUM_TOLERANCE:
+        return None
+    return LOW_BITRATE, f"has {facts.bitrate} kbit/s, at least {minimum} are wanted (acquisition.minimumBitrate)"
+
+
+def _is_lossless(facts: AudioFacts) -> bool:
+    return facts.codec in ("flac", "alac") or (facts.codec.startswith("pcm_") and facts.codec not in _LOSSY_PCM)
 
 
 def _duration(delivery: Delivery) -> tuple[str, str] | None:
@@ -235,9 +283,11 @@ def _missing(album: Album, deliveries: Sequence[Delivery]) -> Iterator[Finding]:
     for track in album.tracks:
         if (track.disc, track.number) not in delivered:
             name = f"{track.disc}-{track.number:02} {track.title}"
-            yield Finding(reason=MISSING_TRACK, file=name, message=f"{name}: did not arrive. {_ADVICE}")
+            message = f"{name}: did not arrive. {_ADVICE}"
+            yield Finding(reason=MISSING_TRACK, file=name, message=message, position=_position(track))
     if not deliveries and not album.tracks:
-        yield Finding(reason=MISSING_TRACK, file=album.title, message=f"{album.title}: no file arrived. {_ADVICE}")
+        message = f"{album.title}: no file arrived. {_ADVICE}"
+        yield Finding(reason=MISSING_TRACK, file=album.title, message=message, position=(1, 1))
 
 
 def _doubles(deliveries: Sequence[Delivery]) -> Iterator[Finding]:
@@ -246,7 +296,8 @@ def _doubles(deliveries: Sequence[Delivery]) -> Iterator[Finding]:
         name = _name(delivery)
         if (other := first.setdefault(delivery.facts.sha256, name)) != name:
             message = f"{name}: the same content as {other}. {_ADVICE}"
-            yield Finding(reason=DUPLICATE_CONTENT, file=name, message=message)
+            position = _position(delivery.pick.track)
+            yield Finding(reason=DUPLICATE_CONTENT, file=name, message=message, position=position)
 
 
 def _named(delivery: Delivery) -> Track:
@@ -260,6 +311,10 @@ def _tagged_year(deliveries: Sequence[Delivery]) -> int | None:
     """The year that all tagged files agree on."""
     years = {delivery.facts.tags.year for delivery in deliveries} - {None}
     return years.pop() if len(years) == 1 else None
+
+
+def _position(track: Track) -> listings.Position:
+    return track.disc, track.number
 
 
 def _name(delivery: Delivery) -> str:

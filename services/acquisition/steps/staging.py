@@ -1,4 +1,4 @@
-"""The folder in which one attempt's files wait for verification: `<downloads>/<acquisition>/<attempt>/NN.ext`.
+"""The folder in which an acquisition's files wait for verification: `<downloads>/<acquisition>/<attempt>/NN.ext`.
 
 Names are ours alone: nothing that a peer says becomes part of a path.
 """
@@ -10,9 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.acquisition.domain.acquisition import Acquisition
-from services.acquisition.domain.attempt import Attempt
-from services.acquisition.domain.listings import AUDIO_EXTENSIONS, extension
-from services.acquisition.domain.ranking import RankedCandidate
 
 
 class Staging:
@@ -26,21 +23,23 @@ class Staging:
         """The downloads folder of the moment."""
         return self._downloads()
 
-    def folder(self, acquisition: Acquisition, attempt: Attempt) -> Path:
-        """The folder of an attempt."""
-        return self._downloads() / acquisition.id / str(attempt.number)
+    def folder(self, acquisition: Acquisition) -> Path:
+        """The folder of an acquisition."""
+        return self._downloads() / acquisition.id
 
-    def paths(self, acquisition: Acquisition, attempt: Attempt, offer: RankedCandidate) -> list[Path]:
-        """Where each file of the offer goes."""
-        folder = self.folder(acquisition, attempt)
-        return [
-            folder / f"{position:02}.{_known_extension(pick.file.path)}"
-            for position, pick in enumerate(offer.selection, start=1)
-        ]
+    def path(self, acquisition: Acquisition, place: str) -> Path:
+        """Where a file of that place is."""
+        return self.folder(acquisition) / place
+
+    async def retain(self, acquisition: Acquisition, places: Collection[str], *, attempt: int) -> None:
+        """Remove what earlier attempts left behind, these places aside."""
+        folder = self.folder(acquisition)
+        kept = {folder / place for place in places}
+        await asyncio.to_thread(_retain, folder, kept, folder / str(attempt))
 
     async def remove(self, acquisition: Acquisition) -> None:
         """Remove everything that the acquisition staged."""
-        await asyncio.to_thread(shutil.rmtree, self._downloads() / acquisition.id, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.folder(acquisition), ignore_errors=True)
 
     async def sweep(self, ended: Callable[[Collection[str]], Awaitable[Collection[str]]]) -> None:
         """Remove what acquisitions that have ended left behind. `ended` tells which did: the unknown are not ours."""
@@ -50,13 +49,19 @@ class Staging:
             await asyncio.to_thread(shutil.rmtree, downloads / name, ignore_errors=True)
 
 
+def _retain(folder: Path, kept: Collection[Path], current: Path) -> None:
+    with suppress(OSError):
+        for path in folder.glob("*/*"):
+            if path.parent != current and path not in kept:
+                path.unlink()
+        for path in folder.iterdir():
+            if path != current:
+                with suppress(OSError):  # not empty: it holds what is kept
+                    path.rmdir()
+
+
 def _names(folder: Path) -> set[str]:
     """What may be staging folders in a folder, as far as anybody may look."""
     with suppress(OSError):
         return {path.name for path in folder.iterdir() if path.name.startswith("acq-")}
     return set()
-
-
-def _known_extension(path: str) -> str:
-    found = extension(path)
-    return found if found in AUDIO_EXTENSIONS else "bin"

@@ -16,6 +16,7 @@ class Peer:
     name: str
     files: dict[str, bytes]
     fault: BaseException | None = None
+    faults: dict[str, BaseException] = field(default_factory=dict)  # of single files
     hangs: bool = False
     hangs_after: int = 0  # bytes
 
@@ -59,8 +60,8 @@ class MemoryNetwork:
         self.fetched.append((peer, file.path))
         if sender.hangs or sender.hangs_after:
             await self._hang(sender.hangs_after, on_bytes)
-        if sender.fault is not None:
-            raise sender.fault
+        if fault := sender.fault or sender.faults.get(file.path):
+            raise fault
         content = sender.files[file.path]
         target.write_bytes(content)
         on_bytes(len(content))

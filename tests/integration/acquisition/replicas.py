@@ -28,6 +28,7 @@ from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
 from services.acquisition.domain.control import Control
 from services.acquisition.domain.feed import Feed
+from services.acquisition.domain.providers import Taste
 from services.acquisition.domain.step import Steps
 from services.acquisition.metrics import AcquisitionMetrics
 from services.acquisition.servicer import AcquisitionServicer
@@ -40,6 +41,7 @@ from services.acquisition.worker import AcquisitionWork
 from services.acquisition.workers import Workers
 from tests.integration.acquisition.network import MemoryNetwork
 from tests.support.knowers import KnowsNothing
+from tests.support.memory_records import MemoryRecords
 from tests.support.waiting import eventually
 
 CLOCK = SystemClock()
@@ -110,6 +112,8 @@ def _steps(source: Source, network: MemoryNetwork, folder: Path) -> Steps:
         network,
         source=source,
         knower=KnowsNothing(),
+        records=MemoryRecords(),
+        taste=Taste,
         inspector=AudioInspector(),
         shelf=LiveShelf(lambda: folder / "music"),
         staging=Staging(lambda: folder / "downloads"),

@@ -5,7 +5,7 @@ import errno
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +16,9 @@ from services.acquisition.audio.inspector import AudioInspector
 from services.acquisition.domain.acquisition import Acquisition, State
 from services.acquisition.domain.album import Album
 from services.acquisition.domain.attempt import AttemptState, Progress, Source
-from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerFailed
-from services.acquisition.domain.publishing import VerifiedFile
+from services.acquisition.domain.providers import Taste
+from services.acquisition.domain.publishing import Parcel, Published
 from services.acquisition.domain.soulseek_plan import FIRST_OUTAGE, SEARCH_DELAYS, SoulseekPlan
 from services.acquisition.domain.step import Job, Move
 from services.acquisition.library import INCOMING
@@ -28,6 +28,7 @@ from services.acquisition.steps.staging import Staging
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import MemoryNetwork, Peer
 from tests.support.knowers import KnowsNothing
+from tests.support.memory_records import MemoryRecords
 
 
 @dataclass
@@ -78,6 +79,8 @@ def world(tmp_path: Path, album: Album) -> World:
         network,
         source=Source.SOULSEEK,
         knower=KnowsNothing(),
+        records=MemoryRecords(),
+        taste=Taste,
         inspector=AudioInspector(),
         shelf=LiveShelf(lambda: music),
         staging=Staging(lambda: downloads),
@@ -113,7 +116,9 @@ async def test_the_attempt_tells_its_peer_and_its_bytes(world: World, honest: Pe
     (attempt,) = done.attempts
     size = sum(map(len, honest.files.values()))
     assert (attempt.peer, attempt.state) == ("ada", AttemptState.SUCCEEDED)
-    assert attempt.progress == Progress(received_bytes=size, total_bytes=size, finished_count=2, total_count=2)
+    assert replace(attempt.progress, files=()) == Progress(
+        received_bytes=size, total_bytes=size, finished_count=2, total_count=2
+    )
 
 
 async def test_nothing_stays_in_the_downloads_folder(world: World, honest: Peer) -> None:
@@ -371,9 +376,7 @@ class FullShelf:
     async def check(self, staging: Path, size: int) -> None:
         staging.mkdir(parents=True, exist_ok=True)
 
-    async def publish(
-        self, files: Sequence[VerifiedFile], folder: PurePosixPath, *, token: str
-    ) -> tuple[LibraryFile, ...]:
+    async def publish(self, parcel: Parcel) -> Published:
         raise FailedPrecondition("The disk is full.", reason="DISK_FULL")
 
     async def discard(self, token: str) -> None:
@@ -386,6 +389,8 @@ async def test_a_library_that_refuses_fails_the_acquisition_with_its_advice(worl
         world.network,
         source=Source.SOULSEEK,
         knower=KnowsNothing(),
+        records=MemoryRecords(),
+        taste=Taste,
         inspector=AudioInspector(),
         shelf=FullShelf(),
         staging=Staging(lambda: world.downloads),
