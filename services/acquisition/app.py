@@ -1,7 +1,7 @@
 """The acquisition service, put together."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -16,7 +16,7 @@ from libs.outbound.http import httpx
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.client import open_channel
 from libs.rpc.server import Server
-from libs.service import Service
+from libs.service import Loop, Service
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.sql.upgrade import open_service_database
@@ -42,6 +42,7 @@ from services.acquisition.settings import Settings
 from services.acquisition.sources import Slskd, Soulseek, lidarr_steps
 from services.acquisition.store import SqlAcquisitionStore
 from services.acquisition.switches import SqlSwitches
+from services.acquisition.upkeep.wiring import upkeep_loops
 from services.acquisition.worker import AcquisitionWork
 from services.acquisition.workers import Workers
 
@@ -106,32 +107,47 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             clock=CLOCK,
         )
 
+        switches = SqlSwitches(database)
+        control = Control(switches, problems=_problems(soulseek, wishes), bell=bell, hurry=workers.hurry)
+        upkeep = upkeep_loops(
+            database,
+            switches,
+            kept=wishes.retention,
+            leases=leases.leases,
+            metrics=telemetry.metrics,
+            clock=CLOCK,
+        )
         acquisitions = Acquisitions(
             store, rules=wishes.rules, bell=bell, hurry=workers.hurry, clock=CLOCK, new_id=ids.new
         )
         authenticator = KeyAuthenticator(token, live.api_keys)
         ready = partial(_ready, live, database)
         server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=ready)
-        control = Control(
-            SqlSwitches(database),
-            problems={
-                Source.SOULSEEK: soulseek.problem,
-                Source.LIDARR: wishes.lidarr_problem,
-                Source.SLSKD: wishes.slskd_problem,
-            },
-            bell=bell,
-            hurry=workers.hurry,
-        )
         servicer = AcquisitionServicer(acquisitions, control=control, feed=Feed(store, bell=bell))
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
         leases.serve(server)
         serve_peers(server, records, CLOCK)
         await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
-        yield Service(server, loops=[live.run, *leases.loops, partial(_work, live, (soulseek, slskd), store, workers)])
+        work = partial(_work, live, (soulseek, slskd), store, workers)
+        keeping = [partial(_once_settled, live, loop) for loop in upkeep]
+        yield Service(server, loops=[live.run, *leases.loops, *keeping, work])
+
+
+def _problems(soulseek: Soulseek, wishes: Wishes) -> dict[Source, Callable[[], str]]:
+    return {
+        Source.SOULSEEK: soulseek.problem,
+        Source.LIDARR: wishes.lidarr_problem,
+        Source.SLSKD: wishes.slskd_problem,
+    }
 
 
 def _always() -> bool:
     return True
+
+
+async def _once_settled(live: LiveSettings, loop: Loop) -> None:
+    await live.first()
+    await loop()
 
 
 async def _ready(live: LiveSettings, database: Database) -> None:

@@ -1,8 +1,9 @@
 """All SQL about acquisitions: one method, one transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Executable, Row, Select, Table, insert, select, update
@@ -19,7 +20,7 @@ from services.acquisition.domain.acquisition import Acquisition, State, WrongSta
 from services.acquisition.domain.acquisitions import AlbumActive, EtagMismatch, Page, Query, not_found
 from services.acquisition.domain.attempt import Failure, Progress
 from services.acquisition.domain.fact import FactKind, LidarrFact
-from services.acquisition.domain.feed import Changes
+from services.acquisition.domain.journal import News
 from services.acquisition.domain.step import Binding
 from services.acquisition.domain.wish import Wish, request_id_reused
 from services.acquisition.facts import AudienceQuery
@@ -47,6 +48,18 @@ from services.acquisition.tables import (
 )
 
 work = engine.work
+
+_AT_ONCE = 1_000  # ids that one statement asks for
+_RUNNING = select(
+    attempt.c.acquisition,
+    attempt.c.number,
+    attempt.c.received_bytes,
+    attempt.c.total_bytes,
+    attempt.c.finished_count,
+    attempt.c.total_count,
+    attempt.c.bytes_per_second,
+    attempt.c.files,
+).where(attempt.c.state == "RUNNING")
 
 
 class _RequestTaken(Exception):
@@ -77,8 +90,7 @@ class SqlAcquisitionStore:
         except _RequestTaken:
             async with self._database.reading() as connection:
                 made = await self._requested(connection, wish.request_id or "", wish.fingerprint())
-                assert made is not None, "a request id is never forgotten"
-                return made
+            return made or await self.create(wanted, wish, key=key)  # retention has forgotten it this very moment
 
     async def find(self, acquisition_id: str) -> Acquisition | None:
         """The acquisition, or None."""
@@ -171,22 +183,28 @@ class SqlAcquisitionStore:
         statement = ACQUISITIONS.where(matching(filter_text), acquisition.c.id > after)
         return await self._read(statement.order_by(acquisition.c.id).limit(limit))
 
-    async def changes(self, filter_text: str, *, after: int, limit: int) -> Changes:
-        """The acquisitions behind the next changes, each once, where they match."""
+    async def news(self, *, after: int, limit: int) -> News:
+        """The next changes, whosever they are."""
         events = await self._jobs.events_after(after, limit)
-        if not events:
-            return Changes(acquisitions=(), seq=after)
-        ids = {event.job_id for event in events}
-        found = await self._read(
-            ACQUISITIONS.where(matching(filter_text), acquisition.c.id.in_(ids)).order_by(work.c.updated)
-        )
-        return Changes(acquisitions=tuple(found), seq=events[-1].seq)
+        return News(changed={event.job_id: event.seq for event in events}, seq=events[-1].seq if events else after)
 
-    async def transferring(self, filter_text: str) -> list[Acquisition]:
-        """Acquisitions that match and have a running attempt."""
-        running = select(attempt.c.acquisition).where(attempt.c.state == "RUNNING")
-        active = ACQUISITIONS.where(matching(filter_text), engine.unfinished, acquisition.c.id.in_(running))
-        return await self._read(active.order_by(acquisition.c.id))
+    async def running(self) -> Mapping[str, object]:
+        """Acquisitions with a running attempt, each with a mark that is another one when its progress has grown."""
+        async with self._database.reading() as connection:
+            return {row[0]: tuple(row[1:]) for row in await connection.execute(_RUNNING)}
+
+    async def matching(self, filters: Collection[str], ids: Collection[str]) -> Mapping[str, list[Acquisition]]:
+        """Those of the acquisitions that match, by filter: one statement each, and two for all of them."""
+        wanted = {each: ACQUISITIONS.where(matching(each)) for each in filters}
+        found: dict[str, list[Acquisition]] = {each: [] for each in filters}
+        async with self._database.reading() as connection:
+            for start in range(0, len(ids), _AT_ONCE):
+                these = acquisition.c.id.in_(sorted(ids)[start : start + _AT_ONCE])
+                rows = {each: (await connection.execute(wanted[each].where(these))).all() for each in filters}
+                loaded = iter(await _loaded(connection, [row for each in filters for row in rows[each]]))
+                for each in filters:
+                    found[each] += islice(loaded, len(rows[each]))
+        return found
 
     # What the worker writes.
 
@@ -321,7 +339,7 @@ def _still_active(found: Acquisition) -> None:
 
 async def _loaded(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Acquisition]:
     """The acquisitions of these rows, with their children, in the order of the rows."""
-    ids = [row.id for row in rows]
+    ids = {row.id for row in rows}
     if not ids:
         return []
     attempts = grouped((await connection.execute(attempts_of(ids))).all())

@@ -1,0 +1,178 @@
+"""What retention removes and leaves, on SQLite and PostgreSQL alike."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, func, insert, select
+
+from libs.leases.hold import hold
+from libs.leases.store import SqlLeaseStore
+from libs.telemetry.metrics import Metrics
+from services.acquisition import tables
+from services.acquisition.domain.acquisition import Acquisition, State
+from services.acquisition.domain.attempt import Failure, Source
+from services.acquisition.domain.files import LibraryFile
+from services.acquisition.domain.providers import Retention as Kept
+from services.acquisition.domain.step import Move
+from services.acquisition.switches import SqlSwitches
+from services.acquisition.upkeep import removal
+from services.acquisition.upkeep.metrics import UpkeepMetrics
+from services.acquisition.upkeep.retention import Remover, Retention
+from services.acquisition.upkeep.sampler import Sampler
+from services.acquisition.upkeep.wiring import removers
+from tests.conformance.acquisition.conftest import CLOCK, Service
+
+FAILURE = Failure(reason="NO_CANDIDATES", message="Nobody has it.")
+LONG_AGO = timedelta(days=31)
+REQUEST = "6f1f7bb0-5c3c-4f5e-9a53-0a8b53c1d0a1"
+
+
+def retention(service: Service, some: list[Remover] | None = None) -> Retention:
+    leases = SqlLeaseStore(service.database, tables.lease)
+    return Retention(
+        removers(service.database, Kept) if some is None else some,
+        alone=lambda name: hold(leases, name, ttl=timedelta(seconds=30), clock=CLOCK),
+        counts=UpkeepMetrics(Metrics()),
+        clock=CLOCK,
+        pause=timedelta(),
+    )
+
+
+async def completed(service: Service, title: str, *, ago: timedelta = LONG_AGO, **asked: Any) -> Acquisition:
+    """An acquisition that ended so long ago, with an attempt and a file."""
+    at = CLOCK.now() - ago
+    wanted = await service.ask(title, **asked)
+    trying = wanted.moved(State.SEARCHING, at).moved(State.DOWNLOADING, at).tried(Source.SOULSEEK, "ada", at)
+    files = (LibraryFile(path="/music/a/b/01 c.flac", size=9, sha256="ff"),)
+    done = trying.moved(State.VERIFYING, at).moved(State.IMPORTING, at).completed(files, at)
+    await service.end(await service.claim(), Move(acquisition=done))
+    return done
+
+
+async def count(service: Service, table: Table) -> int:
+    async with service.database.reading() as connection:
+        return int((await connection.execute(select(func.count()).select_from(table))).scalar_one())
+
+
+async def test_what_ended_long_ago_leaves_with_all_that_belongs_to_it(service: Service) -> None:
+    done = await completed(service, "Lorem", request_id=REQUEST)
+    async with service.database.writing() as connection:
+        await service.jobs.signal(connection, done.id, "evt-1", {})
+
+    assert await retention(service).run_once()
+
+    own = [tables.acquisition, tables.attempt, tables.library_file, tables.request]
+    engine = [tables.engine.work, tables.engine.event, tables.engine.signal]
+    assert [await count(service, table) for table in [*own, *engine]] == [0] * 7
+
+
+async def test_what_ended_lately_and_what_is_active_stays(service: Service) -> None:
+    kept = {(await completed(service, "Lorem", ago=timedelta(days=29))).id, (await service.ask("Ipsum")).id}
+
+    await retention(service).run_once()
+
+    async with service.database.reading() as connection:
+        assert set(await connection.scalars(select(tables.acquisition.c.id))) == kept
+
+
+async def test_one_that_was_started_again_stays(service: Service) -> None:
+    wanted = await service.ask()
+    long_ago = CLOCK.now() - LONG_AGO
+    await service.end(await service.claim(), Move(acquisition=wanted.failed(FAILURE, long_ago)))
+    await service.acquisitions.retry(wanted.id, etag="", actor="me")
+
+    await retention(service).run_once()
+
+    assert (await service.acquisitions.get(wanted.id)).state is State.QUEUED
+
+
+async def test_an_album_whose_acquisition_is_forgotten_can_be_asked_for_again(service: Service) -> None:
+    await completed(service, "Lorem", request_id=REQUEST)
+    await retention(service).run_once()
+
+    assert (await service.ask("Lorem", request_id=REQUEST)).state is State.QUEUED
+
+
+async def test_expired_searches_and_answers_leave_and_others_stay(service: Service) -> None:
+    now = CLOCK.now()
+    answer = {"provider": "musicbrainz", "body": {}, "stored": now}
+    search = {"owner": "ann", "query": "a b", "state": "DONE", "problem": "", "fingerprint": "f", "version": 1}
+    search |= {"offers": [], "offer_count": 0, "created": now, "updated": now}
+    async with service.database.writing() as connection:
+        for name, expires in (("old", now - timedelta(hours=1)), ("new", now + timedelta(hours=1))):
+            await connection.execute(insert(tables.cached_answer).values(**answer, key=name, expires=expires))
+            await connection.execute(insert(tables.search).values(**search, id=name, expires=expires))
+
+    await retention(service).run_once()
+
+    async with service.database.reading() as connection:
+        assert list(await connection.scalars(select(tables.cached_answer.c.key))) == ["new"]
+        assert list(await connection.scalars(select(tables.search.c.id))) == ["new"]
+
+
+async def test_a_run_that_is_cut_off_is_finished_by_the_next_one(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "STEP", 2)
+    for title in ("A", "B", "C", "D", "E"):
+        await completed(service, title)
+    some = removers(service.database, Kept)
+    cut = asyncio.Event()
+
+    class CutOff:
+        what = "acquisition"
+
+        async def step(self) -> int:
+            if await count(service, tables.acquisition) < 5:
+                cut.set()
+                await asyncio.Event().wait()
+            return await some[0].step()
+
+    running = asyncio.create_task(retention(service, [CutOff()]).run_once())
+    await asyncio.wait_for(cut.wait(), 20)
+    running.cancel()
+    await asyncio.wait([running])
+    assert await count(service, tables.acquisition) == 3
+
+    assert await retention(service).run_once()
+
+    assert await count(service, tables.acquisition) == await count(service, tables.engine.event) == 0
+
+
+async def test_of_two_replicas_one_removes_and_the_other_leaves_it_to_it(service: Service) -> None:
+    inside, finish = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        what = "acquisition"
+
+        async def step(self) -> int:
+            inside.set()
+            await finish.wait()
+            return 0
+
+    first = asyncio.create_task(retention(service, [Slow()]).run_once())
+    await asyncio.wait_for(inside.wait(), 20)
+
+    assert not await retention(service).run_once()
+
+    finish.set()
+    assert await first
+
+
+async def test_the_gauges_show_what_waits_what_runs_and_the_switch(service: Service) -> None:
+    for title in ("A", "B", "C"):
+        await service.ask(title)
+    await service.claim()
+    await service.jobs.pause("*", True)
+    metrics = Metrics()
+
+    await Sampler(SqlSwitches(service.database), metrics=UpkeepMetrics(metrics)).run_once()
+
+    text = metrics.render().decode()
+    assert 'lockgroove_acquisition_queue_depth{source="SOULSEEK"} 2.0' in text
+    assert 'lockgroove_acquisition_queue_depth{source="SLSKD"} 0.0' in text
+    assert 'lockgroove_acquisition_running{source="SOULSEEK"} 1.0' in text
+    assert 'lockgroove_acquisition_backlog_age_seconds{source="SOULSEEK"}' in text
+    assert "lockgroove_acquisitions_paused 1.0" in text
