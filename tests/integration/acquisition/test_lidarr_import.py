@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import httpx
 import pytest
@@ -14,12 +14,14 @@ from deploy.demo.albums import album_files, invent_albums
 from deploy.demo.lidarr.world import LidarrWorld
 from libs.clock import SystemClock
 from libs.telemetry.metrics import Metrics
-from services.acquisition.domain.album import Album
+from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.lidarr import LidarrRefused
+from services.acquisition.domain.publishing import Awaited, Parcel, VerifiedFile
 from services.acquisition.lidarr.client import LidarrAddress, LidarrClient
 from services.acquisition.lidarr.importer import LidarrImporter, StagedTrack
 from services.acquisition.lidarr.limits import Pace
+from services.acquisition.lidarr.shelf import LidarrShelf, as_seen
 from services.acquisition.lidarr.source import LidarrChoices, LidarrSource
 from services.acquisition.metrics import AcquisitionMetrics
 
@@ -122,6 +124,51 @@ async def test_an_import_that_lidarr_refuses_ends_with_its_reasons(hand: Hand) -
 
     with pytest.raises(LidarrRefused, match="imported nothing"):
         await hand.handed()
+
+
+async def test_the_shelf_waits_for_lidarr_and_then_tells_its_files(hand: Hand) -> None:
+    shelf = LidarrShelf(hand.importer, minimum_free=lambda: 0)
+    files = [
+        VerifiedFile(path=one.path, name="", size=1, sha256="", track=Track(disc=1, number=one.number, title=""))
+        for one in hand.staged
+    ]
+    parcel = Parcel(
+        token="acq-1",
+        album=hand.album,
+        release_mbid="",
+        folder=PurePosixPath("A/B"),
+        staging=hand.folder,
+        files=(*files, VerifiedFile(path=hand.folder / "cover.jpg", name="cover.jpg", size=1, sha256="")),
+    )
+
+    async with asyncio.timeout(30):
+        while isinstance(published := await shelf.publish(parcel), Awaited):
+            await asyncio.sleep(0.02)
+
+    assert len(published.files) == 2
+
+
+async def test_the_shelf_waits_for_a_lidarr_that_is_away(hand: Hand) -> None:
+    await hand.lidarr.go_down()
+    parcel = Parcel(
+        token="acq-1", album=hand.album, release_mbid="", folder=PurePosixPath("A"), staging=hand.folder, files=()
+    )
+
+    assert isinstance(await LidarrShelf(hand.importer, minimum_free=lambda: 0).publish(parcel), Awaited)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "seen"),
+    [
+        (None, "/downloads/acq-1/1/01.flac"),
+        ("/data/in/", "/data/in/acq-1/1/01.flac"),
+        ("D:\\in", "D:\\in\\acq-1\\1\\01.flac"),
+    ],
+)
+def test_a_path_is_told_as_lidarr_sees_it(theirs: str | None, seen: str) -> None:
+    path = Path("/downloads/acq-1/1/01.flac")
+
+    assert as_seen(path, downloads=Path("/downloads"), theirs=theirs) == seen
 
 
 async def test_an_edition_with_other_tracks_is_told_as_such(hand: Hand) -> None:
