@@ -1,5 +1,6 @@
 """The sources of albums, each put together from its parts."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,12 +15,19 @@ from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.knowledge import Knower
+from services.acquisition.domain.providers import LibraryOwner
+from services.acquisition.domain.publishing import Shelf
 from services.acquisition.domain.reputation import PeerRecords
+from services.acquisition.domain.step import Steps
+from services.acquisition.ground import Ground
+from services.acquisition.knowledge.wiring import open_knower
 from services.acquisition.library import Ended
 from services.acquisition.lidarr.client import LidarrClient
+from services.acquisition.lidarr.importer import LidarrImporter
+from services.acquisition.lidarr.shelf import LidarrShelf, as_seen
 from services.acquisition.lidarr.source import LidarrSource
 from services.acquisition.live import Wishes
-from services.acquisition.shelf import LiveShelf
+from services.acquisition.shelf import ChosenShelf, LiveShelf
 from services.acquisition.slskd.client import SlskdClient
 from services.acquisition.slskd.network import SlskdNetwork
 from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
@@ -41,6 +49,23 @@ SESSION_TTL = timedelta(seconds=15)  # for which a crash keeps the next process 
 _OURS = frozenset(KeeperState) - {KeeperState.WAITING}
 
 
+class Shelves:
+    """Where verified albums go: into the library that we keep, or to Lidarr, as the setting says at the moment."""
+
+    def __init__(self, wishes: Wishes, lidarr: LidarrClient) -> None:
+        self._wishes = wishes
+        self.own = LiveShelf(wishes.music, minimum_free=wishes.minimum_free)
+        importer = LidarrImporter(lidarr, LidarrSource(lidarr, choices=wishes.choices), as_seen=self._as_seen)
+        self._lidarr = LidarrShelf(importer, minimum_free=wishes.minimum_free)
+        self.chosen = ChosenShelf(self._choose)
+
+    def _choose(self) -> Shelf:
+        return self._lidarr if self._wishes.library_owner() is LibraryOwner.LIDARR else self.own
+
+    def _as_seen(self, path: Path) -> str:
+        return as_seen(path, downloads=self._wishes.downloads(), theirs=self._wishes.lidarr_downloads())
+
+
 class Soulseek:
     """The session, the steps that use it, and the folder in which they stage."""
 
@@ -51,6 +76,7 @@ class Soulseek:
         *,
         knower: Knower,
         records: PeerRecords,
+        shelves: Shelves,
         leases: LeaseStore,
         telemetry: Telemetry,
         home: Path,
@@ -64,7 +90,7 @@ class Soulseek:
             metrics=metrics,
             clock=clock,
         )
-        self._shelf = LiveShelf(wishes.music, minimum_free=wishes.minimum_free)
+        self._shelf = shelves.own
         self._staging = Staging(wishes.downloads)
         self.steps = PeerSteps(
             SoulseekNetwork(self.keeper, limits=wishes.limits),
@@ -73,7 +99,7 @@ class Soulseek:
             records=records,
             taste=wishes.taste,
             inspector=AudioInspector(),
-            shelf=self._shelf,
+            shelf=shelves.chosen,
             staging=self._staging,
             clock=clock,
         )
@@ -105,6 +131,7 @@ class Slskd:
         *,
         knower: Knower,
         records: PeerRecords,
+        shelves: Shelves,
         gate: SearchGate,
         clock: Clock,
     ) -> None:
@@ -117,7 +144,7 @@ class Slskd:
             records=records,
             taste=wishes.taste,
             inspector=AudioInspector(),
-            shelf=LiveShelf(wishes.music, minimum_free=wishes.minimum_free),
+            shelf=shelves.chosen,
             staging=Staging(wishes.downloads),
             clock=clock,
         )
@@ -131,6 +158,66 @@ class Slskd:
             log.warning("acquisition.not_swept", reason=error.code_reason)
 
 
-def lidarr_steps(client: LidarrClient, wishes: Wishes, *, clock: Clock) -> LidarrSteps:
-    """The steps that use the Lidarr of the moment."""
-    return LidarrSteps(LidarrSource(client, choices=wishes.choices), times=wishes.times, clock=clock)
+class Sources:
+    """All sources of one process: their steps, and which of them it may work on at the moment."""
+
+    def __init__(self, ground: Ground, *, leases: LeaseStore, records: PeerRecords) -> None:
+        wishes, clock = ground.wishes, ground.clock
+        lidarr = LidarrClient(ground.http, address=wishes.lidarr, clock=clock, metrics=ground.metrics)
+        shelves = Shelves(wishes, lidarr)
+        knower = open_knower(
+            ground.database,
+            ground.http,
+            lidarr=lidarr,
+            musicbrainz=wishes.musicbrainz,
+            lastfm=wishes.lastfm,
+            telemetry=ground.telemetry,
+            clock=clock,
+        )
+        self.soulseek = soulseek = Soulseek(
+            ground.database,
+            wishes,
+            knower=knower,
+            records=records,
+            shelves=shelves,
+            leases=leases,
+            telemetry=ground.telemetry,
+            home=ground.home,
+            clock=clock,
+        )
+        self.slskd = Slskd(
+            ground.http,
+            wishes,
+            knower=knower,
+            records=records,
+            shelves=shelves,
+            gate=soulseek.gate,
+            clock=clock,
+        )
+        self.steps: dict[Source, Steps] = {
+            Source.SOULSEEK: soulseek.steps,
+            Source.LIDARR: LidarrSteps(LidarrSource(lidarr, choices=wishes.choices), times=wishes.times, clock=clock),
+            Source.SLSKD: self.slskd.steps,
+        }
+        self.gates = {Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: _always, Source.SLSKD: _always}
+        self.problems = {
+            Source.SOULSEEK: soulseek.problem,
+            Source.LIDARR: wishes.lidarr_problem,
+            Source.SLSKD: wishes.slskd_problem,
+        }
+        ground.live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
+        ground.live.subscribe(lambda _: soulseek.keeper.share(wishes.sharing()))
+
+    async def keep(self) -> None:
+        """Keep the session on Soulseek; never returns."""
+        await self.soulseek.keeper.run()
+
+    async def sweep(self, ended: Ended) -> None:
+        """Remove what acquisitions that have ended left on the disks; `ended` tells which did."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.soulseek.sweep(ended))
+            group.create_task(self.slskd.sweep(ended))
+
+
+def _always() -> bool:
+    return True
