@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-_LATE = timedelta(minutes=1)  # by which a look may come later than promised and still count wholly
+LATE = timedelta(minutes=5)  # by which a look may come later than promised and still count wholly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Watch:
         """The same after one more look. With `stands` the time since the last one does not count."""
         if mark != self.mark or self.seen is None:
             return Watch(mark=mark, seen=at)
-        passed = min(max(at - self.seen, timedelta()), self.delay + _LATE)
+        passed = min(max(at - self.seen, timedelta()), self.delay + LATE)
         return replace(self, seen=at, idle=self.idle if stands else self.idle + passed)
 
     def until(self, delay: timedelta) -> "Watch":
