@@ -14,7 +14,7 @@ from services.acquisition.domain.candidates import Candidate, RemoteFile
 
 MAX_ANSWERS = 500
 MAX_FILES = 2000  # of one answer
-MAX_FILES_IN_ALL = 100_000
+MAX_FILES_IN_ALL = 50_000
 MAX_ANSWERS_OF_A_PEER = 3
 MAX_PATH = 1000  # characters
 MAX_NAME = 200

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from libs.clock import Clock, SystemClock
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.soulseek.keeper import SessionKeeper
+from services.acquisition.soulseek.recent import RecentSearches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +23,16 @@ class TimeLimits:
 class SoulseekNetwork:
     """Asks whatever session there is now. `limits` tells the limits of the moment."""
 
-    def __init__(self, keeper: SessionKeeper, *, limits: Callable[[], TimeLimits]) -> None:
+    def __init__(self, keeper: SessionKeeper, *, limits: Callable[[], TimeLimits], clock: Clock | None = None) -> None:
         self._keeper = keeper
         self._limits = limits
+        self._recent = RecentSearches(clock or SystemClock())
 
     async def search(self, query: str) -> Sequence[Candidate]:
         """What peers offer; raises NetworkAway and NetworkUnusable."""
+        return await self._recent.ask(query, self._search)
+
+    async def _search(self, query: str) -> Sequence[Candidate]:
         await self._keeper.settled()
         return await self._keeper.session().search(query, self._limits().search)
 

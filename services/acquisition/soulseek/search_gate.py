@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from libs.clock import Clock
+from services.acquisition.domain.searching import Room
 from services.acquisition.soulseek.errors import SearchLimitReached
 
 WINDOW = timedelta(seconds=220)
@@ -45,14 +46,6 @@ class Budget:
     def _counted(self, sent: Sequence[datetime], now: datetime) -> list[datetime]:
         """Those in the window; what a clock that was set back sees in its future does not count."""
         return [moment for moment in sent if now - self.window < moment <= now]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """What is left of the budget now, and how long until the next search may go."""
-
-    left: int
-    wait: timedelta
 
 
 class SearchLog(Protocol):

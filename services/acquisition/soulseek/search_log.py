@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from libs.clock import Clock, SystemClock
 from libs.sql.engine import Database
 from libs.sql.types import from_millis, now_ms
-from services.acquisition.soulseek.search_gate import Budget, Room
+from services.acquisition.domain.searching import Room
+from services.acquisition.soulseek.search_gate import Budget
 
 _NOTHING = timedelta()
 
