@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,12 +29,17 @@ class Flights(Generic[T]):
         flight = self._flights.get(key)
         if flight is None:
             flight = self._flights[key] = _Flight(asyncio.create_task(begin()))
-            flight.task.add_done_callback(lambda _: self._flights.pop(key, None))
+            flight.task.add_done_callback(partial(self._forget, key))
         flight.passengers += 1
         try:
             return await asyncio.shield(flight.task)
         finally:
             flight.passengers -= 1
             if not flight.passengers and not flight.task.done():
-                del self._flights[key]  # whoever comes now begins anew
+                self._forget(key, flight.task)  # whoever comes now begins anew
                 flight.task.cancel()
+
+    def _forget(self, key: str, task: asyncio.Task[T]) -> None:
+        flight = self._flights.get(key)
+        if flight is not None and flight.task is task:
+            del self._flights[key]

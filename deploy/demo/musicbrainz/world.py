@@ -1,6 +1,7 @@
 """A small MusicBrainz of pretence: look-up, search and browsing as the real one answers, and its rules for callers."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -139,4 +140,5 @@ def _score(group: Group, title: str, artist: str) -> int:
 
 
 def _plain(text: str) -> str:
-    return _PUNCTUATION.sub(" ", text.casefold()).strip()
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return _PUNCTUATION.sub(" ", "".join(char for char in letters if not unicodedata.combining(char))).strip()

@@ -29,7 +29,7 @@ class LidarrLibrary:
         self._client = client
 
     async def knowledge(self, album: Album) -> Knowledge | None:
-        """The monitored edition, or the one whose id the wish names; raises KnowledgeAway."""
+        """The monitored edition, unless the wish names another; raises KnowledgeAway."""
         if not album.release_group_mbid:
             return None
         try:
@@ -46,18 +46,14 @@ class LidarrLibrary:
 
     async def _of(self, mbid: str, release_mbid: str | None) -> Knowledge | None:
         for album in await self._client.get("/album", {"foreignAlbumId": mbid}):
-            release = _release(album["releases"], release_mbid)
-            if release is not None:
-                tracks = await self._client.get("/track", {"albumReleaseId": release["id"]})
-                return _knowledge(album, release, tracks)
+            release = _monitored(album["releases"])
+            if release is not None and release_mbid in (None, release["foreignReleaseId"]):
+                return _knowledge(album, release, await self._client.get("/track", {"albumId": album["id"]}))
         return None
 
 
-def _release(releases: Iterable[Row], wanted: str | None) -> Row | None:
-    for release in releases:
-        if release.get("foreignReleaseId") == wanted if wanted else release.get("monitored"):
-            return release
-    return None
+def _monitored(releases: Iterable[Row]) -> Row | None:
+    return next((release for release in releases if release.get("monitored")), None)
 
 
 def _knowledge(album: Row, release: Row, rows: Iterable[Row]) -> Knowledge | None:
