@@ -22,6 +22,7 @@ from services.acquisition.ground import Ground, open_ground
 from services.acquisition.leases.wiring import make_leases
 from services.acquisition.peers.store import SqlPeerRecords
 from services.acquisition.peers.wiring import serve_peers
+from services.acquisition.searches.wiring import make_searches
 from services.acquisition.servicer import AcquisitionServicer
 from services.acquisition.settings import Settings
 from services.acquisition.sources import Sources
@@ -45,6 +46,17 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         records = SqlPeerRecords(ground.database, tokens=ground.tokens, clock=ground.clock)
         sources = Sources(ground, leases=leases.leases, records=records)
         jobs = Jobs(ground, sources, leases=leases.leases)
+        searches = make_searches(
+            ground.database,
+            tokens=ground.tokens,
+            gate=sources.soulseek.gate,
+            network=sources.network,
+            is_ours=sources.soulseek.is_ours,
+            records=records,
+            taste=ground.wishes.taste,
+            settled=ground.live.first,
+            clock=ground.clock,
+        )
 
         server = Server(
             settings.listen,
@@ -55,8 +67,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         jobs.serve(server)
         leases.serve(server)
         serve_peers(server, records, ground.clock)
+        searches.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
-        yield Service(server, loops=[ground.live.run, *leases.loops, *jobs.loops])
+        yield Service(server, loops=[ground.live.run, *leases.loops, *jobs.loops, *searches.loops])
 
 
 class Jobs:

@@ -15,6 +15,7 @@ from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.knowledge import Knower
+from services.acquisition.domain.peers import PeerNetwork
 from services.acquisition.domain.providers import LibraryOwner
 from services.acquisition.domain.publishing import Shelf
 from services.acquisition.domain.reputation import PeerRecords
@@ -92,8 +93,9 @@ class Soulseek:
         )
         self._shelf = shelves.own
         self._staging = Staging(wishes.downloads)
+        self.network = SoulseekNetwork(self.keeper, limits=wishes.limits, clock=clock)
         self.steps = PeerSteps(
-            SoulseekNetwork(self.keeper, limits=wishes.limits),
+            self.network,
             source=Source.SOULSEEK,
             knower=knower,
             records=records,
@@ -136,9 +138,9 @@ class Slskd:
         clock: Clock,
     ) -> None:
         client = SlskdClient(http, address=wishes.slskd)
-        self._network = SlskdNetwork(client, address=wishes.slskd, limits=wishes.limits, gate=gate, clock=clock)
+        self.network = SlskdNetwork(client, address=wishes.slskd, limits=wishes.limits, gate=gate, clock=clock)
         peers = PeerSteps(
-            self._network,
+            self.network,
             source=Source.SLSKD,
             knower=knower,
             records=records,
@@ -148,12 +150,12 @@ class Slskd:
             staging=Staging(wishes.downloads),
             clock=clock,
         )
-        self.steps = SlskdSteps(peers, self._network)
+        self.steps = SlskdSteps(peers, self.network)
 
     async def sweep(self, ended: Ended) -> None:
         """Remove what acquisitions that have ended left in slskd's folder; `ended` tells which did."""
         try:
-            await self._network.sweep(ended)
+            await self.network.sweep(ended)
         except AppError as error:  # the next start tries again
             log.warning("acquisition.not_swept", reason=error.code_reason)
 
@@ -162,7 +164,8 @@ class Sources:
     """All sources of one process: their steps, and which of them it may work on at the moment."""
 
     def __init__(self, ground: Ground, *, leases: LeaseStore, records: PeerRecords) -> None:
-        wishes, clock = ground.wishes, ground.clock
+        self._wishes = wishes = ground.wishes
+        clock = ground.clock
         lidarr = LidarrClient(ground.http, address=wishes.lidarr, clock=clock, metrics=ground.metrics)
         shelves = Shelves(wishes, lidarr)
         knower = open_knower(
@@ -207,6 +210,13 @@ class Sources:
         }
         ground.live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
         ground.live.subscribe(lambda _: soulseek.keeper.share(wishes.sharing()))
+
+    def network(self) -> PeerNetwork | None:
+        """What is searched for people: our own session, else slskd, else nothing."""
+        configured = self._wishes.configured()
+        if Source.SOULSEEK in configured:
+            return self.soulseek.network
+        return self.slskd.network if Source.SLSKD in configured else None
 
     async def keep(self) -> None:
         """Keep the session on Soulseek; never returns."""

@@ -1,6 +1,6 @@
 """Searches, put together."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lockgroove.acquisition.v1 import searches_pb2 as pb
@@ -31,6 +31,7 @@ class SearchSlice:
 
     servicer: SearchServicer
     work: SearchWork
+    settled: Callable[[], Awaitable[object]]
 
     def serve(self, server: Server) -> None:
         """Adds SearchService to a server."""
@@ -39,7 +40,11 @@ class SearchSlice:
     @property
     def loops(self) -> list[Loop]:
         """What runs beside the server, once the settings are known."""
-        return [self.work.run]
+        return [self._run]
+
+    async def _run(self) -> None:
+        await self.settled()
+        await self.work.run()
 
 
 def make_searches(
@@ -51,9 +56,10 @@ def make_searches(
     is_ours: Callable[[], bool],
     records: PeerRecords,
     taste: Callable[[], Taste],
+    settled: Callable[[], Awaitable[object]],
     clock: Clock,
 ) -> SearchSlice:
-    """Wires the slice. `network` is what is asked, None where none is configured."""
+    """Wires the slice. `network` is what is asked, None where none is configured; `settled` waits for the settings."""
     work = SearchWork(
         SqlBacklog(database),
         network=network,
@@ -65,4 +71,4 @@ def make_searches(
     )
     searches = SqlSearches(database, tokens=tokens, gate=gate)
     servicer = SearchServicer(searches, configured=lambda: network() is not None, begun=work.wake, new_id=ids.new)
-    return SearchSlice(servicer=servicer, work=work)
+    return SearchSlice(servicer=servicer, work=work, settled=settled)
