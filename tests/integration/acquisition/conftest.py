@@ -14,6 +14,7 @@ from services.acquisition import migrations
 from services.acquisition.domain.album import Album, Track
 from tests.integration.acquisition.network import MemoryNetwork, Peer
 from tests.integration.acquisition.replicas import Service, replica
+from tests.integration.acquisition.world import World
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +50,12 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 async def service(database: Database, tmp_path: Path, album: Album) -> AsyncIterator[Service]:
     async with replica(database, tmp_path, album, MemoryNetwork()) as served:
         yield served
+
+
+@pytest.fixture
+def world(tmp_path: Path, album: Album) -> World:
+    """A service that acquires the album, and an empty network."""
+    return World(folder=tmp_path, album=album)
 
 
 def peer(name: str, invented: InventedAlbum) -> Peer:

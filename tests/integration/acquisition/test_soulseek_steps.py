@@ -2,95 +2,26 @@
 
 import asyncio
 import errno
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from deploy.demo.albums import Album as InventedAlbum
-from libs.clock import SystemClock
 from libs.errors import FailedPrecondition
-from services.acquisition.audio.inspector import AudioInspector
-from services.acquisition.domain.acquisition import Acquisition, State
-from services.acquisition.domain.album import Album
-from services.acquisition.domain.attempt import AttemptState, Progress, Source
+from services.acquisition.domain.acquisition import State
+from services.acquisition.domain.attempt import AttemptState, Progress
 from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerFailed
-from services.acquisition.domain.providers import Taste
 from services.acquisition.domain.publishing import Parcel, Published
 from services.acquisition.domain.soulseek_plan import FIRST_OUTAGE, SEARCH_DELAYS, SoulseekPlan
-from services.acquisition.domain.step import Job, Move
+from services.acquisition.domain.step import Job
 from services.acquisition.library import INCOMING
-from services.acquisition.shelf import LiveShelf
-from services.acquisition.steps.peers import PeerSteps
 from services.acquisition.steps.staging import Staging
 from tests.integration.acquisition.conftest import peer
-from tests.integration.acquisition.network import MemoryNetwork, Peer
-from tests.support.knowers import KnowsNothing
-from tests.support.memory_records import MemoryRecords
-
-
-@dataclass
-class World:
-    """One service with its disks, and the network around it."""
-
-    network: MemoryNetwork
-    music: Path
-    downloads: Path
-    steps: PeerSteps
-    album: Album
-
-    def job(self, state: State = State.QUEUED) -> Job:
-        now = SystemClock().now()
-        return Job(
-            acquisition=Acquisition(
-                id="acq-1", album=self.album, source=Source.SOULSEEK, created=now, updated=now, state=state
-            )
-        )
-
-    async def run(self, job: Job, *, until: State | None = None) -> tuple[Acquisition, list[Move]]:
-        """Step by step, as the engine does, to the end, to a pause or to a state."""
-        moves: list[Move] = []
-        while True:
-            move = await self.steps.advance(job, unheard)
-            moves.append(move)
-            if not move.acquisition.active or move.delay or move.acquisition.state is until:
-                return move.acquisition, moves
-            job = Job(acquisition=move.acquisition, plan=move.plan)
-
-    def published(self) -> list[str]:
-        return sorted(str(path.relative_to(self.music)) for path in self.music.rglob("*") if path.is_file())
-
-    def staged(self) -> list[Path]:
-        return [path for path in self.downloads.rglob("*") if path.is_file()]
-
-
-async def unheard(_: Progress) -> None:
-    """Progress that nobody keeps."""
-
-
-@pytest.fixture
-def world(tmp_path: Path, album: Album) -> World:
-    music, downloads = tmp_path / "music", tmp_path / "downloads"
-    music.mkdir()
-    network = MemoryNetwork()
-    steps = PeerSteps(
-        network,
-        source=Source.SOULSEEK,
-        knower=KnowsNothing(),
-        records=MemoryRecords(),
-        taste=Taste,
-        inspector=AudioInspector(),
-        shelf=LiveShelf(lambda: music),
-        staging=Staging(lambda: downloads),
-        clock=SystemClock(),
-    )
-    return World(network=network, music=music, downloads=downloads, steps=steps, album=album)
-
-
-def states(moves: Sequence[Move]) -> list[State]:
-    return [move.acquisition.state for move in moves]
+from tests.integration.acquisition.network import Peer
+from tests.integration.acquisition.world import World, states
 
 
 async def test_an_offered_album_arrives_verified_and_named(world: World, honest: Peer) -> None:
@@ -266,8 +197,8 @@ async def test_every_step_can_be_repeated(world: World, honest: Peer) -> None:
     world.network.peers = [honest]
     job = world.job()
     while job.acquisition.active:
-        await world.steps.advance(job, unheard)  # its result was lost in a crash
-        move = await world.steps.advance(job, unheard)
+        await world.steps.advance(job, world.hear)  # its result was lost in a crash
+        move = await world.steps.advance(job, world.hear)
         job = Job(acquisition=move.acquisition, plan=move.plan)
 
     assert job.acquisition.state is State.COMPLETED
@@ -301,7 +232,7 @@ async def test_a_cancelled_step_ends_its_transfers(world: World, honest: Peer) -
     honest.hangs = True
     world.network.peers = [honest]
     trying, moves = await world.run(world.job(), until=State.DOWNLOADING)
-    step = asyncio.create_task(world.steps.advance(Job(acquisition=trying, plan=moves[-1].plan), unheard))
+    step = asyncio.create_task(world.steps.advance(Job(acquisition=trying, plan=moves[-1].plan), world.hear))
     async with asyncio.timeout(30):
         while not world.network.fetched:
             await asyncio.sleep(0)
@@ -317,7 +248,7 @@ async def test_a_second_file_is_asked_for_when_the_first_has_begun(world: World,
     honest.hangs_after = 1
     world.network.peers = [honest]
     trying, moves = await world.run(world.job(), until=State.DOWNLOADING)
-    step = asyncio.create_task(world.steps.advance(Job(acquisition=trying, plan=moves[-1].plan), unheard))
+    step = asyncio.create_task(world.steps.advance(Job(acquisition=trying, plan=moves[-1].plan), world.hear))
 
     async with asyncio.timeout(30):
         while len(world.network.fetched) < 2:
@@ -385,19 +316,9 @@ class FullShelf:
 
 async def test_a_library_that_refuses_fails_the_acquisition_with_its_advice(world: World, honest: Peer) -> None:
     world.network.peers = [honest]
-    steps = PeerSteps(
-        world.network,
-        source=Source.SOULSEEK,
-        knower=KnowsNothing(),
-        records=MemoryRecords(),
-        taste=Taste,
-        inspector=AudioInspector(),
-        shelf=FullShelf(),
-        staging=Staging(lambda: world.downloads),
-        clock=SystemClock(),
-    )
+    world.steps = world.steps_with(shelf=FullShelf())
 
-    failed, moves = await replace(world, steps=steps).run(world.job())
+    failed, moves = await world.run(world.job())
 
     assert failed.failure is not None
     assert (failed.failure.reason, failed.failure.message) == ("DISK_FULL", "The disk is full.")
