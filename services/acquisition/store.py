@@ -258,13 +258,14 @@ class SqlAcquisitionStore:
         winner = await self._jobs.create(connection, job)
         if winner == wanted.id:
             await connection.execute(insert(acquisition).values(acquisition_row(wanted)))
-        if wish.request_id:
+        found = await _get(connection, winner)
+        if wish.request_id or (found.batch and found.batch != wish.batch):  # then its batch alone must not stop it
             await self._remember(connection, wish, winner, wanted)
-        return await _get(connection, winner)
+        return found
 
     async def _remember(self, connection: AsyncConnection, wish: Wish, winner: str, wanted: Acquisition) -> None:
         statement = self._insert(request).values(
-            id=wish.request_id, fingerprint=wish.fingerprint(), acquisition=winner, created=wanted.created
+            id=wish.request_id or wanted.id, fingerprint=wish.fingerprint(), acquisition=winner, created=wanted.created
         )
         kept = await connection.execute(statement.on_conflict_do_nothing().returning(request.c.id))
         if kept.first() is None:

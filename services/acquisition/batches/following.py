@@ -172,13 +172,20 @@ async def _save(connection: AsyncConnection, before: Batch, after: Batch) -> Non
 
 
 async def _shared(connection: AsyncConnection, batch_id: str, ids: Sequence[str]) -> set[str]:
-    """Those that somebody else has asked for: of the requests for an own one, one is the batch's."""
-    requests = select(request.c.acquisition).where(request.c.acquisition.in_(ids))
-    several = requests.group_by(request.c.acquisition).having(func.count() > 1)
-    others = select(batch_album.c.acquisition).where(
-        batch_album.c.acquisition.in_(ids), batch_album.c.batch != batch_id, batch_album.c.state == AlbumState.ACTIVE
-    )
-    return {*(await connection.scalars(several)).all(), *(await connection.scalars(others)).all()}
+    """Those of its own that somebody else wants, too: another batch that has not ended, or who made more requests.
+
+    One request is of the batch itself, and one of each other batch, also of one that wants it no more.
+    """
+    requests = select(request.c.acquisition, func.count()).where(request.c.acquisition.in_(ids))
+    batches = select(
+        batch_album.c.acquisition, func.count(), func.count().filter(batch_album.c.state == AlbumState.ACTIVE)
+    ).where(batch_album.c.acquisition.in_(ids), batch_album.c.batch != batch_id)
+    others = {row[0]: (row[1], row[2]) for row in await connection.execute(batches.group_by(batch_album.c.acquisition))}
+    shared = {acquisition_id for acquisition_id, (_, active) in others.items() if active}
+    for acquisition_id, count in await connection.execute(requests.group_by(request.c.acquisition)):
+        if count > 1 + others.get(acquisition_id, (0, 0))[0]:
+            shared.add(acquisition_id)
+    return shared
 
 
 def _sightings(now: ColumnElement[int]) -> Select[Any]:

@@ -124,15 +124,28 @@ async def test_a_cancel_stops_its_own_acquisitions_first(here: Batching) -> None
 
 async def test_what_others_asked_for_goes_on_whoever_was_first(here: Batching) -> None:
     await here.ask("Before")
-    made = await here.asked("Before", "Behind", "Also mine", "Alone")
+    made = await here.asked("Before", "Behind", "Without a request id", "Also mine", "Alone")
     other = await here.asked("Also mine")
     await here.ask("Behind", request_id=REQUEST)
+    await here.ask("Without a request id")
 
     await here.batches.cancel(made.id, etag="", actor="ann")
     await here.pass_()
 
     assert await here.cancels() == ["Alone"]
     assert (await here.batches.get(other.id)).state is BatchState.DOWNLOADING
+
+
+async def test_what_another_batch_wants_no_more_is_stopped_with_the_last_that_does(here: Batching) -> None:
+    made, other = await here.asked("Lorem"), await here.asked("Lorem")
+    await here.batches.cancel(other.id, etag="", actor="ann")
+    await here.settle(other)
+    before = await here.cancels()
+
+    await here.batches.cancel(made.id, etag="", actor="ann")
+    await here.pass_()
+
+    assert (before, await here.cancels()) == ([], ["Lorem"])
 
 
 async def test_a_worker_that_dies_in_the_middle_of_a_cancel_leaves_it_to_the_next(here: Batching) -> None:
