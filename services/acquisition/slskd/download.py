@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from libs.clock import Clock
 from libs.telemetry.logger import get_logger
-from services.acquisition.domain.peers import PeerFailed, PeerNetworkFault
+from services.acquisition.domain.peers import NetworkAway, PeerFailed, PeerNetworkFault
 from services.acquisition.slskd.client import SlskdClient
 from services.acquisition.slskd.ending import end
 from services.acquisition.slskd.errors import FileMissing, TransferCancelled
@@ -33,6 +33,7 @@ log = get_logger()
 
 T = TypeVar("T")
 
+BLIND_LOOKS = 3  # in a row, until it is an outage: a hiccup would cost whatever else runs beside this
 _COMPLETE = "DownloadFileComplete"
 
 
@@ -66,6 +67,7 @@ class Download:
         self._transfer: Transfer | None = None
         self._is_served = False
         self._announced = ""
+        self._blind = 0
 
     async def run(self) -> int:
         """Fetch the file; returns its size. Raises NetworkAway, NetworkUnusable, PeerFailed and OSError."""
@@ -123,7 +125,14 @@ class Download:
     async def _look_again(self, before: Transfer) -> None:
         begun = self._clock.monotonic()
         await asyncio.sleep(self._paces.poll.total_seconds())
-        found = await self._client.find_transfer(before.peer, before.id)
+        try:
+            found = await self._client.find_transfer(before.peer, before.id)
+        except NetworkAway:
+            self._blind += 1
+            if self._blind >= BLIND_LOOKS:
+                raise
+            return
+        self._blind = 0
         if found is None:
             raise TransferCancelled(before.peer, self._request.name)
         others = self._serving[before.peer] - self._is_served
