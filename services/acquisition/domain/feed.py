@@ -2,23 +2,23 @@
 
 A position is where a follower stands: `seq` in the journal of changes and, while the acquisitions of the beginning are
 still being sent, the last one of them (`after`). Changes are sent as the acquisition is at that moment, so that several
-changes may arrive as one; the last one always arrives.
+changes may arrive as one; the last one always arrives. They come in the order of their last changes, so that the
+position behind one is behind all that were sent.
 """
 
 import base64
 import binascii
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Protocol
 
 from libs.errors import InvalidArgument
 from services.acquisition.domain.acquisition import Acquisition
-from services.acquisition.domain.attempt import Progress
+from services.acquisition.domain.attempt import AttemptState, Progress
 from services.acquisition.domain.bell import Bell
-
-PAGE = 100
-POLL_SECONDS = 1.0
+from services.acquisition.domain.journal import PAGE, Journal
+from services.acquisition.domain.tail import Missed, Tail, progress_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,77 +44,58 @@ class Position:
         return cls(seq=seq, after=after)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Changes:
-    """Acquisitions that changed, and the number of the last change that was looked at."""
-
-    acquisitions: tuple[Acquisition, ...]
-    seq: int
-
-
-class Journal(Protocol):
-    """Where changes are written down, in the transaction that makes them."""
-
-    async def head(self) -> int:
-        """The number of the newest change."""
-        ...
-
-    async def page_by_id(self, filter_text: str, *, after: str, limit: int) -> list[Acquisition]:
-        """Acquisitions that match, in the order of their ids, behind `after`."""
-        ...
-
-    async def changes(self, filter_text: str, *, after: int, limit: int) -> Changes:
-        """The acquisitions behind the next changes, each once, where they match."""
-        ...
-
-    async def transferring(self, filter_text: str) -> list[Acquisition]:
-        """Acquisitions that match and have a running attempt: their progress is no change, yet worth telling."""
-        ...
-
-
 class Feed:
-    """Makes streams out of the journal."""
+    """Makes streams out of the journal, whose end all of them share."""
 
     def __init__(self, journal: Journal, *, bell: Bell) -> None:
         self._journal = journal
-        self._bell = bell
+        self._tail = Tail(journal, bell=bell)
+
+    async def aclose(self) -> None:
+        """Reads nothing more: goes before the end of the database, after the end of the streams."""
+        await self._tail.aclose()
 
     async def follow(self, filter_text: str, token: str) -> AsyncIterator[tuple[Acquisition, str]]:
         """Acquisitions with the token that goes on behind each. Raises InvalidArgument for a bad filter or token."""
         position = Position.from_token(token) if token else Position(seq=await self._journal.head(), after="")
+        told: dict[str, Progress] = {}
         while position.after is not None:
             page = await self._journal.page_by_id(filter_text, after=position.after, limit=PAGE)
             for acquisition in page:
                 position = Position(seq=position.seq, after=acquisition.id)
+                told |= _progress(acquisition)
                 yield acquisition, position.token()
             if not page:
                 position = Position(seq=position.seq)
-        async for change in self._changes(filter_text, position.seq):
-            yield change
+        async with aclosing(self._changes(filter_text, position.seq, told)) as changes:
+            async for acquisition, seq in changes:
+                yield acquisition, Position(seq=seq).token()
 
-    async def _changes(self, filter_text: str, seq: int) -> AsyncIterator[tuple[Acquisition, str]]:
-        told: dict[str, Progress] = {}
+    async def _changes(
+        self, filter_text: str, seq: int, told: dict[str, Progress]
+    ) -> AsyncGenerator[tuple[Acquisition, int]]:
+        """Acquisitions that changed behind `seq`, each with the number behind which it is told."""
         while True:
-            changes = await self._journal.changes(filter_text, after=seq, limit=PAGE)
-            for acquisition in changes.acquisitions:
-                told[acquisition.id] = _progress(acquisition)
-                yield acquisition, Position(seq=changes.seq).token()
-            for acquisition in await self._moved_on(filter_text, told):
-                told[acquisition.id] = _progress(acquisition)
-                yield acquisition, Position(seq=changes.seq).token()
-            if changes.seq == seq:
-                await self._bell.heard(POLL_SECONDS)
-            seq = changes.seq
-
-    async def _moved_on(self, filter_text: str, told: dict[str, Progress]) -> list[Acquisition]:
-        moving = await self._journal.transferring(filter_text)
-        for ended in told.keys() - {acquisition.id for acquisition in moving}:
-            del told[ended]
-        return [acquisition for acquisition in moving if told.get(acquisition.id) != _progress(acquisition)]
+            joined = await self._tail.join(filter_text, seq, told)
+            if isinstance(joined, Missed):
+                for change in joined.told:
+                    told |= _progress(change.acquisition)
+                    yield change.acquisition, change.seq or seq
+                seq = joined.seq
+                continue
+            told = {}
+            try:
+                while (news := await joined.next()) is not None:
+                    seq = news.seq or seq
+                    yield news.acquisition, seq
+            finally:
+                self._tail.leave(joined)
 
 
-def _progress(acquisition: Acquisition) -> Progress:
-    return acquisition.attempts[-1].progress if acquisition.attempts else Progress()
+def _progress(acquisition: Acquisition) -> dict[str, Progress]:
+    """The progress that this tells, if it may go on by itself."""
+    running = acquisition.attempts and acquisition.attempts[-1].state is AttemptState.RUNNING
+    return {acquisition.id: progress_of(acquisition)} if running else {}
 
 
 def _bad_token() -> InvalidArgument:

@@ -18,8 +18,10 @@ Stream = AsyncIterator[tuple[Acquisition, str]]
 
 
 @pytest.fixture
-def feed(service: Service) -> Feed:
-    return Feed(service.store, bell=service.bell)
+async def feed(service: Service) -> AsyncIterator[Feed]:
+    feed = Feed(service.store, bell=service.bell)
+    yield feed
+    await feed.aclose()
 
 
 async def told(stream: Stream, count: int) -> list[tuple[Acquisition, str]]:
