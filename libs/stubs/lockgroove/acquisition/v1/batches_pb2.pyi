@@ -103,7 +103,7 @@ class Batch(message.Message):
     """Changes with every change of the batch. When given by a writer, it must be the current one."""
     @builtins.property
     def albums(self) -> containers.RepeatedCompositeFieldContainer[BatchAlbum]:
-        """Its albums, in the order in which they were given."""
+        """Its albums, in the order in which they were given, equal ones once. Lists leave them out: the counts are there."""
 
     @builtins.property
     def failure(self) -> acquisition_pb2.Failure:

@@ -86,7 +86,7 @@ class BatchServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListBatches(self, request, context):
-        """Lists batches, newest first unless `order_by` says otherwise.
+        """Lists batches without their albums, newest first unless `order_by` says otherwise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +108,7 @@ class BatchServiceServicer:
 
     def CancelBatch(self, request, context):
         """Stops a batch: first its own acquisitions that nobody else asked for, then itself. What is in the library stays.
+        While an acquisition cleans up for long, the batch that is returned is still on its way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

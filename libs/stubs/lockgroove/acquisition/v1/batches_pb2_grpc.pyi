@@ -21,13 +21,15 @@ class BatchServiceStub:
     GetBatch: _aio.UnaryUnaryMultiCallable[_batches_pb2.GetBatchRequest, _batches_pb2.Batch]
     """Reads one batch with its albums."""
     ListBatches: _aio.UnaryUnaryMultiCallable[_batches_pb2.ListBatchesRequest, _batches_pb2.ListBatchesResponse]
-    """Lists batches, newest first unless `order_by` says otherwise."""
+    """Lists batches without their albums, newest first unless `order_by` says otherwise."""
     UpdateBatch: _aio.UnaryUnaryMultiCallable[_batches_pb2.UpdateBatchRequest, _batches_pb2.Batch]
     """Changes the title of a batch, or the priority of what it still acquires."""
     AddBatchAlbums: _aio.UnaryUnaryMultiCallable[_batches_pb2.AddBatchAlbumsRequest, _batches_pb2.Batch]
     """Adds albums to a batch that is still DOWNLOADING; those that it has already are left out."""
     CancelBatch: _aio.UnaryUnaryMultiCallable[_batches_pb2.CancelBatchRequest, _batches_pb2.Batch]
-    """Stops a batch: first its own acquisitions that nobody else asked for, then itself. What is in the library stays."""
+    """Stops a batch: first its own acquisitions that nobody else asked for, then itself. What is in the library stays.
+    While an acquisition cleans up for long, the batch that is returned is still on its way.
+    """
 
 class BatchServiceServicer(metaclass=_abc_1.ABCMeta):
     """Acquires batches of albums. Every writer may name the etag that it read: who comes second gets ABORTED, never overwrites."""
@@ -54,7 +56,7 @@ class BatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _batches_pb2.ListBatchesRequest,
         context: _aio.ServicerContext[_batches_pb2.ListBatchesRequest, _abc.Awaitable[_batches_pb2.ListBatchesResponse]],
     ) -> _abc.Awaitable[_batches_pb2.ListBatchesResponse]:
-        """Lists batches, newest first unless `order_by` says otherwise."""
+        """Lists batches without their albums, newest first unless `order_by` says otherwise."""
 
     @_abc_1.abstractmethod
     def UpdateBatch(
@@ -78,6 +80,8 @@ class BatchServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _batches_pb2.CancelBatchRequest,
         context: _aio.ServicerContext[_batches_pb2.CancelBatchRequest, _abc.Awaitable[_batches_pb2.Batch]],
     ) -> _abc.Awaitable[_batches_pb2.Batch]:
-        """Stops a batch: first its own acquisitions that nobody else asked for, then itself. What is in the library stays."""
+        """Stops a batch: first its own acquisitions that nobody else asked for, then itself. What is in the library stays.
+        While an acquisition cleans up for long, the batch that is returned is still on its way.
+        """
 
 def add_BatchServiceServicer_to_server(servicer: BatchServiceServicer, server: _aio.Server) -> None: ...
