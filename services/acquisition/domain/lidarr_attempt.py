@@ -14,7 +14,6 @@ from services.acquisition.domain.attempt import Failure, Progress
 from services.acquisition.domain.lidarr import CommandState, HistoryEvent, Look, QueueRow
 
 _STUCK_IMPORTS = frozenset({"importFailed", "importBlocked"})
-NO_RELEASE_FOUND = "NO_RELEASE_FOUND"
 RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 SEARCH_GRACE = timedelta(seconds=10)  # from the end of a search until nothing to see means that nothing was found
 _PENDING_PATIENCE = timedelta(minutes=5)  # with an import that Lidarr warns about: usually it finds nothing to import
@@ -218,7 +217,7 @@ def _ended_search(look: Look, plan: LidarrPlan, now: datetime, poll: timedelta) 
         return Verdict(failure=Failure(reason="SEARCH_FAILED", message="Lidarr broke its search off."), again=True)
     if plan.sign_time is None or now - plan.sign_time < min(SEARCH_GRACE, poll):
         return None  # a grab may take a moment to show
-    return Verdict(failure=Failure(reason=NO_RELEASE_FOUND, message="Lidarr's search found no release to download."))
+    return Verdict(failure=Failure(reason="NO_RELEASE_FOUND", message="Lidarr's search found no release to download."))
 
 
 def _vanished(plan: LidarrPlan, now: datetime) -> Verdict | None:

@@ -20,7 +20,6 @@ from services.acquisition.domain.lidarr import (
     Look,
 )
 from services.acquisition.domain.lidarr_attempt import (
-    NO_RELEASE_FOUND,
     RETRY_DELAYS,
     LidarrPlan,
     Verdict,
@@ -158,7 +157,7 @@ class LidarrSteps:
 def _in_all(acquisition: Acquisition, failure: Failure) -> Failure:
     """Why it failed in the end: that nothing else was found explains less than what was wrong with what was found."""
     before = [attempt.failure for attempt in acquisition.attempts[:-1] if attempt.source is Source.LIDARR]
-    if failure.reason != NO_RELEASE_FOUND or not before or before[-1] is None:
+    if failure.reason != "NO_RELEASE_FOUND" or not before or before[-1] is None:
         return failure
     return Failure(reason=before[-1].reason, message=f"{before[-1].message} Lidarr found no other release.")
 
