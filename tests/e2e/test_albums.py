@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy.demo.albums import invent_albums
+from deploy.demo.slskd.peers import sharing
+from deploy.demo.slskd.world import SlskdWorld
 from deploy.demo.world import World
 from tests.support.albums import folder_of, is_complete, wanted
 from tests.support.suite import Suite
@@ -50,6 +53,23 @@ async def test_an_album_comes_through_lidarr_and_ends_when_its_import_is_confirm
     paths = [Path(file["path"]) for file in ended["files"]]
     assert len(paths) == len(album.tracks)
     assert all(path.is_file() and path.is_relative_to(music) for path in paths)
+
+
+async def test_an_album_comes_through_slskd_and_nothing_of_it_stays_there(
+    suite: Suite, music: Path, tmp_path: Path
+) -> None:
+    *_, album = invent_albums(4)  # one that the world does not have
+    async with SlskdWorld(tmp_path, [sharing("quiet-library", album)]) as slskd:
+        settings = {"url": slskd.url, "apiKey": slskd.api_key, "downloadPath": str(tmp_path)}
+        assert (await suite.client.patch("/api/v1/settings", json={"slskd": settings})).status_code == 200
+
+        ended = await suite.ended((await suite.request(album=wanted(album), source="SLSKD"))["name"])
+
+        assert ended["state"] == "COMPLETED", ended
+        assert [(attempt["source"], attempt["peer"]) for attempt in ended["attempts"]] == [("SLSKD", "quiet-library")]
+        assert is_complete(album, music)
+        assert (list(tmp_path.iterdir()), slskd.searches.rows) == ([], {})
+        assert all(transfer.hidden for transfer in slskd.downloads.transfers.values())
 
 
 async def test_events_of_lidarr_reach_the_acquisition_they_belong_to(suite: Suite, world: World) -> None:

@@ -24,7 +24,7 @@ from services.acquisition.slskd.client import SlskdClient
 from services.acquisition.slskd.ending import end
 from services.acquisition.slskd.errors import FileMissing, TransferCancelled
 from services.acquisition.slskd.landing import Landing, make_room
-from services.acquisition.slskd.patience import Clocks, Limits, Paces
+from services.acquisition.slskd.patience import Clocks, Limits, Looks, Paces
 from services.acquisition.slskd.request import Request
 from services.acquisition.slskd.transfer import Transfer
 from services.acquisition.slskd.verdict import failure, is_final
@@ -96,6 +96,7 @@ class Download:
 
     async def _watch(self) -> bool:
         """Wait for slskd to have all bytes; False when it has forgotten what it was to fetch."""
+        looks = Looks(self._paces)
         while not (transfer := self._running()).succeeded:
             if transfer.was_cut_off:
                 if (successor := await self._request.successor(transfer)) is None:
@@ -104,7 +105,7 @@ class Download:
                 continue
             self._raise_if_over(transfer)
             self._tell(transfer)
-            await self._look_again(transfer)
+            await self._look_again(transfer, looks)
         self._serve(False)
         self._on_bytes(self._request.file.size)
         return True
@@ -122,9 +123,9 @@ class Download:
         if transfer.place and self._on_place is not None:
             self._on_place(transfer.place)
 
-    async def _look_again(self, before: Transfer) -> None:
+    async def _look_again(self, before: Transfer, looks: Looks) -> None:
         begun = self._clock.monotonic()
-        await asyncio.sleep(self._paces.poll.total_seconds())
+        await looks.pause()
         try:
             found = await self._client.find_transfer(before.peer, before.id)
         except NetworkAway:
@@ -146,14 +147,14 @@ class Download:
 
     async def _land(self) -> bool:
         """Wait for the file, and take it. Raises FileMissing; False where it was somebody else's, and has gone."""
-        deadline = self._clock.monotonic() + self._paces.landing.total_seconds()
+        deadline, looks = self._clock.monotonic() + self._paces.landing.total_seconds(), Looks(self._paces)
         while True:
             source = await self._source()
             if source is not None and await self._take(source):
                 return True
             if self._clock.monotonic() > deadline:
                 break
-            await asyncio.sleep(self._paces.poll.total_seconds())
+            await looks.pause()
         if self._request.is_ours:
             raise FileMissing(self._request.name, self._why_missing())
         return False

@@ -1,12 +1,11 @@
 """Ends downloads for good: slskd cancels in its own time, and may still be about to try one again that has failed."""
 
-import asyncio
 from collections.abc import Collection
 
 from libs.clock import Clock
 from services.acquisition.slskd.client import SlskdClient
 from services.acquisition.slskd.errors import SlskdFault
-from services.acquisition.slskd.patience import Paces
+from services.acquisition.slskd.patience import Looks, Paces
 from services.acquisition.slskd.transfer import Transfer
 
 _FINAL = frozenset({"Succeeded", "Cancelled", "Rejected"})
@@ -24,11 +23,11 @@ async def end(client: SlskdClient, transfers: Collection[Transfer], *, paces: Pa
 async def _over(client: SlskdClient, transfer: Transfer, paces: Paces, clock: Clock) -> None:
     """Wait until it has ended, and stays so for another look unless its state is one that stays."""
     deadline = clock.monotonic() + paces.ending.total_seconds()
-    looks = 0
+    looks, over = Looks(paces), 0
     while (found := await client.find_transfer(transfer.peer, transfer.id)) is not None:
-        looks = looks + 1 if found.is_over else 0
-        if looks > 1 or (looks and found.states & _FINAL):
+        over = over + 1 if found.is_over else 0
+        if over > 1 or (over and found.states & _FINAL):
             return
         if clock.monotonic() > deadline:
             raise SlskdFault("a download that was cancelled does not end")
-        await asyncio.sleep(paces.poll.total_seconds())
+        await looks.pause()

@@ -1,5 +1,6 @@
 """How long to wait for what: the peer's queue, its next byte, and slskd itself."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -32,13 +33,30 @@ class Limits(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paces:
-    """How often to look, and how long to wait for slskd: to mean a failure, to ask again after a restart, and so on."""
+    """How often to look, and how long to wait for slskd: to mean a failure, to ask again after a restart, and so on.
 
+    The first looks come sooner than every `poll`: small files are there at once.
+    """
+
+    first: timedelta = timedelta(seconds=0.25)
     poll: timedelta = timedelta(seconds=2)
     failing: timedelta = timedelta(seconds=90)
     resuming: timedelta = timedelta(seconds=60)
     landing: timedelta = timedelta(seconds=60)
     ending: timedelta = timedelta(seconds=60)
+
+
+class Looks:
+    """The pauses between looks at one thing: from `first` on twice as long each time, up to `poll`."""
+
+    def __init__(self, paces: Paces) -> None:
+        self._longest = paces.poll.total_seconds()
+        self._next = min(paces.first.total_seconds(), self._longest)
+
+    async def pause(self) -> None:
+        """Wait until the next look is due."""
+        await asyncio.sleep(self._next)
+        self._next = min(2 * self._next, self._longest)
 
 
 class Clocks:
