@@ -46,6 +46,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         records = SqlPeerRecords(ground.database, tokens=ground.tokens, clock=ground.clock)
         sources = Sources(ground, leases=leases.leases, records=records)
         jobs = Jobs(ground, sources, leases=leases.leases)
+        stack.push_async_callback(jobs.feed.aclose)
         searches = make_searches(
             ground.database,
             tokens=ground.tokens,
@@ -79,6 +80,7 @@ class Jobs:
         self._ground = ground
         self._sources = sources
         self._store = SqlAcquisitionStore(ground.database, ground.jobs, tokens=ground.tokens)
+        self.feed = Feed(self._store, bell=ground.bell)
         self._workers = self._make_workers()
         self._acquisitions = Acquisitions(
             self._store,
@@ -103,8 +105,7 @@ class Jobs:
         """Adds AcquisitionService and BatchService to a server."""
         ground, hurry = self._ground, self._workers.hurry
         control = Control(self._switches, problems=self._sources.problems, bell=ground.bell, hurry=hurry)
-        feed = Feed(self._store, bell=ground.bell)
-        servicer = AcquisitionServicer(self._acquisitions, control=control, feed=feed)
+        servicer = AcquisitionServicer(self._acquisitions, control=control, feed=self.feed)
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
         self._batches.serve(server)
 

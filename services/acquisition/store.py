@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Executable, Row, Select, Table, insert, select, update
+from sqlalchemy import Executable, Row, Select, Table, insert, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -59,7 +59,7 @@ _RUNNING = select(
     attempt.c.total_count,
     attempt.c.bytes_per_second,
     attempt.c.files,
-).where(attempt.c.state == "RUNNING")
+).where(attempt.c.state == literal_column("'RUNNING'"))  # as the partial index says it
 
 
 class _RequestTaken(Exception):

@@ -81,6 +81,8 @@ attempt = Table(
     CheckConstraint("number > 0", name="attempt_number_counts_from_one"),
     CheckConstraint("(state = 'RUNNING') = (ended IS NULL)", name="attempt_ends_when_it_stops_running"),
 )
+_running = attempt.c.state == "RUNNING"
+Index("attempt_running", attempt.c.acquisition, sqlite_where=_running, postgresql_where=_running)
 
 library_file = Table(
     "library_file",

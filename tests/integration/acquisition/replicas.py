@@ -154,7 +154,8 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
     control = Control(
         SqlSwitches(database), problems={source: lambda: "" for source in networks}, bell=bell, hurry=workers.hurry
     )
-    servicer = AcquisitionServicer(acquisitions, control=control, feed=Feed(store, bell=bell))
+    feed = Feed(store, bell=bell)
+    servicer = AcquisitionServicer(acquisitions, control=control, feed=feed)
     server = Server("127.0.0.1:0", authenticator=KeyAuthenticator("token", lambda: []))
     server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
     async with server, open_channel(server.address, credential="token") as channel:
@@ -172,3 +173,4 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
             album=album,
         )
         yield served
+    await feed.aclose()

@@ -37,6 +37,8 @@ def _widen_attempts() -> None:
     op.add_column("attempt", sa.Column("score", Json))
     op.add_column("attempt", sa.Column("bytes_per_second", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("attempt", sa.Column("files", Json))
+    running = sa.column("state", sa.Text) == "RUNNING"  # followers are told their progress
+    op.create_index("attempt_running", "attempt", ["acquisition"], sqlite_where=running, postgresql_where=running)
 
 
 def _create_peer() -> None:
