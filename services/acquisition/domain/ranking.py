@@ -224,7 +224,7 @@ class _Ranking:
         suitable = self._agreeing([offer for folder in folders for offer in self._suitable(folder)])
         usual = consensus.usual_count([(offer.candidate.peer, offer.selection) for offer in suitable])
         scored = [self._scored(offer, usual) for offer in suitable]
-        return [one for one in scored if _is_taken(one.parts)]
+        return [one for one in scored if is_taken(one.parts)]
 
     def _suitable(self, candidate: Candidate) -> list[_Suitable]:
         """Each format of the folder that holds tracks of the album; without a track list, all of it."""
@@ -298,7 +298,7 @@ class _Ranking:
         return place * (_UNSTATED + (1 - _UNSTATED) * min(1.0, rate / _FULL_BITRATE) if rate else _UNSTATED)
 
 
-def _is_taken(parts: Mapping[str, float]) -> bool:
+def is_taken(parts: Mapping[str, float]) -> bool:
     """Whether it is the album surely enough, and good enough; the health of its peer does not count."""
     identity = parts["title"] + parts["artist"]
     worth = identity + parts["duration"] + parts["quality"] + parts["coverage"]

@@ -160,3 +160,21 @@ def probe_that(does: str, *, on: str) -> Sequence[str]:
         "    print(json.dumps({'path': path, 'size': 1, 'sha256': '', 'decoded': True}), flush=True)\n"
     )
     return (sys.executable, "-I", "-c", code)
+
+
+async def test_what_a_loss_less_file_claims_is_measured(flac: Path) -> None:
+    facts = await inspected(flac)
+
+    assert (facts.sample_rate, facts.bit_depth) == (44_100, 16)
+
+
+async def test_the_bit_rate_of_a_lossy_file_is_that_of_its_sound_alone(flac: Path) -> None:
+    facts = await inspected(converted(flac, flac.with_suffix(".mp3"), "libmp3lame"))
+
+    assert facts.bitrate == pytest.approx(128, rel=0.1)
+
+
+async def test_an_mp3_that_calls_itself_flac_is_found_out(flac: Path) -> None:
+    lying = converted(flac, flac.with_suffix(".mp3"), "libmp3lame").rename(flac.with_name("lying.flac"))
+
+    assert (await inspected(lying)).container == "mp3"

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -356,3 +357,40 @@ def files_limited_to(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_an_album_is_itself_without_what_is_optional(root: Path, staged: list[StagedFile]) -> None:
+    await Library(root).publish(staged, FOLDER, token="acq-1")
+    cover = replace(stage(staged[0].path.with_name("2.part"), staged[0].name), name="cover.jpg", optional=True)
+
+    again = await Library(root).publish([*staged, cover], FOLDER, token="acq-2")
+
+    assert [file.path.name for file in again] == list(CONTENT)
+    assert visible(root) == WHOLE
+
+
+async def test_a_picture_that_is_there_already_stays(root: Path, staged: list[StagedFile]) -> None:
+    await Library(root).publish(staged, FOLDER, token="acq-1")
+    (root / FOLDER / "cover.jpg").write_bytes(b"mine")
+    cover = replace(stage(staged[0].path.with_name("2.part"), staged[0].name), name="cover.jpg", optional=True)
+
+    await Library(root).publish([*staged, cover], FOLDER, token="acq-2")
+
+    assert (root / FOLDER / "cover.jpg").read_bytes() == b"mine"
+
+
+async def test_as_much_stays_free_as_is_asked_for(root: Path) -> None:
+    library = Library(root, reserve=1 << 30, free_bytes=lambda _: (1 << 30) + 10)
+
+    await library.require_space(root, 10)
+    with pytest.raises(DiskFull):
+        await library.require_space(root, 11)
+
+
+async def test_what_is_staged_on_the_same_disk_needs_no_more_room(root: Path, tmp_path: Path) -> None:
+    await Library(root, free_bytes=lambda _: 32 << 20).require_own_space(tmp_path, 1 << 40)
+
+
+async def test_what_is_staged_on_another_disk_needs_its_room(root: Path) -> None:
+    with pytest.raises(DiskFull):
+        await Library(root, free_bytes=lambda _: 32 << 20).require_own_space(Path("/proc"), 1 << 30)

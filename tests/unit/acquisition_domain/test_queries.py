@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.acquisition.domain.album import Album
-from services.acquisition.domain.queries import MAX_LENGTH, queries
+from services.acquisition.domain.album import Album, Track
+from services.acquisition.domain.queries import MAX_LENGTH, queries, track_query
 
 
 def asked(artist: str, title: str) -> tuple[str, ...]:
@@ -36,3 +36,13 @@ def test_queries_are_short_plain_and_never_the_same_twice(artist: str, title: st
     assert all(0 < len(query) <= MAX_LENGTH for query in found)
     assert len(set(found)) == len(found)
     assert not any(word.startswith(("-", "*")) for query in found for word in query.split())
+
+
+def test_a_single_track_is_asked_for_by_artist_and_title() -> None:
+    track = Track(disc=1, number=7, title="Gilded Lanterns (feat. Somebody) [Remaster]")
+
+    assert track_query(Album(artist="The Amber Harbours", title="x"), track) == "the amber harbours gilded lanterns"
+
+
+def test_a_track_whose_title_has_no_words_is_not_asked_for() -> None:
+    assert track_query(Album(artist="a", title="x"), Track(disc=1, number=1, title="...")) == ""

@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,7 +8,9 @@ from hypothesis import strategies as st
 
 from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.candidates import Candidate, RemoteFile
-from services.acquisition.domain.ranking import RankedCandidate, rank
+from services.acquisition.domain.providers import Taste
+from services.acquisition.domain.ranking import MOST_FOLDERS, RankedCandidate, is_taken, rank, rank_all
+from services.acquisition.domain.reputation import PeerRecord
 
 TITLES = ("Gilded Lanterns", "Crooked Rivers", "Hollow Pendulums")
 LISTED = Album(
@@ -20,6 +23,7 @@ LISTED = Album(
     ),
 )
 UNLISTED = replace(LISTED, tracks=())
+WORTH = {"title": 20.0, "artist": 20.0, "duration": 15.0, "quality": 20.0, "coverage": 10.0}
 FOLDER = r"@@abc\Music\The Amber Harbours\Counting Lanterns (1980)"
 
 
@@ -255,11 +259,142 @@ def test_a_free_slot_and_a_short_queue_order_equal_folders() -> None:
     assert peers(rank(LISTED, [busy, whole("free")])) == ["free", "busy"]
 
 
-@given(slot=st.booleans(), queue=st.integers(-(2**31), 2**32), speed=st.integers(-(2**31), 2**32))
-def test_no_health_lifts_an_unsuitable_folder(slot: bool, queue: int, speed: int) -> None:
-    wrong = offer("01 Other.flac", folder=r"@@abc\Somebody\Else", slot=slot, queue=queue, speed=speed)
+HEALTH = st.builds(
+    lambda slot, queue, speed, successes: {"slot": slot, "queue": queue, "speed": speed, "successes": successes},
+    st.booleans(),
+    st.integers(-(2**31), 2**32),
+    st.integers(-(2**31), 2**32),
+    st.integers(0, 10**6),
+)
+DOUBTFUL = r"@@abc\Amber Harbours\Counting Lanterns Many Other Songs"
 
-    assert rank(LISTED, [wrong]) == rank(UNLISTED, [wrong]) == []
+
+def healthy(offered: Candidate, health: dict[str, int]) -> tuple[Candidate, PeerRecord]:
+    """The offer from a peer of that health."""
+    record = PeerRecord(peer=offered.peer, successes=health["successes"])
+    free = bool(health["slot"])
+    return replace(offered, free_slot=free, queue_length=health["queue"], speed=health["speed"]), record
+
+
+def ranked_with(*pairs: tuple[Candidate, PeerRecord], album: Album = LISTED) -> list[RankedCandidate]:
+    return rank(album, [one for one, _ in pairs], records={record.peer: record for _, record in pairs})
+
+
+@given(health=HEALTH)
+def test_no_health_lifts_an_unsuitable_folder(health: dict[str, int]) -> None:
+    wrong = healthy(offer("01 Other.flac", folder=r"@@abc\Somebody\Else"), health)
+
+    assert ranked_with(wrong) == []
+
+
+@given(sure=HEALTH, doubtful=HEALTH)
+def test_no_health_lifts_a_doubtful_folder_over_a_sure_one(sure: dict[str, int], doubtful: dict[str, int]) -> None:
+    offered = (healthy(whole("doubtful", folder=DOUBTFUL), doubtful), healthy(whole("sure"), sure))
+
+    found = ranked_with(*offered, album=UNLISTED)
+
+    assert [(one.candidate.peer, one.sure) for one in found] == [("sure", True), ("doubtful", False)]
+
+
+@given(parts=st.fixed_dictionaries({name: st.floats(0, most) for name, most in WORTH.items()}), health=HEALTH)
+def test_the_floor_asks_for_worth_and_not_for_health(parts: dict[str, float], health: dict[str, int]) -> None:
+    _, record = healthy(whole(), health)
+    best = {"slot": 6.0, "queue": 5.0, "speed": 3.0, "history": 1.0}
+
+    assert is_taken(parts) == is_taken(parts | best) == is_taken(parts | {"history": -record.penalty()})
+    assert not is_taken(parts) or sum(parts.values()) + 15 >= 60
+
+
+def test_a_peer_that_failed_comes_after_one_that_delivered() -> None:
+    failed = (whole("a"), PeerRecord(peer="a", failures=1))
+    delivered = (whole("b"), PeerRecord(peer="b", successes=1))
+
+    assert peers(ranked_with(failed, (whole("c"), PeerRecord(peer="c")), delivered)) == ["b", "c", "a"]
+
+
+def test_only_the_formats_that_are_wanted_are_taken_in_their_order() -> None:
+    folders = [whole("flac"), whole("mp3", form="mp3"), whole("ogg", form="ogg")]
+
+    assert peers(rank(LISTED, folders, taste=Taste(formats=("mp3", "flac")))) == ["mp3", "flac"]
+
+
+def stated(offered: Candidate, bitrate: int | None, *, size: int = 8_000_000) -> Candidate:
+    """The offer with files of 200 s at a bit rate."""
+    files = (replace(one, bitrate=bitrate, size=size, duration=timedelta(seconds=202)) for one in offered.files)
+    return replace(offered, files=tuple(files))
+
+
+@pytest.mark.parametrize(("bitrate", "size"), [(96, 8_000_000), (None, 1_000_000), (320, 1_000_000)])
+def test_a_bit_rate_that_is_too_low_refuses_a_lossy_file(bitrate: int | None, size: int) -> None:
+    low = stated(whole(form="mp3"), bitrate, size=size)
+
+    assert rank(LISTED, [low], taste=Taste(minimum_bitrate=128)) == []
+    assert len(rank(LISTED, [stated(whole(form="mp3"), 128)], taste=Taste(minimum_bitrate=128))) == 1
+
+
+def test_a_stated_bit_rate_comes_before_none() -> None:
+    silent = replace(whole("silent", form="mp3"), speed=10**9)
+
+    assert peers(rank(LISTED, [silent, stated(whole("stated", form="mp3"), 320)]))[0] == "stated"
+
+
+BONUS = Track(disc=1, number=4, title="Foggy Orchards", duration=timedelta(seconds=204))
+
+
+def test_a_folder_counts_as_the_edition_that_it_holds() -> None:
+    deluxe = whole("deluxe", titles=(*TITLES, BONUS.title))
+    lists = (LISTED.tracks, (*LISTED.tracks, BONUS))
+
+    found = rank(UNLISTED, [whole("plain"), deluxe], lists=lists)
+
+    assert {one.candidate.peer: one.edition for one in found} == {"plain": 0, "deluxe": 1}
+
+
+def test_the_standard_edition_wins_a_tie() -> None:
+    lists = (LISTED.tracks, (*LISTED.tracks, BONUS))
+    deluxe, plain = whole("a", titles=(*TITLES, BONUS.title)), whole("b")
+
+    found = rank(UNLISTED, [deluxe, plain], lists=lists)
+
+    assert (found[0].edition, found[0].score) == (0, found[1].score)
+
+
+def test_a_part_of_the_album_comes_after_the_whole() -> None:
+    found = rank_all(LISTED, [whole("part", titles=TITLES[:2]), whole("whole")])
+
+    assert [(one.candidate.peer, one.whole) for one in found] == [("whole", True), ("part", False)]
+
+
+def test_thousands_of_answers_cost_little_more_than_hundreds() -> None:
+    def seconds(count: int) -> float:
+        offered = [whole(f"peer{at}", folder=rf"@@{at}\The Amber Harbours\Counting Lanterns") for at in range(count)]
+        begun = time.thread_time()
+        assert rank(LISTED, offered)
+        return time.thread_time() - begun
+
+    assert min(seconds(8000) for _ in range(2)) < 8 * min(seconds(MOST_FOLDERS) for _ in range(3))
+
+
+def test_one_peer_with_thousands_of_folders_crowds_nobody_out() -> None:
+    crowd = [whole("a", folder=rf"@@{at}\The Amber Harbours\Counting Lanterns") for at in range(2000)]
+
+    assert "z" in peers(rank(LISTED, [*crowd, replace(whole("z"), free_slot=False)]))
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\0b"])
+def test_what_no_database_can_hold_is_not_taken(text: str) -> None:
+    named = replace(whole(), peer=text)
+    inside = whole(folder=FOLDER + "\\" + text)
+
+    assert rank(LISTED, [named, inside]) == []
+
+
+@given(size=st.integers(-(2**70), 2**70), seconds=st.floats(-1e9, 1e9), bitrate=st.integers(-(2**40), 2**40))
+def test_no_number_of_a_peer_breaks_the_ranking(size: int, seconds: float, bitrate: int) -> None:
+    said = replace(file("x", size=size, seconds=seconds, bitrate=bitrate), path=whole().files[0].path)
+    hostile = replace(whole("hostile", form="mp3"), files=(said, *whole().files[1:]))
+
+    assert rank(LISTED, [hostile, whole("good")])[-1].score >= 0
 
 
 @given(paths=st.lists(st.text(max_size=80), max_size=8), folder=st.text(max_size=80))

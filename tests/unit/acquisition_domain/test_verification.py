@@ -178,3 +178,50 @@ def test_the_error_names_the_file_and_what_to_do() -> None:
     assert caught.value.metadata == {"file": "01 - Gilded Lanterns.flac"}
     assert "01 - Gilded Lanterns.flac: cannot be decoded" in caught.value.message
     assert "another candidate" in caught.value.message
+
+
+LOSSY = delivery(TRACKS[0], form="mp3", container="mp3", codec="mp3float", bitrate=190)
+
+
+def advertised(one: Delivery, **attributes: Any) -> Delivery:
+    return replace(one, pick=replace(one.pick, file=replace(one.pick.file, **attributes)))
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        delivery(TRACKS[0], form="wav", container="wav", codec="mp3float"),
+        delivery(TRACKS[0], form="flac", codec="vorbis"),
+        advertised(delivery(TRACKS[0], codec="flac", sample_rate=44_100), sample_rate=96_000),
+        advertised(delivery(TRACKS[0], codec="flac", bit_depth=16), bit_depth=24),
+        advertised(LOSSY, bitrate=320),
+    ],
+)
+def test_quality_that_was_only_claimed_is_found_out(lie: Delivery) -> None:
+    assert reasons(LISTED, lie, OTHER) == ["FALSE_QUALITY"]
+
+
+@pytest.mark.parametrize(
+    "honest",
+    [
+        advertised(
+            delivery(TRACKS[0], codec="flac", sample_rate=96_000, bit_depth=24), sample_rate=44_100, bit_depth=16
+        ),
+        delivery(TRACKS[0], form="m4a", container="mp4", codec="alac", bitrate=90),
+        delivery(TRACKS[0], form="wav", container="wav", codec="pcm_s24le"),
+        advertised(LOSSY, bitrate=200),
+    ],
+)
+def test_quality_that_is_there_passes(honest: Delivery) -> None:
+    assert reasons(LISTED, honest, OTHER) == []
+
+
+def test_a_bit_rate_below_the_lowest_is_refused() -> None:
+    assert [finding.reason for finding in findings(LISTED, [LOSSY, OTHER], minimum_bitrate=256)] == ["LOW_BITRATE"]
+    assert findings(LISTED, [LOSSY, OTHER], minimum_bitrate=192) == []
+
+
+def test_a_finding_names_its_track() -> None:
+    (finding,) = findings(LISTED, [GOOD])
+
+    assert (finding.reason, finding.position) == ("MISSING_TRACK", (1, 2))
