@@ -15,18 +15,24 @@ _job = engine.work
 
 
 class EndedJobs:
-    """Acquisitions or batches that ended more than so many days ago, with their work, children, signals and events."""
+    """Acquisitions or batches that ended more than so many days ago, with their work, children, signals and events.
 
-    def __init__(self, database: Database, table: Table, *, days: Callable[[], int]) -> None:
+    `now` is the database's clock in milliseconds, except in tests.
+    """
+
+    def __init__(
+        self, database: Database, table: Table, *, days: Callable[[], int], now: ColumnElement[int] | None = None
+    ) -> None:
         self._database = database
         self._table = table
         self._days = days
+        self._now = now_ms() if now is None else now
         self.what = table.name
 
     async def step(self) -> int:
         """Removes some of the oldest; returns how many. One that somebody starts again right now stays."""
         own = self._table.c
-        old = own.ended < now_ms() - duration_ms(timedelta(days=self._days()))
+        old = own.ended < self._now - duration_ms(timedelta(days=self._days()))
         oldest = (
             select(_job.c.id)
             .join(self._table, own.id == _job.c.id)
