@@ -16,6 +16,7 @@ class Behaviour(StrEnum):
     STALLING = "stalling"  # sends the start of each file, and then nothing more
     VANISHING = "vanishing"  # goes offline in the middle of a file
     QUEUEING = "queueing"  # keeps everybody waiting at the third place of its queue
+    ENDLESS = "endless"  # sends the file, and then whatever comes to mind, as long as anybody listens
     SHORT = "short"  # offers the whole file, then announces half of it, and sends that
     FORGETFUL = "forgetful"  # loses the first request for a file, says "Queued" to the second, and then sends
     OTHER_AUDIO = "other-audio"  # right names and tags, another song
@@ -24,12 +25,15 @@ class Behaviour(StrEnum):
     RENAMED_TEXT = "renamed-text"  # right names, no audio at all
 
 
+_SCRIPTED = (Behaviour.STALLING, Behaviour.QUEUEING, Behaviour.ENDLESS, Behaviour.SHORT, Behaviour.FORGETFUL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerPlan:
     """One peer. `speed` is what it advertises (bytes/s), `upload_kbps` (KiB/s) what it really gives, 0 without limit.
 
     A stalling peer stops, and a vanishing one goes, after `gives` bytes. `remote_path` renames what is shared, to any
-    text that the protocol can carry. `size` pads every honest file to the same number of bytes.
+    text that the protocol can carry. `size` pads every file to the same number of bytes.
     """
 
     username: str
@@ -44,10 +48,7 @@ class PeerPlan:
     @property
     def is_scripted(self) -> bool:
         """Whether a real client cannot behave so, and our own protocol code has to."""
-        return (
-            self.behaviour in (Behaviour.STALLING, Behaviour.QUEUEING, Behaviour.SHORT, Behaviour.FORGETFUL)
-            or self.remote_path is not None
-        )
+        return self.behaviour in _SCRIPTED or self.remote_path is not None
 
 
 @dataclass(slots=True, kw_only=True)

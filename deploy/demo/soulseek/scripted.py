@@ -15,13 +15,14 @@ from aioslsk.protocol.primitives import Attribute, AttributeKey, FileData, calc_
 from aioslsk.transfer.model import TransferDirection
 
 from deploy.demo import synth
-from deploy.demo.albums import Album, Track, album_files
+from deploy.demo.albums import Album, Track, album_files, padded
 from deploy.demo.soulseek.framing import read_frame
 from deploy.demo.soulseek.plan import Behaviour, PeerPlan, Upload
 from deploy.demo.soulseek.server import HOST
 
 _CLIENT_VERSION = (160, 1)
 _SAYS_QUEUED = 2  # the request to which a forgetful peer says so
+_CHUNK = 64 * 1024
 _PLACE = 3  # in the queue of a queueing peer
 
 
@@ -158,6 +159,9 @@ class ScriptedPeer:
             upload.sent = max(0, end - offset)
             writer.write(self._files[offer.remote_path][1][offset:end])
             await writer.drain()
+            while self._plan.behaviour is Behaviour.ENDLESS:
+                writer.write(bytes(_CHUNK))
+                await writer.drain()
             await reader.read()  # until the other side hangs up
             upload.complete = end == offer.announced
 
@@ -218,7 +222,7 @@ def _shared_files(plan: PeerPlan) -> Iterator[tuple[str, tuple[Track, bytes]]]:
     name = plan.remote_path or _remote_path
     for album in plan.albums:
         for track, file in zip(album.tracks, album_files(album), strict=True):
-            yield name(album, track), (track, file)
+            yield name(album, track), (track, file if plan.size is None else padded(file, plan.size))
 
 
 def _remote_path(album: Album, track: Track) -> str:

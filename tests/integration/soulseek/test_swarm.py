@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,8 +18,9 @@ from aioslsk.transfer.manager import TransferManager
 from aioslsk.transfer.model import Transfer, TransferDirection
 
 from deploy.demo.albums import Album, album_files, invent_albums, padded
-from deploy.demo.soulseek.plan import PeerPlan
+from deploy.demo.soulseek.plan import Behaviour, PeerPlan
 from services.acquisition.domain.candidates import Candidate, RemoteFile
+from services.acquisition.domain.peers import PeerFailed
 from services.acquisition.soulseek.account import Account
 from services.acquisition.soulseek.client import Client, client_settings
 from services.acquisition.soulseek.session import SoulseekSession
@@ -28,6 +30,7 @@ from .fetching import hang_up
 
 PEERS = 8
 LIMIT = timedelta(seconds=60)
+STALL = timedelta(seconds=2)
 TICKET = 2
 
 
@@ -43,20 +46,33 @@ def account() -> Account:
     return Account(server_host="127.0.0.1", server_port=1, username="lockgroove", password="", listen_host="127.0.0.1")
 
 
-async def test_files_of_equal_size_with_colliding_tickets_arrive_byte_for_byte(
+async def test_every_file_arrives_byte_for_byte_from_a_swarm_of_which_half_is_bad(
     network: OpenNetwork, log_in: LogIn, swarm: tuple[tuple[Album, ...], int], tmp_path: Path
 ) -> None:
+    """Tickets collide, sizes are equal; two peers stall, one lies about sizes, one vanishes in the middle of a file."""
     albums, size = swarm
-    plans = [PeerPlan(username=f"peer{at}", albums=(album,), size=size) for at, album in enumerate(albums)]
+    bad = [Behaviour.STALLING, Behaviour.STALLING, Behaviour.SHORT, Behaviour.VANISHING]
+    plans = [
+        PeerPlan(username=f"peer{at}", albums=albums, size=size, behaviour=behaviour)
+        for at, behaviour in enumerate([*bad, *[Behaviour.HONEST] * (PEERS - len(bad))])
+    ]
     world = await network(*plans)
 
-    async with log_in(world) as session, asyncio.timeout(60):
+    async with log_in(world) as session, asyncio.timeout(120):
         offers = await session.search("flac", timedelta(seconds=3))
-        await asyncio.gather(*(_fetch(session, offer, file, tmp_path) for offer in offers for file in offer.files))
+        names = sorted({file.path.split("\\", 1)[1] for offer in offers for file in offer.files})
+        await asyncio.gather(
+            *(_fetch_from_any(session, offers, name, tmp_path / f"{at}", begin=at) for at, name in enumerate(names))
+        )
 
-    for at, album in enumerate(albums):
-        for number, file in enumerate(album_files(album), start=1):
-            assert (tmp_path / f"{at}-{number}").read_bytes() == padded(file, size)
+    shared = {
+        f"{album.folder_name}\\{track.file_name}": padded(file, size)
+        for album in albums
+        for track, file in zip(album.tracks, album_files(album), strict=True)
+    }
+    assert len(names) == len(shared) == 40
+    for at, name in enumerate(names):
+        assert (tmp_path / f"{at}").read_bytes() == shared[name]
 
 
 async def test_a_file_connection_goes_to_the_transfer_of_its_peer(account: Account, tmp_path: Path) -> None:
@@ -151,6 +167,18 @@ async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0)
+
+
+async def _fetch_from_any(
+    session: SoulseekSession, offers: list[Candidate], name: str, target: Path, *, begin: int
+) -> None:
+    """Ask one peer after the other, every file beginning with another one, until it is here."""
+    having = [(offer.peer, file) for offer in offers for file in offer.files if file.path.endswith(name)]
+    for peer, file in sorted(having, key=lambda one: (int(one[0].removeprefix("peer")) - begin) % PEERS):
+        with suppress(PeerFailed):
+            await session.download(peer, file, target, idle_timeout=STALL, queue_timeout=LIMIT)
+            return
+    raise AssertionError(f"nobody sent {name}")
 
 
 async def _fetch(session: SoulseekSession, offer: Candidate, file: RemoteFile, folder: Path) -> None:
