@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.domain.peers import PeerFailed, PeerNetworkFault
@@ -17,13 +18,15 @@ class Peer:
     files: dict[str, bytes]
     fault: BaseException | None = None
     faults: dict[str, BaseException] = field(default_factory=dict)  # of single files
+    claims: dict[str, int] = field(default_factory=dict)  # of every file: what its search answer says beside the size
     hangs: bool = False
     hangs_after: int = 0  # bytes
 
     @property
     def offer(self) -> Candidate:
         folder = next(iter(self.files)).rpartition("\\")[0]
-        files = tuple(RemoteFile(path=path, size=len(content)) for path, content in self.files.items())
+        claims: dict[str, Any] = dict(self.claims)
+        files = tuple(RemoteFile(path=path, size=len(content), **claims) for path, content in self.files.items())
         return Candidate(peer=self.name, folder=folder, files=files, free_slot=True)
 
 

@@ -1,9 +1,11 @@
 """Albums that come from several peers: what has arrived stays, and only the rest is asked elsewhere."""
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import av
 import pytest
 
 from deploy.demo.albums import Album as InventedAlbum
@@ -244,6 +246,45 @@ async def test_a_cover_that_does_not_come_does_not_matter(world: World, invented
 
     assert done.state is State.COMPLETED
     assert ("ada", "TRANSFER_STALLED") not in world.records.told
+
+
+async def test_a_claim_of_loss_less_quality_that_does_not_hold_is_refused(
+    world: World, invented: InventedAlbum
+) -> None:
+    liar = peer("aaron", invented)
+    liar.claims = {"bit_depth": 24, "sample_rate": 96_000}
+    world.network.peers = [liar, peer("ada", invented)]
+
+    done, _ = await world.run(world.job())
+
+    failed, succeeded = done.attempts
+    assert failed.failure is not None
+    assert (failed.peer, failed.failure.reason, succeeded.peers) == ("aaron", "FALSE_QUALITY", ("ada",))
+
+
+async def test_an_mp3_that_calls_itself_flac_is_refused(world: World, invented: InventedAlbum) -> None:
+    liar = peer("aaron", invented)
+    liar.files = {path: as_mp3(content) for path, content in liar.files.items()}
+    world.network.peers = [liar, peer("ada", invented)]
+
+    done, _ = await world.run(world.job())
+
+    assert [attempt.failure.reason for attempt in done.attempts if attempt.failure] == ["WRONG_CONTAINER"]
+    assert done.state is State.COMPLETED
+
+
+def as_mp3(flac: bytes) -> bytes:
+    """The same sound, lossy."""
+    made = io.BytesIO()
+    with av.open(io.BytesIO(flac), "r") as read, av.open(made, "w", format="mp3") as write:
+        stream = write.add_stream("libmp3lame", rate=44_100)
+        assert isinstance(stream, av.AudioStream)
+        resampler = av.AudioResampler(format=stream.format, layout="stereo", rate=44_100)
+        for frame in read.decode(audio=0):
+            for piece in resampler.resample(frame):
+                write.mux(stream.encode(piece))
+        write.mux(stream.encode(None))
+    return made.getvalue()
 
 
 async def test_what_peers_deliver_is_remembered(world: World, invented: InventedAlbum) -> None:
