@@ -219,8 +219,10 @@ class Sources:
         return self.slskd.network if Source.SLSKD in configured else None
 
     async def keep(self) -> None:
-        """Keep the session on Soulseek; never returns."""
-        await self.soulseek.keeper.run()
+        """Keep the session on Soulseek, and what we left in slskd in mind; never returns."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.soulseek.keeper.run())
+            group.create_task(self.slskd.network.run())
 
     async def sweep(self, ended: Ended) -> None:
         """Remove what acquisitions that have ended left on the disks; `ended` tells which did."""

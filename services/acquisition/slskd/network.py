@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -109,12 +109,21 @@ class SlskdNetwork:
                 await asyncio.to_thread(landing.prune, place.folder)
 
     async def abandon(self, acquisition: str) -> None:
-        """Stop and remove what is left of an acquisition; while slskd is away, with the next call that reaches it."""
+        """Stop and remove what is left of an acquisition; while slskd is away, as soon as it can be reached."""
+        if self._address() is None:
+            return
         self._abandoned.add(acquisition)
         try:
             await self._settle()
         except PeerNetworkFault as error:
             log.warning("slskd.left_behind", acquisition=acquisition, reason=error.reason)
+
+    async def run(self) -> None:
+        """Look from time to time after what was abandoned while slskd was away; never returns."""
+        while True:
+            await asyncio.sleep(self._paces.tending.total_seconds())
+            with suppress(PeerNetworkFault):
+                await self._settle()
 
     async def sweep(self, ended: Callable[[Collection[str]], Awaitable[Collection[str]]]) -> None:
         """Remove what acquisitions that have ended left in slskd's folder; `ended` tells which did."""

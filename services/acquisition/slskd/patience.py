@@ -44,6 +44,7 @@ class Paces:
     resuming: timedelta = timedelta(seconds=60)
     landing: timedelta = timedelta(seconds=60)
     ending: timedelta = timedelta(seconds=60)
+    tending: timedelta = timedelta(seconds=60)
 
 
 class Looks:

@@ -86,7 +86,7 @@ def candidates(responses: Iterable[Json]) -> list[Candidate]:
     found: list[Candidate] = []
     for response in responses:
         peer, listed = response.get("username"), response.get("files")
-        if isinstance(peer, str) and peer and isinstance(listed, list):
+        if isinstance(peer, str) and _is_text(peer) and isinstance(listed, list):
             found += _folders(peer, response, [file for file in map(_file, listed[:MAX_FILES]) if file])
     return found
 
@@ -112,7 +112,7 @@ def _file(raw: Any) -> RemoteFile | None:
     if not isinstance(raw, Mapping) or raw.get("isLocked"):
         return None
     path, size, seconds = raw.get("filename"), _number(raw.get("size")), _number(raw.get("length"))
-    if not isinstance(path, str) or not 0 < len(path) <= MAX_PATH or size is None:
+    if not isinstance(path, str) or not _is_text(path) or size is None:
         return None
     return RemoteFile(
         path=path,
@@ -122,6 +122,11 @@ def _file(raw: Any) -> RemoteFile | None:
         sample_rate=_number(raw.get("sampleRate")),
         bit_depth=_number(raw.get("bitDepth")),
     )
+
+
+def _is_text(name: str) -> bool:
+    """Whether it can be said to slskd again: half a surrogate pair can be read from JSON, and not be sent."""
+    return 0 < len(name) <= MAX_PATH and not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def _number(value: object) -> int | None:

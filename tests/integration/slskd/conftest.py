@@ -28,6 +28,7 @@ PACES = Paces(
     resuming=timedelta(seconds=1),
     landing=timedelta(seconds=0.3),
     ending=timedelta(seconds=5),
+    tending=SHORT,
 )
 
 

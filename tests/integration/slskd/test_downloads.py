@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -266,8 +267,7 @@ async def test_a_cancelled_download_has_ended_in_slskd_before_anybody_is_asked_i
     fetching = asyncio.create_task(station.fetch(peer))
     await until(lambda: state(station) == "Queued, Remotely")
 
-    fetching.cancel()
-    await asyncio.gather(fetching, return_exceptions=True)
+    await interrupted(fetching)
 
     assert (state(station), station.listed()) == ("Completed, Cancelled", [])
 
@@ -276,8 +276,7 @@ async def test_what_was_stopped_can_be_fetched_later(station: Station, ada: Slsk
     station.slskd.timing.transfer = 0.2
     fetching = asyncio.create_task(station.fetch(ada))
     await until(lambda: state(station) == "InProgress")
-    fetching.cancel()
-    await asyncio.gather(fetching, return_exceptions=True)
+    await interrupted(fetching)
 
     assert await station.fetch(ada)
 
@@ -304,9 +303,11 @@ async def test_an_abandoned_acquisition_leaves_nothing_even_after_an_outage(stat
     await network.abandon("acq-1")
     await station.slskd.come_back()
 
-    await network.search("anything")
+    tending = asyncio.create_task(network.run())
+    await until(lambda: station.listed() == [])
+    await interrupted(tending)
 
-    assert (state(station), station.listed()) == ("Completed, Cancelled", [])
+    assert state(station) == "Completed, Cancelled"
 
 
 async def test_abandoning_one_acquisition_touches_no_other(station: Station, album: Album) -> None:
@@ -315,7 +316,7 @@ async def test_abandoning_one_acquisition_touches_no_other(station: Station, alb
 
     await station.network.abandon("acq-1")
 
-    assert not (foreign.is_over or foreign.hidden)
+    assert (foreign.is_over, foreign.hidden) == (False, False)
 
 
 async def test_what_ended_acquisitions_left_on_disk_is_swept(station: Station) -> None:
@@ -351,11 +352,15 @@ async def test_hostile_names_stay_below_slskds_folder(station: Station) -> None:
     assert station.target().read_bytes() == b"root" * 100
 
 
+async def interrupted(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def _crash(station: Station, task: "asyncio.Task[int]") -> None:
     """End a fetch as a killed process ends: nobody hears of it."""
     await station.slskd.go_down()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    await interrupted(task)
     await station.slskd.come_back()
 
 

@@ -102,7 +102,8 @@ async def test_what_does_not_speak_as_slskd_does_is_away(station: Station, answe
 
 
 async def test_answers_that_make_no_sense_are_left_out(station: Station) -> None:
-    files = [{"filename": "a\\b.flac", "size": -1}, {"filename": "a\\c.flac", "size": 7}, "d", {"size": 1}]
+    unsendable = {"filename": "a\\\ud800.flac", "size": 7}
+    files = [{"filename": "a\\b.flac", "size": -1}, {"filename": "a\\c.flac", "size": 7}, "d", {"size": 1}, unsendable]
     rows = [1, {}, {"username": 3, "files": []}, {"username": "ada", "files": files, "queueLength": "many"}]
     station.client = _speaking(station, json.dumps(rows).encode())
 
