@@ -1,6 +1,7 @@
 """AcquisitionService: translate, call, translate."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from grpc.aio import ServicerContext
@@ -41,9 +42,10 @@ class AcquisitionServicer(rpc.AcquisitionServiceServicer):
     async def WatchAcquisitions(
         self, request: pb.WatchAcquisitionsRequest, context: Context
     ) -> AsyncIterator[pb.WatchAcquisitionsResponse]:
-        async for acquisition, token in self._feed.follow(request.filter, request.resume_token):
-            shown = convert.acquisition_to_pb(acquisition)
-            yield pb.WatchAcquisitionsResponse(acquisition=shown, resume_token=token)
+        async with aclosing(self._feed.follow(request.filter, request.resume_token)) as followed:
+            async for acquisition, token in followed:
+                shown = convert.acquisition_to_pb(acquisition)
+                yield pb.WatchAcquisitionsResponse(acquisition=shown, resume_token=token)
 
     async def CancelAcquisition(self, request: pb.CancelAcquisitionRequest, context: Context) -> pb.Acquisition:
         stopped = await self._acquisitions.cancel(

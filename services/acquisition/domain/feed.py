@@ -9,7 +9,7 @@ position behind one is behind all that were sent.
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -55,7 +55,7 @@ class Feed:
         """Reads nothing more: goes before the end of the database, after the end of the streams."""
         await self._tail.aclose()
 
-    async def follow(self, filter_text: str, token: str) -> AsyncIterator[tuple[Acquisition, str]]:
+    async def follow(self, filter_text: str, token: str) -> AsyncGenerator[tuple[Acquisition, str]]:
         """Acquisitions with the token that goes on behind each. Raises InvalidArgument for a bad filter or token."""
         position = Position.from_token(token) if token else Position(seq=await self._journal.head(), after="")
         told: dict[str, Progress] = {}
@@ -65,7 +65,7 @@ class Feed:
                 position = Position(seq=position.seq, after=acquisition.id)
                 told |= _progress(acquisition)
                 yield acquisition, position.token()
-            if not page:
+            if len(page) < PAGE:
                 position = Position(seq=position.seq)
         async with aclosing(self._changes(filter_text, position.seq, told)) as changes:
             async for acquisition, seq in changes:
