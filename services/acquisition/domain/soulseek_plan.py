@@ -9,6 +9,7 @@ from services.acquisition.domain.acquisition import State
 from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.attempt import Failure
 from services.acquisition.domain.knowledge import Knowledge
+from services.acquisition.domain.listings import Position
 from services.acquisition.domain.offers import Offer
 from services.acquisition.domain.ranking import RankedCandidate, Tracklist
 from services.acquisition.domain.verification import VerifiedAlbum
@@ -83,6 +84,13 @@ class SoulseekPlan:
     def tracks(self, edition: int) -> Tracklist:
         """The track list of an edition, empty where it is not known."""
         return self.lists[edition] if edition < len(self.lists) else ()
+
+    def kept_positions(self, tracks: Tracklist) -> frozenset[Position]:
+        """The tracks of a list that are here already."""
+        kept = self.kept
+        if kept is None or self.tracks(kept.edition) != tracks:
+            return frozenset()
+        return frozenset(piece.position for piece in kept.pieces)
 
     def release_mbid(self, edition: int) -> str:
         """The edition's id, empty where it is not known."""

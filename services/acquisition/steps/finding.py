@@ -44,12 +44,17 @@ class Finder:
         return plan.searched(found, lists)
 
     def _singles(self, album: Album, plan: SoulseekPlan, found: Sequence[RankedCandidate]) -> list[str]:
-        """Queries for the tracks that nobody offers, where a few of them are all that is missing."""
+        """Queries for the tracks that nobody offers and that are not here, where these are few."""
         fewest: list[str] = []
         for edition, tracks in enumerate(plan.wanted_lists(album)):
             offered = [one for one in found if one.edition == edition]
-            missing = missing_tracks(tracks, offered, plan.rejected)
-            if offered and 0 < len(missing) <= MOST_SINGLES and (not fewest or len(missing) < len(fewest)):
+            kept = plan.kept_positions(tracks)
+            missing = [
+                track
+                for track in missing_tracks(tracks, offered, plan.rejected)
+                if (track.disc, track.number) not in kept
+            ]
+            if (offered or kept) and 0 < len(missing) <= MOST_SINGLES and (not fewest or len(missing) < len(fewest)):
                 fewest = [query for track in missing if (query := track_query(album, track))]
         return fewest
 

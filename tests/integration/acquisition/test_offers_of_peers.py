@@ -1,6 +1,8 @@
 """Albums that come from several peers: what has arrived stays, and only the rest is asked elsewhere."""
 
+import errno
 import io
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -23,6 +25,7 @@ from services.acquisition.shelf import ChosenShelf, LiveShelf
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import Peer
 from tests.integration.acquisition.world import World
+from tests.support.full_disk import files_limited_to
 from tests.support.memory_records import MemoryRecords
 
 PNG = (
@@ -165,6 +168,18 @@ async def test_tracks_that_nobody_offered_are_searched_for_one_by_one(world: Wor
 
     title = world.album.tracks[3].title.lower()
     assert world.network.asked[-1] == f"{world.album.artist.lower()} {title}"
+
+
+async def test_a_track_that_only_is_missing_is_searched_for_when_the_others_are_here(
+    world: World, invented: InventedAlbum
+) -> None:
+    world.network.peers = [spoiled("aaron", invented, 3)]
+    waiting, moves = await world.run(world.job())
+    world.network.peers = []
+
+    await world.run(Job(acquisition=waiting, plan=moves[-1].plan))
+
+    assert world.network.asked[-1].endswith(world.album.tracks[2].title.lower())
 
 
 async def test_a_part_of_an_album_is_no_album(world: World, invented: InventedAlbum) -> None:
@@ -385,6 +400,35 @@ async def test_an_attempt_of_a_version_before_begins_again(world: World, invente
     done, _ = await world.run(Job(acquisition=trying, plan={"offers": []}))
 
     assert [attempt.state for attempt in done.attempts] == [AttemptState.FAILED, AttemptState.SUCCEEDED]
+
+
+async def test_a_disk_that_fills_up_while_fetching_leaves_nothing(world: World, invented: InventedAlbum) -> None:
+    world.network.peers = [peer("ada", invented)]
+
+    with files_limited_to(2000):
+        failed, _ = await world.run(world.job())
+
+    assert failed.failure is not None
+    assert (failed.failure.reason, world.staged(), world.published()) == ("DISK_FULL", [], [])
+    assert world.records.told == []
+
+
+async def test_a_library_that_fills_up_while_publishing_leaves_nothing(
+    world: World, invented: InventedAlbum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.network.peers = [peer("ada", invented)]
+    importing, moves = await world.run(world.job(), until=State.IMPORTING)
+    monkeypatch.setattr(os, "link", another_disk)
+
+    with files_limited_to(2000):
+        failed, _ = await world.run(Job(acquisition=importing, plan=moves[-1].plan))
+
+    assert failed.failure is not None
+    assert (failed.failure.reason, world.staged(), world.published()) == ("DISK_FULL", [], [])
+
+
+def another_disk(*_: object) -> None:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
 
 
 async def test_too_little_room_is_told_before_anybody_is_asked(world: World, invented: InventedAlbum) -> None:

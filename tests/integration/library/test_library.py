@@ -2,11 +2,9 @@ import asyncio
 import errno
 import hashlib
 import os
-import resource
 import sys
 import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,6 +21,7 @@ from services.acquisition.library import (
     StagedFile,
     StagedFileMissing,
 )
+from tests.support.full_disk import files_limited_to
 
 FOLDER = PurePosixPath("The Amber Harbours/Counting Lanterns (1980)")
 KILLED = 137
@@ -346,17 +345,6 @@ class _Killer:
 
 def _another_disk(*_: object) -> None:
     raise OSError(errno.EXDEV, "Invalid cross-device link")
-
-
-@contextmanager
-def files_limited_to(size: int) -> Iterator[None]:
-    """As if the disk had so little room for each file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 async def test_an_album_is_itself_without_what_is_optional(root: Path, staged: list[StagedFile]) -> None:
