@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Table, Text, bindparam, case, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, Text, bindparam, case, or_, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
@@ -13,6 +13,9 @@ from libs.clock import Clock
 from libs.outbound.errors import ProviderBusy
 from libs.sql.engine import Database
 from libs.sql.types import duration_ms, from_millis, now_ms
+
+FARTHEST = timedelta(hours=2)
+"""No turn is given or put off so far: beyond, the clock was set back, and what it said before counts no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +75,8 @@ class MemoryCallSlots:
     async def take(self, provider: str, *, interval: timedelta, patience: timedelta) -> Turn:
         """The next turn, `interval` after the one before; raises ProviderBusy, and takes none, beyond `patience`."""
         now = self._clock.now()
-        at = max(now, self._next.get(provider, now))
+        at = self._next.get(provider, now)
+        at = at if now < at <= now + FARTHEST else now
         if at > now + patience:
             raise _busy(provider, at - now)
         self._next[provider] = at + interval
@@ -92,14 +96,14 @@ def _busy(provider: str, wait: timedelta) -> ProviderBusy:
 def _take(table: Table, now: ColumnElement[int], dialect: str) -> Insert:
     """One statement: the row's lock is the queue, and two replicas never get the same turn."""
     interval = bindparam("p_interval", type_=BigInteger)
-    latest = now + bindparam("p_patience", type_=BigInteger)
+    latest, farthest = now + bindparam("p_patience", type_=BigInteger), now + duration_ms(FARTHEST)
     taken = type_coerce(table.c.next, BigInteger) - interval
     upsert: Insert = (
         _insert(table, now + interval, dialect)
         .on_conflict_do_update(
             index_elements=[table.c.provider],
-            set_={"next": _later(table.c.next, now) + interval},
-            where=table.c.next <= latest,
+            set_={"next": case((table.c.next > farthest, now), else_=_later(table.c.next, now)) + interval},
+            where=or_(table.c.next <= latest, table.c.next > farthest),
         )
         .returning(taken.label("at"), (taken - now).label("wait"))
     )

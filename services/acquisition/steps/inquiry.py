@@ -5,7 +5,7 @@ from datetime import timedelta
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.album import Album
 from services.acquisition.domain.knowledge import Knower, KnowledgeAway
-from services.acquisition.domain.soulseek_plan import SoulseekPlan
+from services.acquisition.domain.soulseek_plan import INQUIRY_DELAYS, SoulseekPlan
 from services.acquisition.domain.step import NOW
 
 log = get_logger()
@@ -23,4 +23,4 @@ async def inquire(knower: Knower, album: Album, plan: SoulseekPlan) -> tuple[Sou
         log.warning("acquisition.knowledge_away", why=error.message, given_up=delay is None)
         if delay is None:
             return plan.informed(None), NOW
-        return plan, max(delay, error.retry_after or NOW)
+        return plan, max(delay, min(error.retry_after or NOW, INQUIRY_DELAYS[-1]))

@@ -59,3 +59,10 @@ async def test_a_shorter_rest_does_not_end_a_longer_one(stores: Stores) -> None:
     await stores.slots.postpone("shop", SECOND)
 
     assert (await take(stores)).wait == 2 * SECOND
+
+
+async def test_a_clock_that_was_set_back_keeps_nobody_waiting(stores: Stores) -> None:
+    await take(stores)
+    stores.advance(-timedelta(days=1))
+
+    assert [(await take(stores)).wait for _ in range(2)] == [0 * SECOND, SECOND]

@@ -1,5 +1,6 @@
 """Those who know albums, on loopback, and an album that they know."""
 
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from services.acquisition.domain.providers import LastfmAddress, MusicBrainzAddr
 from services.acquisition.knowledge.lastfm import LASTFM, LastfmCorrections
 from services.acquisition.knowledge.musicbrainz import MUSICBRAINZ, MusicBrainz
 
+TLS = ssl.create_default_context()  # takes longer to make than a test
 CONTACT = "me@example.org"
 
 
@@ -61,7 +63,7 @@ class Suite:
 
 @pytest.fixture
 async def suite() -> AsyncIterator[Suite]:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=TLS) as http:
         yield Suite(http)
 
 

@@ -1,5 +1,6 @@
 """A provider on loopback that fails as told, and a client of it whose clock the test moves."""
 
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from libs.telemetry.correlation import Trace
 from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import Kind, LocalTracer, Span, Value
 
+TLS = ssl.create_default_context()  # takes longer to make than a test
 PROVIDER = Provider(
     name="shop",
     interval=timedelta(),
@@ -77,7 +79,7 @@ class Shop:
     @asynccontextmanager
     async def client(self, provider: Provider = PROVIDER) -> AsyncIterator[ProviderClient]:
         """A client as one replica has it."""
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, verify=TLS) as http:
             yield ProviderClient(
                 provider,
                 http,

@@ -113,10 +113,13 @@ async def test_a_step_waits_longer_and_longer_for_who_is_away_and_then_goes_on_w
     assert plan.knowledge is None
 
 
-async def test_a_step_waits_for_as_long_as_it_is_told_to() -> None:
-    _, delay = await inquire(Told(away=1, retry_after=timedelta(minutes=30)), WISH, SoulseekPlan())
+@pytest.mark.parametrize(("told", "waits"), [(1, 60), (600, 600), (86_400, 900)])
+async def test_a_step_waits_for_as_long_as_it_is_told_to_within_reason(told: int, waits: int) -> None:
+    knower = Told(away=1, retry_after=timedelta(seconds=told))
 
-    assert delay == timedelta(minutes=30)
+    _, delay = await inquire(knower, WISH, SoulseekPlan())
+
+    assert delay == timedelta(seconds=waits)
 
 
 async def test_what_is_known_is_kept_in_the_plan() -> None:

@@ -99,7 +99,7 @@ RELEASES = st.lists(
         official=st.booleans(),
         date=st.sampled_from(["", "1990", "1990-02-01", "2003"]),
     ),
-    max_size=12,
+    max_size=10,
     unique_by=lambda edition: edition.release_mbid,
 )
 
