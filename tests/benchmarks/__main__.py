@@ -4,7 +4,7 @@ import asyncio
 import sys
 
 from libs.telemetry.logs import configure_logging
-from tests.benchmarks import engine, footprint, memory, processing, retention, webhooks
+from tests.benchmarks import download, engine, footprint, leases, memory, processing, requests, retention, webhooks
 
 BENCHMARKS = {
     "footprint": footprint.measure,
@@ -13,6 +13,9 @@ BENCHMARKS = {
     "memory": memory.measure,
     "retention": retention.measure,
     "engine": engine.measure,
+    "requests": requests.measure,
+    "leases": leases.measure,
+    "download": download.measure,
 }
 
 
