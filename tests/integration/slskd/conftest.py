@@ -106,7 +106,7 @@ def album() -> Album:
 async def station(tmp_path: Path) -> AsyncIterator[Station]:
     folder = tmp_path / "slskd"
     folder.mkdir()
-    async with SlskdWorld(folder) as slskd, httpx.AsyncClient(trust_env=False) as http:
+    async with SlskdWorld(folder) as slskd, httpx.AsyncClient(trust_env=False, verify=False) as http:
         yield Station(slskd=slskd, folder=folder, staging=tmp_path / "staging", http=http)
 
 
