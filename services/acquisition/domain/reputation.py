@@ -27,6 +27,7 @@ COUNTED = frozenset(
         "TRUNCATED",
         "WRONG_CONTAINER",
         "FALSE_QUALITY",
+        "FALSE_QUALITY",
         "WRONG_DURATION",
         "WRONG_TAGS",
         "DUPLICATE_CONTENT",
