@@ -66,7 +66,8 @@ class Offer:
     @property
     def peers(self) -> tuple[str, ...]:
         """Who delivers, the main one first."""
-        return tuple(dict.fromkeys([self.main, *(piece.peer for piece in self.pieces)]))
+        named = dict.fromkeys(piece.peer for piece in self.pieces)
+        return tuple(sorted(named, key=lambda peer: peer != self.main))
 
     @property
     def whole(self) -> bool:

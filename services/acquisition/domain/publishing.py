@@ -26,8 +26,9 @@ class VerifiedFile:
 class Parcel:
     """A verified album on its way into the library.
 
-    `token` names the publisher: the acquisition. `folder` is where we would put it: `Artist/Album (Year)`. `staging`
-    holds all of the files, in folders. `release_mbid` is the edition's, empty where it is not known.
+    `token` names the publisher: the acquisition. `album` has the release group where anybody knows it, `release_mbid`
+    is the edition's, empty where it is not known. `folder` is where we would put it: `Artist/Album (Year)`. `staging`
+    holds all of the files, in folders.
     """
 
     token: str

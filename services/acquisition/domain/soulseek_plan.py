@@ -65,15 +65,21 @@ class SoulseekPlan:
     inquiries: int = 0
 
     def known(self, album: Album) -> Album:
-        """The album as those spell it who know it; a name that they write in another script stays as it was asked for.
+        """The album as those spell it who know it, for asking and comparing; what was asked for keeps its name.
 
-        Peers name their folders in the script of whoever listens.
+        The title is corrected only where an id leaves no doubt which album is meant. A name that they write in another
+        script stays: peers name their folders in the script of whoever listens.
         """
         if self.knowledge is None:
             return album
-        artist = _spelled(album.artist, self.knowledge.artist)
-        title = _spelled(album.title, self.knowledge.title)
-        return replace(album, artist=artist, title=title, year=album.year or self.knowledge.year)
+        title = _spelled(album.title, self.knowledge.title) if album.release_group_mbid else album.title
+        return replace(
+            album,
+            artist=_spelled(album.artist, self.knowledge.artist),
+            title=title,
+            release_group_mbid=album.release_group_mbid or self.knowledge.release_group_mbid,
+            year=album.year or self.knowledge.year,
+        )
 
     def wanted_lists(self, album: Album) -> tuple[Tracklist, ...]:
         """The track lists that the album may have, the likeliest first: its own, else those of its editions."""

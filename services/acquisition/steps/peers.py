@@ -164,12 +164,12 @@ class PeerSteps:
 
     def _parcel(self, acquisition: Acquisition, plan: SoulseekPlan, offer: Offer) -> Parcel:
         assert plan.verified is not None, "IMPORTING follows VERIFYING"
-        album = plan.known(acquisition.album)
+        asked = acquisition.album
         return Parcel(
             token=acquisition.id,
-            album=album,
+            album=plan.known(asked),
             release_mbid=plan.release_mbid(offer.edition),
-            folder=album_folder(album.artist, album.title, plan.verified.year),
+            folder=album_folder(asked.artist, asked.title, plan.verified.year),
             staging=self._staging.folder(acquisition),
             files=(*self._tracks(acquisition, plan, offer), *self._artwork(acquisition, plan)),
         )
