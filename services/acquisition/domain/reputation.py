@@ -27,7 +27,6 @@ COUNTED = frozenset(
         "TRUNCATED",
         "WRONG_CONTAINER",
         "FALSE_QUALITY",
-        "FALSE_QUALITY",
         "WRONG_DURATION",
         "WRONG_TAGS",
         "DUPLICATE_CONTENT",
