@@ -10,6 +10,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from deploy.demo.world import World
 from tests.support.commands import run
 from tests.support.suite import Suite
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -200,3 +201,29 @@ async def test_a_stream_of_server_sent_events_begins_with_what_is_there(suite: S
                 break
 
     assert answer.headers["content-type"].startswith("text/event-stream")
+
+
+async def test_a_search_finds_what_peers_offer_and_can_be_forgotten(suite: Suite) -> None:
+    asked = await suite.client.post("/api/v1/searches", json={"query": "flac"})
+    assert asked.status_code == 200, asked.text
+    path = f"/api/v1/{asked.json()['name']}"
+
+    async def done() -> Any:
+        search = (await suite.client.get(path)).json()
+        return search if search["state"] != "RUNNING" else None
+
+    found = await eventually(done)
+    assert (found["state"], bool(found["offers"])) == ("DONE", True)
+    assert (await suite.client.delete(path)).status_code == 200
+    assert (await suite.client.get(path)).status_code == 404
+
+
+async def test_a_peer_is_blocked_and_unblocked_by_hand(suite: Suite) -> None:
+    blocked = await suite.client.post("/api/v1/peers:block", json={"peer": "noisebox", "reason": "sends noise"})
+    assert blocked.json()["manual"]
+    (listed,) = (await suite.client.get("/api/v1/peers", params={"blocked": "true"})).json()["peers"]
+    assert (listed["peer"], listed["reason"]) == ("noisebox", "sends noise")
+
+    await suite.client.post("/api/v1/peers:unblock", json={"peer": "noisebox"})
+
+    assert (await suite.client.get("/api/v1/peers", params={"blocked": "true"})).json()["peers"] == []
