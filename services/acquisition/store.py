@@ -84,6 +84,8 @@ class SqlAcquisitionStore:
 
     async def create(self, wanted: Acquisition, wish: Wish, *, key: str) -> Acquisition:
         """`wanted`, or the active acquisition with the same key, or what the request made before."""
+        if (active := await self._active(wish, key)) is not None:
+            return active
         try:
             async with self._database.writing() as connection:
                 return await self._create(connection, wanted, wish, key)
@@ -244,6 +246,15 @@ class SqlAcquisitionStore:
 
     # Within a transaction.
 
+    async def _active(self, wish: Wish, key: str) -> Acquisition | None:
+        """The active acquisition with the key, where nothing is to be remembered: so many callers wait for no write."""
+        if wish.request_id:
+            return None
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(ACQUISITIONS.where(work.c.dedup_key == key, engine.unfinished))).all()
+            found = next(iter(await _loaded(connection, rows)), None)
+        return None if found is None or _joins(wish, found) else found
+
     async def _create(self, connection: AsyncConnection, wanted: Acquisition, wish: Wish, key: str) -> Acquisition:
         queue = wanted.source.lower()
         job = NewJob(
@@ -259,7 +270,7 @@ class SqlAcquisitionStore:
         if winner == wanted.id:
             await connection.execute(insert(acquisition).values(acquisition_row(wanted)))
         found = await _get(connection, winner)
-        if wish.request_id or (found.batch and found.batch != wish.batch):  # then its batch alone must not stop it
+        if wish.request_id or _joins(wish, found):
             await self._remember(connection, wish, winner, wanted)
         return found
 
@@ -304,6 +315,11 @@ class SqlAcquisitionStore:
     async def _read(self, statement: Select[Any]) -> list[Acquisition]:
         async with self._database.reading() as connection:
             return await _loaded(connection, (await connection.execute(statement)).all())
+
+
+def _joins(wish: Wish, found: Acquisition) -> bool:
+    """Whether somebody else joins a batch's acquisition: then its batch alone must not stop it."""
+    return bool(found.batch) and found.batch != wish.batch
 
 
 async def _ids(connection: AsyncConnection, statement: Executable) -> list[str]:

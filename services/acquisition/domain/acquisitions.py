@@ -135,8 +135,10 @@ class Acquisitions:
             if made is not None:
                 return made
         rules = self._rules()
-        acquisition = await self._store.create(self._wanted(wish, rules), wish, key=wish.key(rules.scope))
-        self._bell.ring()
+        wanted = self._wanted(wish, rules)
+        acquisition = await self._store.create(wanted, wish, key=wish.key(rules.scope))
+        if acquisition.id == wanted.id:
+            self._bell.ring()
         return acquisition
 
     async def get(self, acquisition_id: str) -> Acquisition:
