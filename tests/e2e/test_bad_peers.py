@@ -124,7 +124,7 @@ def _walk_up(album: Album, track: Track) -> str:
 
 
 def _control(album: Album, track: Track) -> str:
-    return f"C:\\\x1b[31mNUL\\{album.folder_name}\r\n\\{track.number:02} - \x07{track.title}\x00.flac"
+    return f"C:\\\x1b[31mNUL\\{album.folder_name}\r\n\\{track.number:02} - \x07{track.title}.flac"
 
 
 def _reserved(album: Album, track: Track) -> str:
