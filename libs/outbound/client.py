@@ -22,8 +22,11 @@ from libs.telemetry.tracing import Tracer
 Reading = Callable[[Any], Any]
 """What of a JSON answer is worth keeping, as an object or a list of plain JSON values; None for a known absence.
 
-Raises KeyError, TypeError, ValueError or AttributeError where the answer is not what it should be.
+Raises one of `UNREADABLE` where the answer is not what it should be.
 """
+
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a reading stumbles with over a document of another shape."""
 
 
 class ProviderClient:
@@ -125,7 +128,7 @@ class ProviderClient:
     def _read(self, document: Any, read: Reading) -> Any | None:
         try:
             return read(document)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except UNREADABLE as error:
             name = self._provider.name
             raise ProviderUnavailable(
                 f"{name} answers something else than expected", metadata={"provider": name}

@@ -110,7 +110,7 @@ def _rest(answer: httpx.Response) -> timedelta | None:
         return min(timedelta(seconds=min(int(told), 86_400)), LONGEST_REST)
     try:
         moment, now = _moment(told), _moment(answer.headers.get("Date", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(timedelta(), min(moment - now, LONGEST_REST))
 

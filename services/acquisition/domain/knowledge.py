@@ -1,7 +1,7 @@
 """What is known of an album before anybody is asked for its files: its editions, and the tracks of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -80,8 +80,3 @@ class Knower(Protocol):
     async def knowledge(self, album: Album) -> Knowledge | None:
         """What it knows, or None where it does not know the album; raises KnowledgeAway."""
         ...
-
-
-def album_of(album: Album, edition: Edition) -> Album:
-    """The album that is wanted, as this edition of it."""
-    return replace(album, tracks=edition.tracks)

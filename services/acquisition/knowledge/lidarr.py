@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Protocol
 
+from libs.outbound.client import UNREADABLE
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.knowledge import Edition, Knowledge, KnowledgeAway
@@ -41,7 +42,7 @@ class LidarrLibrary:
         except LidarrFault as error:
             log.warning("knowledge.lidarr_refuses", why=str(error))
             return None
-        except (KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             raise KnowledgeAway("Lidarr answers something else than expected.") from error
 
     async def _of(self, mbid: str, release_mbid: str | None) -> Knowledge | None:

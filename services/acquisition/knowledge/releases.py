@@ -8,7 +8,10 @@ from services.acquisition.domain.album import Track
 from services.acquisition.domain.knowledge import Edition
 from services.acquisition.knowledge import release_groups
 
-OFFICIAL = "Official"
+MOST_TRACKS = 500  # of an album, as in a request
+
+_OFFICIAL = "Official"
+_LARGEST = 10_000
 
 _PICTURES = ("dvd-video", "dvd", "blu-ray", "vhs", "vcd", "svcd", "laserdisc", "betamax", "umd", "hd-dvd")
 
@@ -18,10 +21,10 @@ Row = Mapping[str, Any]
 def read_page(page: Row) -> dict[str, Any] | None:
     """One page of a group's releases, those with a track list; None where the group has none at all."""
     listed = page["releases"]
-    editions = [edition.to_json() for row in listed if (edition := read(row)) is not None]
     if not listed:
         return None
-    return {"count": int(page["release-count"]), "seen": len(listed), "editions": editions}
+    editions = [edition.to_json() for row in listed if (edition := read(row)) is not None]
+    return {"count": _number(page["release-count"]), "seen": len(listed), "editions": editions}
 
 
 def read_with_group(row: Row) -> dict[str, Any] | None:
@@ -34,17 +37,17 @@ def read_with_group(row: Row) -> dict[str, Any] | None:
 
 
 def read(row: Row) -> Edition | None:
-    """A release; None where not all of its tracks are known."""
+    """A release; None where not all of its tracks are known, or where it has more than an album can have."""
     media = _audible(row["media"])
-    if not media or not all(medium.get("tracks") for medium in media):
-        return None
     tracks = tuple(track for disc, medium in enumerate(media, 1) for track in _tracks(disc, medium))
+    if not all(medium.get("tracks") for medium in media) or not 0 < len(tracks) <= MOST_TRACKS:
+        return None
     return Edition(
         release_mbid=str(row["id"]),
         title=str(row["title"]),
         tracks=tracks,
         disambiguation=row.get("disambiguation") or "",
-        official=row.get("status") == OFFICIAL,
+        official=row.get("status") == _OFFICIAL,
         date=row.get("date") or "",
     )
 
@@ -53,7 +56,7 @@ def _audible(media: list[Row]) -> list[Row]:
     """The media in their order, without those for the eye: they count no disc."""
     return [
         medium
-        for medium in sorted(media, key=lambda medium: int(medium["position"]))
+        for medium in sorted(media, key=lambda medium: _number(medium["position"]))
         if not _is_for_the_eye(medium) and (not medium.get("tracks") or any(_tracks(1, medium)))
     ]
 
@@ -68,7 +71,15 @@ def _tracks(disc: int, medium: Row) -> Iterator[Track]:
     for row in medium.get("tracks") or ():
         recording = row.get("recording") or {}
         if not recording.get("video"):
-            yield Track(disc=disc, number=int(row["position"]), title=str(row["title"]), duration=_length(row))
+            yield Track(disc=disc, number=_number(row["position"]), title=str(row["title"]), duration=_length(row))
+
+
+def _number(value: Any) -> int:
+    """A count or a position; raises ValueError for what cannot be one."""
+    number = int(value)
+    if not 0 < number <= _LARGEST:
+        raise ValueError(f"{number} counts nothing")
+    return number
 
 
 def _length(row: Row) -> timedelta | None:

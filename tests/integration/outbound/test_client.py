@@ -104,6 +104,7 @@ async def test_a_provider_that_asks_for_rest_gets_it_from_every_replica(
         ("Wed, 31 Dec 2025 00:00:00 GMT", timedelta()),
         ("9" * 30, timedelta(hours=1)),
         ("soon", None),
+        ("Thu, 01 Jan 99999999999 00:00:00 +99999999999999", None),
         ("-1", None),
     ],
 )

@@ -6,9 +6,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.acquisition.domain.album import Album, Track
+from services.acquisition.domain.album import Track
 from services.acquisition.domain.editions import MOST, compared, same_tracks
-from services.acquisition.domain.knowledge import Edition, Knowledge, album_of
+from services.acquisition.domain.knowledge import Edition, Knowledge
 
 TITLES = ("Amber Lanterns", "Crossing Rivers", "Idle Signals", "Foggy Harbours", "Hollow Thickets", "Lunar Orchards")
 
@@ -82,12 +82,6 @@ def test_a_concert_is_not_the_album() -> None:
 
 def test_a_release_without_tracks_tells_nothing() -> None:
     assert order(release("empty", tracks=())) == []
-
-
-def test_an_edition_makes_the_wish_exact_and_leaves_its_names_alone() -> None:
-    wish = Album(artist="The Amber Quarries", title="crooked meridians")
-
-    assert album_of(wish, release("plain")) == replace(wish, tracks=tracks(4))
 
 
 RELEASES = st.lists(
