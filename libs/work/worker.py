@@ -184,7 +184,8 @@ class Worker:
     def _observed(self, claim: Claim) -> Iterator[None]:
         """The request that made the job goes on: its id and its trace are in all that the step logs and calls."""
         correlation.request_id.set(claim.request_id or None)
-        parent, attributes = Trace.parse(claim.traceparent), {"job": claim.id, "state": claim.state}
+        parent = Trace.parse(claim.traceparent)
+        attributes = {"job": claim.id, "queue": claim.queue, "state": claim.state}
         with (
             self._tracer.span(f"work {claim.kind}", parent=parent, attributes=attributes),
             bound_contextvars(job=claim.id, kind=claim.kind, state=claim.state, fence=claim.fence),

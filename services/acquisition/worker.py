@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,9 +12,9 @@ from libs.errors import AppError
 from libs.sql.errors import DatabaseUnavailable, StorageFull
 from libs.telemetry.logger import get_logger
 from libs.work.context import Context
-from libs.work.endings import Endings, backed_off, explained
+from libs.work.endings import Endings, explained
 from libs.work.errors import ClaimLost, NotUnderstood
-from libs.work.job import Claim, Done, Next, Outcome, Write
+from libs.work.job import NOW, Claim, Done, Next, Outcome, Retry, Write
 from services.acquisition.domain.acquisition import Acquisition
 from services.acquisition.domain.attempt import Failure, Progress, Source
 from services.acquisition.domain.sources import OURS
@@ -23,7 +23,7 @@ from services.acquisition.metrics import AcquisitionMetrics
 
 log = get_logger()
 
-MOST_FAILURES = 8  # of one step, by errors that nobody foresaw
+RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))  # after errors that nobody foresaw
 PLAN_SCHEMA = 1
 PROGRESS_SECONDS = 1.0
 
@@ -98,9 +98,10 @@ class AcquisitionWork:
         return self._outcome(acquisition, Move(acquisition=failed))
 
     def failed(self, claim: Claim, error: Exception) -> Outcome:
-        """Try again after an error that nobody foresaw; not for ever."""
-        if claim.attempt + 1 < MOST_FAILURES:
-            return backed_off(claim, error)
+        """Try again after an error that nobody foresaw, as often as there are delays; never before the error says."""
+        if claim.attempt < len(RETRIES):
+            asked = error.retry_after if isinstance(error, AppError) else None
+            return Retry(error=explained(error), after=max(RETRIES[claim.attempt], asked or NOW))
         reason = error.code_reason if isinstance(error, AppError) else "INTERNAL"
         failure = Failure(reason=reason, message=f"{explained(error)} Look into the logs, then retry.")
         return Done(

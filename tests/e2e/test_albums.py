@@ -55,6 +55,22 @@ async def test_an_album_comes_through_lidarr_and_ends_when_its_import_is_confirm
     assert all(path.is_file() and path.is_relative_to(music) for path in paths)
 
 
+async def test_an_album_that_nobody_on_soulseek_has_comes_from_the_fallback_once_the_pause_is_over(
+    suite: Suite, world: World
+) -> None:
+    await suite.client.post("/api/v1/acquisitions:pause", json={"reason": "a new disk"})
+    asked = await suite.request(album=wanted(world.albums.by_lidarr), source="SOULSEEK", fallback="LIDARR", priority=9)
+    held = (await suite.client.get("/api/v1/acquisitions:status")).json()
+    await suite.client.post("/api/v1/acquisitions:resume", json={})
+
+    ended = await suite.ended(asked["name"])
+
+    assert (held["paused"], held["reason"], asked["priority"]) == (True, "a new disk", 9)
+    assert {each["source"]: each.get("queuedCount", 0) for each in held["sources"]}["SOULSEEK"] == 1
+    assert (ended["state"], ended["source"], ended["currentSource"]) == ("COMPLETED", "SOULSEEK", "LIDARR"), ended
+    assert ended["attempts"][0]["source"] == "SOULSEEK"
+
+
 async def test_an_album_comes_through_slskd_and_nothing_of_it_stays_there(
     suite: Suite, music: Path, tmp_path: Path
 ) -> None:

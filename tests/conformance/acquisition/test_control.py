@@ -2,10 +2,15 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from libs.sql.engine import Database
+from libs.sql.paging import PageTokens
 from libs.work.errors import ClaimLost
+from libs.work.store import SqlWorkStore
+from services.acquisition import tables
 from services.acquisition.domain.acquisition import State, WrongState
 from services.acquisition.domain.acquisitions import AlbumActive, EtagMismatch, Query, Rules
 from services.acquisition.domain.attempt import Failure, Source
@@ -13,9 +18,11 @@ from services.acquisition.domain.control import Backlog, Control
 from services.acquisition.domain.sources import SourceRules
 from services.acquisition.domain.step import Move
 from services.acquisition.domain.wish import Scope
+from services.acquisition.store import SqlAcquisitionStore
 from services.acquisition.switches import SqlSwitches
 from services.acquisition.workers import TTL
 from tests.conformance.acquisition.conftest import CLOCK, Service
+from tests.support.database_clock import DatabaseClock
 
 FAILURE = Failure(reason="NO_CANDIDATES", message="Nobody has it.")
 
@@ -227,6 +234,25 @@ async def test_lists_can_be_filtered_by_what_is_new(service: Service, wanted: st
     others = (await service.acquisitions.list(Query(filter=f"NOT ({wanted})"))).acquisitions
 
     assert ([one.id for one in found], others) == ([handed], [])
+
+
+async def test_one_that_waits_for_days_goes_on_after_a_restart(database: Database, service: Service) -> None:
+    clock = DatabaseClock()
+    jobs = SqlWorkStore(database, tables.engine, now=clock.now)
+    service.store = SqlAcquisitionStore(database, jobs, tokens=PageTokens(b"key"))
+    before, service.jobs = service.jobs, jobs
+    asked = await service.ask()
+    clock.advance(CLOCK.now() - clock.time + timedelta(minutes=1))
+    waiting = asked.moved(State.WAITING, CLOCK.now())
+    await service.end(await service.claim(), Move(acquisition=waiting, delay=timedelta(days=3)))
+
+    service.jobs = SqlWorkStore(database, tables.engine, now=clock.now)  # another process
+
+    clock.advance(timedelta(days=2))
+    assert await service.jobs.claim("soulseek", "test", 1, TTL) == []
+    assert await before.claim("soulseek", "test", 1, TTL) == []
+    clock.advance(timedelta(days=1, seconds=1))
+    assert (await service.claim()).state == State.WAITING
 
 
 async def test_a_step_of_the_first_source_writes_nothing_once_the_fallback_has_taken_over(service: Service) -> None:

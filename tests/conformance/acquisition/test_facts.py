@@ -3,6 +3,7 @@
 import pytest
 
 from services.acquisition.domain.acquisition import Acquisition
+from services.acquisition.domain.acquisitions import Query
 from services.acquisition.domain.attempt import Failure, Source
 from services.acquisition.domain.fact import FactKind, LidarrFact
 from services.acquisition.domain.step import Binding, Move
@@ -51,6 +52,14 @@ async def test_a_fact_about_another_album_wakes_nobody(service: Service, waiting
     assert await service.acquisitions.report(fact(album=8, mbid="00000000-0000-4000-8000-000000000000")) == []
 
     assert await service.jobs.claim("lidarr", "test", 1, TTL) == []
+
+
+async def test_what_lidarr_does_for_albums_that_nobody_asked_for_makes_no_acquisition(service: Service) -> None:
+    kinds = [fact(kind=kind, event_id=f"evt-{kind}") for kind in FactKind]
+
+    assert await service.acquisitions.report_many(kinds) == [[]] * len(kinds)
+
+    assert list((await service.acquisitions.list(Query())).acquisitions) == []
 
 
 async def test_a_fact_that_is_told_twice_counts_once(service: Service, waiting: Acquisition) -> None:

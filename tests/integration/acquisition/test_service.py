@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from libs.work.job import Claim, Done, Retry
 from services.acquisition import convert
 from services.acquisition.domain.acquisitions import Rules
 from services.acquisition.domain.album import Album
-from services.acquisition.worker import MOST_FAILURES
 from services.acquisition.workers import MOST_AT_ONCE, TTL, GatedJobs
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import MemoryNetwork, Peer
@@ -177,10 +177,9 @@ async def test_an_error_that_nobody_foresaw_is_tried_again_and_then_given_up(ser
         signal_seq=0,
     )
 
-    first = service.work.failed(claim, RuntimeError("secret"))
-    last = service.work.failed(replace(claim, attempt=MOST_FAILURES - 1), RuntimeError("secret"))
+    *tried, last = [service.work.failed(replace(claim, attempt=number), RuntimeError("secret")) for number in range(4)]
 
-    assert isinstance(first, Retry)
+    assert [each.after for each in tried if isinstance(each, Retry)] == [timedelta(minutes=n) for n in (1, 5, 15)]
     assert isinstance(last, Done)
     assert last.state == "FAILED"
     assert "secret" not in last.error
