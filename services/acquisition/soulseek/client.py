@@ -16,6 +16,7 @@ Seven things differ from the stock client:
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -82,8 +83,7 @@ class Client(SoulSeekClient):
         """Close every connection; the server's first and at once, for the account may belong to another by then."""
         if (writer := self.network.server_connection._writer) is not None:
             writer.transport.abort()
-        running = [task for transfer in self.transfers.transfers for task in transfer.cancel_tasks()]
-        await asyncio.gather(*running, return_exceptions=True)
+        await end_tasks(self.transfers.transfers)
         await super().stop()  # type: ignore[no-untyped-call]  # the library has no annotation here
 
 
@@ -134,6 +134,17 @@ class FileConnections(dict[int, asyncio.Future[Any]]):
     def pop(self, ticket: int, default: Any = None) -> Any:
         """Take an entry out, where it is there."""
         return self._awaited.pop((_peer.get(), ticket), default)
+
+
+async def end_tasks(transfers: Iterable[Transfer]) -> None:
+    """End what they are doing, asking each task once: a second time would interrupt the closing of its file."""
+    found = [task for transfer in transfers for task in (transfer._remotely_queue_task, transfer._transfer_task)]
+    tasks = [task for task in found if task is not None]
+    for task in tasks:
+        if not task.cancelling():
+            task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)  # unlike `gather`, it passes on no cancellation of its own
 
 
 class _Listener(ListeningConnection):

@@ -26,7 +26,7 @@ from aioslsk.user.model import UserStatus
 from libs.clock import Clock
 from services.acquisition.domain import listings
 from services.acquisition.domain.candidates import RemoteFile
-from services.acquisition.soulseek.client import Client
+from services.acquisition.soulseek.client import Client, end_tasks
 from services.acquisition.soulseek.errors import (
     LocalDiskError,
     PeerOffline,
@@ -226,11 +226,10 @@ class Download:
 
     async def _end(self, *, keep: bool) -> None:
         """Make sure that nothing writes to the target any more; without `keep`, that nothing is left of it."""
-        tasks = self._transfer.cancel_tasks()
         if self._asking is not None:
             self._asking.cancel()
-            tasks.append(self._asking)
-        await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(self._asking, return_exceptions=True)
+        await end_tasks([self._transfer])
         if self._transfer in self._client.transfers.transfers:
             await self._client.transfers.remove(self._transfer)
         if not keep:

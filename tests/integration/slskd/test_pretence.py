@@ -63,7 +63,7 @@ async def test_only_one_search_is_begun_at_a_time_and_no_id_twice(raw: httpx.Asy
 async def test_answers_are_there_a_moment_after_a_search_says_that_it_is_complete(
     raw: httpx.AsyncClient, station: Station, ada: SlskdPeer, album: Album
 ) -> None:
-    station.slskd.timing.storing = 0.1
+    station.slskd.timing.storing = 1.0
     made = (await raw.post("/searches", json={"searchText": album.title, "searchTimeout": 10})).json()
     path = f"/searches/{made['id']}"
 
