@@ -50,8 +50,8 @@ def read(group: Mapping[str, Any]) -> dict[str, Any]:
             mbid=str(group["id"]),
             artist="".join(f"{credit['name']}{credit.get('joinphrase', '')}" for credit in group["artist-credit"]),
             title=str(group["title"]),
-            year=_year(group.get("first-release-date") or ""),
-            kind=group.get("primary-type") or "",
+            year=_year(str(group.get("first-release-date") or "")),
+            kind=str(group.get("primary-type") or ""),
             plain=not group.get("secondary-types"),
         )
     )

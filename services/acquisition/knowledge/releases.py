@@ -46,9 +46,9 @@ def read(row: Row) -> Edition | None:
         release_mbid=str(row["id"]),
         title=str(row["title"]),
         tracks=tracks,
-        disambiguation=row.get("disambiguation") or "",
+        disambiguation=str(row.get("disambiguation") or ""),
         official=row.get("status") == _OFFICIAL,
-        date=row.get("date") or "",
+        date=str(row.get("date") or ""),
     )
 
 
