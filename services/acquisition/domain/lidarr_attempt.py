@@ -36,7 +36,8 @@ class LidarrPlan:
     what Lidarr last showed, `sign_time` when that last changed: without any change for too long the attempt fails.
     `command_id` is our search, 0 where Lidarr fetched the album without one. `own_ids` are the downloads that a search
     made: only those may be thrown away. `absent_since` is when the newest one was first missing from the queue,
-    `absent_looks` how often in a row. `tries` counts the attempts that failed before this one.
+    `absent_looks` how often in a row. `tries` counts the attempts that failed before this one,
+    `outages` those of Lidarr while no attempt ran.
     """
 
     album_id: int | None = None
@@ -51,6 +52,7 @@ class LidarrPlan:
     absent_since: datetime | None = None
     absent_looks: int = 0
     tries: int = 0
+    outages: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The plan as plain JSON values."""
@@ -67,6 +69,7 @@ class LidarrPlan:
             "absent_since": None if self.absent_since is None else self.absent_since.isoformat(),
             "absent_looks": self.absent_looks,
             "tries": self.tries,
+            "outages": self.outages,
         }
 
     @classmethod
@@ -86,6 +89,7 @@ class LidarrPlan:
             absent_since=None if absent is None else datetime.fromisoformat(absent),
             absent_looks=data.get("absent_looks", 0),
             tries=data.get("tries", 0),
+            outages=data.get("outages", 0),
         )
 
     def seen(self, look: Look, at: datetime) -> "LidarrPlan":

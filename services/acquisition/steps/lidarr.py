@@ -32,6 +32,7 @@ from services.acquisition.domain.step import NOW, Binding, Document, Job, Move, 
 log = get_logger()
 
 ATTEMPTS = 3
+PATIENCE = 3  # outages in a row until the fallback is asked
 SEARCH_LOOK = timedelta(seconds=5)  # Lidarr forgets a command's outcome: look while it runs
 REFRESH_LOOK = timedelta(seconds=1)  # a new album gets its tracks a moment after it was added
 REFRESH_TIMEOUT = timedelta(seconds=30)
@@ -60,15 +61,21 @@ class LidarrSteps:
             return await self._advance(acquisition, plan)
         except LidarrUnavailable as error:
             log.warning("acquisition.lidarr_unavailable", why=str(error))
-            waiting = acquisition.moved(State.WAITING, self._clock.now())
-            return Move(
-                acquisition=waiting, plan=plan.to_json(), delay=error.retry_after or self._times().poll_interval
-            )
+            return self._outage(acquisition, plan, error)
         except LidarrFault as error:
             return self._given_up(acquisition, Failure(reason=error.reason, message=str(error)), plan.to_json())
 
     async def clean_up(self, acquisition: Acquisition) -> None:
         """Nothing: what Lidarr downloads is Lidarr's, and never deleted by us."""
+
+    def _outage(self, acquisition: Acquisition, plan: LidarrPlan, error: LidarrUnavailable) -> Move:
+        """Wait until it is over; where Lidarr has begun nothing yet, the fallback does not wait for ever."""
+        if acquisition.attempt is None:
+            plan = replace(plan, outages=plan.outages + 1)
+            if acquisition.next_source is not None and plan.outages > PATIENCE:
+                return self._given_up(acquisition, Failure(reason=error.reason, message=str(error)), plan.to_json())
+        waiting = acquisition.moved(State.WAITING, self._clock.now())
+        return Move(acquisition=waiting, plan=plan.to_json(), delay=error.retry_after or self._times().poll_interval)
 
     async def _advance(self, acquisition: Acquisition, plan: LidarrPlan) -> Move:
         attempt = acquisition.attempt

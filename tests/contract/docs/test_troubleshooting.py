@@ -14,7 +14,7 @@ from tests.contract.docs.pages import ROOT, named
 from tests.contract.docs.test_environment import read_by_services
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
-NEVER_THE_END = {"LIDARR_FAULT", "LIDARR_UNAVAILABLE"}  # a name for all of them, and one that is waited out
+NEVER_THE_END = {"LIDARR_FAULT"}  # a name for all of them
 REASON = r"\b[A-Z]+(?:_[A-Z]+)+\b"
 
 

@@ -106,6 +106,16 @@ async def test_an_album_is_added_searched_and_complete_when_every_track_has_a_fi
     assert [attempt.state for attempt in done.attempts] == [AttemptState.SUCCEEDED]
 
 
+async def test_an_outage_that_does_not_end_is_the_turn_of_the_fallback(world: World) -> None:
+    world.address = LidarrAddress(url="http://127.0.0.1:1", api_key="key")
+    job = world.job()
+
+    failed = await world.outcome(replace(job, acquisition=replace(job.acquisition, fallback=Source.SOULSEEK)))
+
+    assert reason(failed) == "LIDARR_UNAVAILABLE"
+    assert failed.handed_over(CLOCK.now()).current is Source.SOULSEEK
+
+
 async def test_the_attempt_names_the_download_client(world: World) -> None:
     done = await world.outcome()
 
