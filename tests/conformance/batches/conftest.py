@@ -21,7 +21,7 @@ from services.acquisition.batches.following import SqlFollowing
 from services.acquisition.batches.library import DiskLibrary
 from services.acquisition.batches.metrics import BatchMetrics
 from services.acquisition.batches.store import QUEUE, SqlBatchStore
-from services.acquisition.batches.worker import LOOK, BatchWork
+from services.acquisition.batches.worker import LOOK, Ask, BatchWork
 from services.acquisition.domain.acquisition import Acquisition, State
 from services.acquisition.domain.acquisitions import Acquisitions, Rules
 from services.acquisition.domain.album import Album
@@ -63,7 +63,7 @@ def album(title: str) -> Album:
 
 @dataclass
 class Batching:
-    """Batches, the acquisitions that they lead to, one worker, and a library; `another` makes one more worker."""
+    """Batches, their acquisitions, one worker, and a library; `another` makes one more worker, which asks so."""
 
     database: Database
     clock: DatabaseClock
@@ -76,7 +76,7 @@ class Batching:
     metrics: Metrics
     work: BatchWork
     rules: Rules
-    another: Callable[[], BatchWork]
+    another: Callable[[Ask], BatchWork]
 
     # What callers do.
 
@@ -209,11 +209,11 @@ async def here(database: Database, tmp_path: Path) -> Batching:
     )
     following = SqlFollowing(database, jobs, now=clock.now)
 
-    def worker(metrics: Metrics) -> BatchWork:
+    def worker(ask: Ask, metrics: Metrics) -> BatchWork:
         return BatchWork(
             following,
             jobs,
-            ask=acquisitions.create,
+            ask=ask,
             hurry=_calmly,
             library=DiskLibrary(),
             metrics=BatchMetrics(metrics),
@@ -242,8 +242,8 @@ async def here(database: Database, tmp_path: Path) -> Batching:
         batches=batches,
         following=following,
         metrics=metrics,
-        work=worker(metrics),
+        work=worker(acquisitions.create, metrics),
         rules=Rules(music_path="/music"),
-        another=lambda: worker(Metrics()),
+        another=lambda ask: worker(ask, Metrics()),
     )
     return here

@@ -6,9 +6,11 @@ from datetime import timedelta
 from libs.work.errors import ClaimLost
 from libs.work.job import Finish
 from services.acquisition.batches.worker import ASKED_AT_ONCE, Rest
+from services.acquisition.domain.acquisition import Acquisition
 from services.acquisition.domain.acquisitions import Query
 from services.acquisition.domain.batch import BatchState
 from services.acquisition.domain.batches import BatchChanged, Change
+from services.acquisition.domain.wish import Wish
 from tests.conformance.batches.conftest import TTL, Batching, album
 
 REQUEST = "6f1f7bb0-5c3c-4f5e-9a53-0a8b53c1d0a1"
@@ -16,15 +18,16 @@ SECOND = timedelta(seconds=1)
 
 
 async def test_acquisitions_of_a_worker_that_died_before_it_recorded_them_are_taken_over(here: Batching) -> None:
+    joined = await here.ask("Lorem")
     made = await here.create("Lorem", "Ipsum")
     await here.work.step(*await here.claim(made))  # and no word of it
-    orphans = (await here.acquisitions.list(Query())).acquisitions
+    orphans = {one.id for one in (await here.acquisitions.list(Query())).acquisitions}
 
     await here.pass_(TTL + SECOND)
-    found = await here.of(made)
+    found = await here.batches.get(made.id)
 
-    assert {one.id for one in found} == {one.id for one in orphans}
-    assert len(orphans) == 2
+    assert {one.acquisition for one in found.albums} == orphans
+    assert [(one.acquisition == joined.id, one.own) for one in found.albums] == [(True, False), (False, True)]
 
 
 async def test_acquisitions_that_ended_before_they_were_recorded_are_not_made_once_more(here: Batching) -> None:
@@ -39,13 +42,16 @@ async def test_acquisitions_that_ended_before_they_were_recorded_are_not_made_on
     assert len((await here.acquisitions.list(Query())).acquisitions) == 1
 
 
-async def test_a_priority_that_changed_meanwhile_holds_for_what_is_taken_over(here: Batching) -> None:
+async def test_a_priority_that_changed_while_a_step_asked_holds_for_what_it_made(here: Batching) -> None:
     made = await here.create("Lorem", "Ipsum")
-    claim, context = await here.claim(made)
-    before = await here.work.step(claim, context)
-    await here.batches.change(made.id, Change(priority=8), etag=made.etag, actor="ann")
-    [lost] = await here.jobs.finish_many([Finish(claim=claim, outcome=before)])
 
+    async def ask_late(wish: Wish) -> Acquisition:
+        await here.batches.change(made.id, Change(priority=8), etag="", actor="ann")
+        return await here.acquisitions.create(wish)
+
+    claim, context = await here.claim(made)
+    before = await here.another(ask_late).step(claim, context)
+    [lost] = await here.jobs.finish_many([Finish(claim=claim, outcome=before)])
     await here.pass_()
 
     assert isinstance(lost, ClaimLost)
@@ -90,7 +96,7 @@ async def test_a_cancel_that_comes_before_the_end_of_a_step_wins(here: Batching)
 async def test_two_workers_ask_for_each_album_once(here: Batching) -> None:
     albums = ASKED_AT_ONCE + 5
     made = [await here.create(*(f"{batch} {number}" for number in range(albums))) for batch in range(3)]
-    workers = [here.work.worker, here.another().worker]
+    workers = [here.work.worker, here.another(here.acquisitions.create).worker]
 
     for _ in range(6):
         await asyncio.gather(*[worker.run_once() for worker in workers])
