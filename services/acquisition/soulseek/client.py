@@ -16,6 +16,7 @@ Seven things differ from the stock client:
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Iterable
 from contextvars import ContextVar
 from pathlib import Path
@@ -24,6 +25,7 @@ from weakref import WeakValueDictionary
 
 from aioslsk.client import SoulSeekClient
 from aioslsk.events import PeerInitializedEvent
+from aioslsk.exceptions import FileNotSharedError
 from aioslsk.network.connection import ListeningConnection, PeerConnection, PeerConnectionType
 from aioslsk.network.network import ExpectedResponse, ListeningConnections, Network, PeerConnectMode
 from aioslsk.protocol.messages import PeerTransferRequest
@@ -41,6 +43,7 @@ from services.acquisition.soulseek.bounds import BoundedConnection, BoundedConne
 from services.acquisition.soulseek.shares import MusicShares
 
 PROGRESS_INTERVAL = 0.25
+MAX_UPLOADS, MAX_UPLOADS_OF_ONE = 500, 100  # that wait or run
 MAX_PEERS = 400  # connections at once; a process may open some thousand files at most
 _NEVER = 0
 
@@ -103,6 +106,13 @@ class SafeTransferManager(TransferManager):
         finally:
             self._file_connection_futures.pop(request.ticket, None)
             _peer.reset(token)
+
+    async def _add_upload(self, username: str, remote_path: str) -> Transfer:
+        """Queue an upload, unless so many wait that it would never come to that: names cost a peer nothing."""
+        waiting = Counter(upload.username for upload in self.get_uploads() if not upload.is_finalized())
+        if waiting.total() >= MAX_UPLOADS or waiting[username] >= MAX_UPLOADS_OF_ONE:
+            raise FileNotSharedError("too many are waiting")
+        return await super()._add_upload(username, remote_path)
 
     async def _on_peer_initialized(self, event: PeerInitializedEvent) -> None:
         token = _peer.set(event.connection.username or "")

@@ -15,6 +15,7 @@ from aioslsk.events import EventBus
 from aioslsk.exceptions import FileNotFoundError as NoSuchItem
 from aioslsk.exceptions import FileNotSharedError
 from aioslsk.network.network import Network
+from aioslsk.protocol.primitives import DirectoryData
 from aioslsk.settings import Settings, SharedDirectorySettingEntry
 from aioslsk.shares.manager import SharesManager, extract_attributes
 from aioslsk.shares.model import SharedDirectory, SharedItem
@@ -43,11 +44,12 @@ class MusicShares(SharesManager):
         super().__init__(settings, events, network, executor_factory=LazyExecutor)
         self._private: tuple[Path, ...] = ()
         self._by_path: dict[str, SharedItem] = {}
+        self._listing: tuple[list[DirectoryData], list[DirectoryData]] | None = None
 
     def follow(self, sharing: Sharing) -> None:
         """Share this from now on; nothing of it is found before the next scan."""
         folder = sharing.folder
-        self._private = sharing.private
+        self._private, self._listing = sharing.private, None
         self._settings.shares.directories = [SharedDirectorySettingEntry(path=str(folder))] if folder else []
         self._settings.transfers.limits.upload_slots = sharing.upload_slots
         self.load_from_settings()  # type: ignore[no-untyped-call]  # the library has no annotation here
@@ -60,6 +62,7 @@ class MusicShares(SharesManager):
         known = {item: item for item in shared_directory.items}
         shared_directory.items = {known.get(item, item) for item in found}
         self._by_path = {item.get_remote_path(): item for folder in self._shared() for item in folder.items}
+        self._listing = None
         self.rebuild_term_map()  # type: ignore[no-untyped-call]  # the library has no annotation here
 
     async def scan_directory_file_attributes(self, shared_directory: SharedDirectory) -> None:
@@ -83,6 +86,12 @@ class MusicShares(SharesManager):
         if not await loop.run_in_executor(self.executor, _is_shareable, item, self._private):
             raise FileNotSharedError("not shared")
         return item
+
+    def create_shares_reply(self, username: str) -> tuple[list[DirectoryData], list[DirectoryData]]:
+        """All that we share, as peers browse it: the same for all of them until the next scan."""
+        if self._listing is None:
+            self._listing = super().create_shares_reply(username)
+        return self._listing
 
     def _shared(self) -> list[SharedDirectory]:
         shared: list[SharedDirectory] = self._shared_directories

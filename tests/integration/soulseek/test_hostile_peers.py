@@ -4,7 +4,7 @@ import asyncio
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -168,6 +168,20 @@ async def test_who_talks_nonsense_is_hung_up_on(
     assert await hangs_up_on(session, talk) < 2 * MAX_MESSAGE
 
     assert [offer.peer for offer in await offers(session, albums[0])] == ["honest"]
+
+
+async def test_more_connections_than_we_bear_are_hung_up_on(
+    session: SoulseekSession, albums: tuple[Album, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.acquisition.soulseek.client.MAX_PEERS", 3)
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(connected(session)) for _ in range(10)]
+        async with asyncio.timeout(30):
+            gone = await asyncio.gather(*(reader.read(1) for reader, _ in streams[3:]), return_exceptions=True)
+
+    assert all(read == b"" or isinstance(read, ConnectionError) for read in gone)
+    await until(lambda: not session._client.network.peer_connections)
+    assert await offers(session, albums[0])
 
 
 async def test_a_file_without_an_end_is_no_file(

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aioslsk.protocol.messages import SharedFoldersFiles
 from sqlalchemy import MetaData
 
 from deploy.demo.albums import Album
@@ -17,6 +18,7 @@ from libs.leases.store import SqlLeaseStore
 from libs.leases.tables import lease_table
 from libs.sql.engine import open_database
 from libs.telemetry.metrics import Metrics
+from services.acquisition.domain.providers import Sharing
 from services.acquisition.soulseek.errors import Kicked, LoginRefused, SoulseekAway, SoulseekOff
 from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
 from services.acquisition.soulseek.metrics import SoulseekMetrics
@@ -302,6 +304,28 @@ async def test_other_settings_open_another_session(network: OpenNetwork, run_kee
                 await asyncio.sleep(0.01)
 
         assert not world.server.is_online("lockgroove")
+
+
+async def test_what_is_shared_is_shared_in_every_session(
+    network: OpenNetwork, run_keeper: RunKeeper, tmp_path: Path
+) -> None:
+    world = await network()
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "01.flac").touch()
+
+    def told() -> list[int]:
+        return [said.shared_file_count for said in world.server.received(SharedFoldersFiles.Request, "lockgroove")]
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        keeper.share(Sharing(folder=tmp_path / "music"))
+        await _until(lambda: told().count(1) == 1)
+        world.server.drop("lockgroove")
+        await _until(lambda: told().count(1) == 2)
+        keeper.share(Sharing())
+        await _until(lambda: told()[-1] == 0)
+
+    assert world.logins("lockgroove") == 2
 
 
 async def test_an_account_that_is_taken_away_logs_out(network: OpenNetwork, run_keeper: RunKeeper) -> None:

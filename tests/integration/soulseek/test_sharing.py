@@ -1,6 +1,7 @@
 """What others can have from us, and what they cannot."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -124,6 +125,33 @@ async def test_a_file_that_became_a_way_out_of_the_folder_is_not_given(
     assert await ends_as(other, path) is TransferState.FAILED
 
 
+async def test_who_browses_sees_what_is_shared_now(
+    world: SoulseekWorld, session: SoulseekSession, music: list[Path], tmp_path: Path
+) -> None:
+    await shares(world, session, Sharing(folder=tmp_path / "music"), files=len(music))
+    listed, _ = session._client.shares.create_shares_reply("other")
+    await shares(world, session, Sharing(), files=0)
+
+    assert sum(len(folder.files) for folder in listed) == len(music)
+    assert session._client.shares.create_shares_reply("other") == ([], [])
+
+
+async def test_nobody_queues_more_than_ever_comes_to_its_turn(
+    world: SoulseekWorld,
+    session: SoulseekSession,
+    other: LoopbackClient,
+    music: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.acquisition.soulseek.client.MAX_UPLOADS_OF_ONE", 0)
+    await shares(world, session, Sharing(folder=tmp_path / "music"), files=len(music))
+    (path,) = await found(other, music[0].stem)
+
+    assert await ends_as(other, path) is TransferState.FAILED
+    assert session._client.transfers.get_uploads() == []
+
+
 async def test_another_folder_is_obeyed_in_the_same_session(
     world: SoulseekWorld, session: SoulseekSession, other: LoopbackClient, music: list[Path], tmp_path: Path
 ) -> None:
@@ -140,12 +168,12 @@ async def test_another_folder_is_obeyed_in_the_same_session(
 async def test_a_folder_that_hangs_keeps_nobody_waiting(
     world: SoulseekWorld, session: SoulseekSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reached, goes_on = asyncio.Event(), asyncio.Event()
+    reached, goes_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
     def hang(*_: object) -> set[object]:
         loop.call_soon_threadsafe(reached.set)
-        asyncio.run_coroutine_threadsafe(goes_on.wait(), loop).result()
+        goes_on.wait()
         return set()
 
     monkeypatch.setattr("services.acquisition.soulseek.shares._shareable", hang)
