@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from libs.errors import FailedPrecondition
 from services.acquisition.domain import listings
 from services.acquisition.domain.album import Album, Track
+from services.acquisition.domain.attempt import Failure
 from services.acquisition.domain.matching import Pick, duration_tolerance
 from services.acquisition.domain.words import ENOUGH, bare, essential, same_name, share_found, words
 
@@ -108,34 +108,12 @@ class Finding:
     position: listings.Position
 
 
-class VerificationFailed(FailedPrecondition):
-    """What arrived is not the album; the reason and message are those of the first finding."""
-
-    reason = "VERIFICATION_FAILED"
-
-    def __init__(self, findings: Sequence[Finding]) -> None:
-        more = f" ({len(findings) - 1} more)" if len(findings) > 1 else ""
-        super().__init__(findings[0].message + more, metadata={"file": findings[0].file}, reason=findings[0].reason)
-        self.findings = tuple(findings)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedAlbum:
     """The tracks as they may be named, in the order of the deliveries, and the year where it is known."""
 
     year: int | None
     tracks: tuple[Track, ...]
-
-
-def verify(album: Album, deliveries: Sequence[Delivery], *, minimum_bitrate: int = 0) -> VerifiedAlbum:
-    """The verified album; `minimum_bitrate` is the lowest of lossy files, in kbit/s.
-
-    Raises:
-        VerificationFailed: at least one rule is broken.
-    """
-    if found := findings(album, deliveries, minimum_bitrate=minimum_bitrate):
-        raise VerificationFailed(found)
-    return named(album, deliveries)
 
 
 def named(album: Album, deliveries: Sequence[Delivery]) -> VerifiedAlbum:
@@ -150,6 +128,14 @@ def findings(album: Album, deliveries: Sequence[Delivery], *, minimum_bitrate: i
     """Every broken rule: those of files first, one per file, then those of the album."""
     broken = [finding for delivery in deliveries if (finding := _of_file(album, delivery, minimum_bitrate))]
     return [*broken, *_missing(album, deliveries), *_doubles(deliveries)]
+
+
+def failure_of(found: Sequence[Finding]) -> Failure | None:
+    """Why an attempt failed that delivered this: the first finding, and how many more there are."""
+    if not found:
+        return None
+    more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
+    return Failure(reason=found[0].reason, message=found[0].message + more)
 
 
 def _of_file(album: Album, delivery: Delivery, minimum_bitrate: int) -> Finding | None:

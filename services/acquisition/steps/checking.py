@@ -19,8 +19,8 @@ from services.acquisition.domain.verification import (
     MISSING_TRACK,
     Delivery,
     Finding,
-    VerificationFailed,
     VerifiedAlbum,
+    failure_of,
     findings,
     named,
 )
@@ -74,7 +74,7 @@ class Checker:
             album=verified,
             digests=tuple(delivery.facts.sha256 for delivery in good),
             rejected=tuple((piece.peer, piece.pick.file.path) for piece in here if piece.position in bad),
-            failure=_failure(found),
+            failure=failure_of(found),
         )
 
     async def _findings(self, album: Album, deliveries: Sequence[Delivery]) -> list[Finding]:
@@ -89,7 +89,7 @@ class Checker:
 
     async def _remember(self, pieces: Sequence[Piece], found: Sequence[Finding], bad: Collection[Position]) -> None:
         """Tell the records once for each peer: its first fault, or how much it delivered."""
-        reasons = {finding.position: finding.reason for finding in found}
+        reasons = {finding.position: finding.reason for finding in reversed(found) if finding.position in bad}
         by_peer: dict[str, list[Piece]] = defaultdict(list)
         for piece in pieces:
             by_peer[piece.peer].append(piece)
@@ -102,18 +102,13 @@ class Checker:
 
 
 def _bad(found: Sequence[Finding], deliveries: Sequence[Delivery]) -> frozenset[Position]:
-    """The tracks that cannot stay: of two files of the same content nobody can tell which is the right one."""
-    bad = {finding.position for finding in found}
-    doubled = {finding.position for finding in found if finding.reason == DUPLICATE_CONTENT}
-    twice = {delivery.facts.sha256 for delivery in deliveries if _position(delivery) in doubled}
-    return frozenset(bad | {_position(delivery) for delivery in deliveries if delivery.facts.sha256 in twice})
-
-
-def _failure(found: Sequence[Finding]) -> Failure | None:
-    if not found:
-        return None
-    error = VerificationFailed(found)
-    return Failure(reason=error.code_reason, message=error.message)
+    """The tracks that cannot stay: also both of two files with the same content, unless one is wrong by itself."""
+    wrong = {finding.position for finding in found if finding.reason != DUPLICATE_CONTENT}
+    unclear: dict[str, set[Position]] = defaultdict(set)
+    for delivery in deliveries:
+        if _position(delivery) not in wrong:
+            unclear[delivery.facts.sha256].add(_position(delivery))
+    return frozenset(wrong.union(*(twins for twins in unclear.values() if len(twins) > 1)))
 
 
 def _is_of(piece: Piece, attempt: Attempt) -> bool:

@@ -106,6 +106,7 @@ class _Fetch:
         for task, other in self._transfers.items():
             if not fault.of_one_file and other is not file and other.piece.peer == file.piece.peer and not task.done():
                 task.cancel()
+                other.forgotten()
 
     async def _download(self, file: "_File") -> int:
         """Fetch one file; the peer's next one is asked for when this one's first byte is here.

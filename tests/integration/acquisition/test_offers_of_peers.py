@@ -302,6 +302,18 @@ def as_mp3(flac: bytes) -> bytes:
     return made.getvalue()
 
 
+async def test_of_two_equal_files_the_one_that_is_itself_stays(world: World, invented: InventedAlbum) -> None:
+    muddled = peer("aaron", invented)
+    first, second, *_ = sorted(muddled.files)
+    muddled.files[first] = muddled.files[second]
+    world.network.peers = [muddled, peer("ada", invented)]
+
+    done, _ = await world.run(world.job())
+
+    assert done.state is State.COMPLETED
+    assert fetched_of(world, "ada") == [1]
+
+
 async def test_what_peers_deliver_is_remembered(world: World, invented: InventedAlbum) -> None:
     world.network.peers = [spoiled("aaron", invented, 3), peer("ada", invented)]
 

@@ -12,9 +12,9 @@ from services.acquisition.domain.verification import (
     AudioFacts,
     Delivery,
     Tags,
-    VerificationFailed,
+    failure_of,
     findings,
-    verify,
+    named,
 )
 
 TRACKS = (
@@ -55,29 +55,29 @@ OTHER = delivery(TRACKS[1])
 
 
 def test_the_album_as_listed_is_verified() -> None:
-    verified = verify(LISTED, [GOOD, OTHER])
+    verified = named(LISTED, [GOOD, OTHER])
 
     assert [track.title for track in verified.tracks] == ["Gilded Lanterns", "Crooked Rivers"]
 
 
 def test_without_a_list_titles_come_from_the_tags() -> None:
-    verified = verify(UNLISTED, [unlisted(GOOD), unlisted(OTHER)])
+    verified = named(UNLISTED, [unlisted(GOOD), unlisted(OTHER)])
 
     assert [track.title for track in verified.tracks] == ["Gilded Lanterns", "Crooked Rivers"]
 
 
 def test_the_year_that_all_tags_agree_on_names_the_folder() -> None:
-    assert verify(LISTED, [GOOD, OTHER]).year == 1980
+    assert named(LISTED, [GOOD, OTHER]).year == 1980
 
 
 def test_the_year_of_the_request_wins() -> None:
-    assert verify(replace(LISTED, year=1979), [GOOD, OTHER]).year == 1979
+    assert named(replace(LISTED, year=1979), [GOOD, OTHER]).year == 1979
 
 
 def test_years_that_differ_name_no_year() -> None:
     later = replace(OTHER, facts=replace(OTHER.facts, tags=replace(OTHER.facts.tags, year=1999)))
 
-    assert verify(LISTED, [GOOD, later]).year is None
+    assert named(LISTED, [GOOD, later]).year is None
 
 
 @pytest.mark.parametrize("sizes", [(999, 1000, 1000), (1000, 999, 1000), (1000, 1000, 999)])
@@ -168,16 +168,15 @@ def test_the_same_content_under_two_names_is_refused() -> None:
     assert reasons(LISTED, GOOD, copy) == ["DUPLICATE_CONTENT"]
 
 
-def test_the_error_names_the_file_and_what_to_do() -> None:
+def test_the_failure_names_the_file_and_what_to_do() -> None:
     broken = delivery(TRACKS[0], decoded=False, error="bad frame")
 
-    with pytest.raises(VerificationFailed) as caught:
-        verify(LISTED, [broken])
+    failure = failure_of(findings(LISTED, [broken]))
 
-    assert caught.value.code_reason == "NOT_DECODABLE"
-    assert caught.value.metadata == {"file": "01 - Gilded Lanterns.flac"}
-    assert "01 - Gilded Lanterns.flac: cannot be decoded" in caught.value.message
-    assert "another candidate" in caught.value.message
+    assert failure is not None
+    assert failure.reason == "NOT_DECODABLE"
+    assert failure.message.startswith("01 - Gilded Lanterns.flac: cannot be decoded")
+    assert failure.message.endswith("another candidate is needed. (1 more)")
 
 
 LOSSY = delivery(TRACKS[0], form="mp3", container="mp3", codec="mp3float", bitrate=190)
