@@ -57,8 +57,13 @@ class Wishes:
         )
 
     def configured(self) -> frozenset[Source]:
-        """The sources that have what they need: an account, or an address and a key."""
-        accesses = {Source.SOULSEEK: self.account(), Source.LIDARR: self.lidarr(), Source.SLSKD: self.slskd()}
+        """The sources that have what they need: an account, or an address and a key; slskd a folder, too.
+
+        Without the folder, slskd only sends its webhooks here.
+        """
+        slskd = self.slskd()
+        folder = None if slskd is None else slskd.download_path
+        accesses = {Source.SOULSEEK: self.account(), Source.LIDARR: self.lidarr(), Source.SLSKD: folder}
         return frozenset(source for source, access in accesses.items() if access is not None)
 
     def scope(self) -> Scope:
@@ -179,7 +184,10 @@ class Wishes:
 
     def slskd_problem(self) -> str:
         """Why slskd cannot be used, and what to do; empty while it is configured."""
-        return "" if self.slskd() else "slskd has no address. Set slskd.url and slskd.apiKey."
+        slskd = self.slskd()
+        if slskd is None:
+            return "slskd has no address. Set slskd.url and slskd.apiKey."
+        return "" if slskd.download_path else "slskd's folder is not set. Set slskd.downloadPath."
 
     def choices(self) -> LidarrChoices:
         """What a new artist gets in Lidarr."""

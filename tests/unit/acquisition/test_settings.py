@@ -63,11 +63,18 @@ def test_a_source_is_configured_with_an_account_or_with_an_address_and_a_key() -
     settings = pb.Settings(
         soulseek=pb.SoulseekSettings(server="slsk.example:2416", username="me", password="x"),
         lidarr=pb.LidarrSettings(url="http://127.0.0.1:8686"),
-        slskd=pb.SlskdSettings(url="http://127.0.0.1:5030", api_key="key"),
+        slskd=pb.SlskdSettings(url="http://127.0.0.1:5030", api_key="key", download_path="/slskd"),
     )
 
     assert wishes(settings).configured() == {Source.SOULSEEK, Source.SLSKD}
     assert wishes().configured() == frozenset()
+
+
+def test_a_slskd_whose_folder_is_not_seen_only_sends_webhooks() -> None:
+    settings = pb.Settings(slskd=pb.SlskdSettings(url="http://127.0.0.1:5030", api_key="key"))
+
+    assert wishes(settings).configured() == frozenset()
+    assert "slskd.downloadPath" in wishes(settings).slskd_problem()
 
 
 def test_each_source_has_its_own_concurrency_or_that_of_all() -> None:
