@@ -122,6 +122,22 @@ async def test_an_album_that_is_in_the_library_is_not_stored_twice(suite: Suite,
     assert [path.name for path in folder_of(album, music).parent.iterdir()] == [folder_of(album, music).name]
 
 
+async def test_a_batch_ends_with_its_albums_in_the_library_whoever_delivered_them(suite: Suite, world: World) -> None:
+    albums = [{"album": wanted(album)} for album in (world.albums.ten_times, world.albums.by_lidarr)]
+    asked = {"title": "Weekly", "albums": albums, "source": "SOULSEEK", "fallback": "LIDARR"}
+    made = (await suite.client.post("/api/v1/batches", json=asked)).json()
+
+    ended = await suite.ended(made["name"])
+    delivered = [await suite.acquisition(album["acquisition"]) for album in ended["albums"]]
+
+    assert (ended["state"], ended["completedCount"], ended["failedCount"]) == ("COMPLETED", 2, 0), ended
+    assert {one["batch"] for one in delivered if one} == {made["name"]}
+    assert (
+        'lockgroove_batches_total{service="acquisition",status="COMPLETED"}'
+        in (await suite.client.get("/api/metrics")).text
+    )
+
+
 async def test_nothing_is_left_in_the_download_folder(suite: Suite, world: World) -> None:
     await suite.ended((await suite.request(album=wanted(world.albums.ten_times), source="SOULSEEK"))["name"])
 
