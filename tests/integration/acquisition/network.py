@@ -19,6 +19,7 @@ class Peer:
     fault: BaseException | None = None
     faults: dict[str, BaseException] = field(default_factory=dict)  # of single files
     claims: dict[str, int] = field(default_factory=dict)  # of every file: what its search answer says beside the size
+    place: int = 0  # in its queue, for everybody who asks
     hangs: bool = False
     hangs_after: int = 0  # bytes
 
@@ -61,6 +62,8 @@ class MemoryNetwork:
         if sender is None:
             raise PeerFailed("PEER_OFFLINE", f"{peer} is offline.")
         self.fetched.append((peer, file.path))
+        if on_place is not None and sender.place:
+            on_place(sender.place)
         if sender.hangs or sender.hangs_after:
             await self._hang(sender.hangs_after, on_bytes)
         if fault := sender.fault or sender.faults.get(file.path):

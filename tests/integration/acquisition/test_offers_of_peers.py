@@ -1,8 +1,10 @@
 """Albums that come from several peers: what has arrived stays, and only the rest is asked elsewhere."""
 
+import asyncio
 import errno
 import io
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -21,12 +23,14 @@ from services.acquisition.domain.providers import Taste
 from services.acquisition.domain.publishing import Awaited, Parcel, Published
 from services.acquisition.domain.reputation import PeerRecord
 from services.acquisition.domain.step import Job
+from services.acquisition.domain.verification import Delivery, Finding
 from services.acquisition.shelf import ChosenShelf, LiveShelf
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import Peer
 from tests.integration.acquisition.world import World
 from tests.support.full_disk import files_limited_to
 from tests.support.memory_records import MemoryRecords
+from tests.support.waiting import eventually
 
 PNG = (
     b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x01\x00\x00\x00\x01\x00\x08\x02\x00\x00\x00" + bytes(4) + b"IEND1234"
@@ -343,6 +347,46 @@ async def test_progress_tells_of_every_file(world: World, invented: InventedAlbu
     assert [file.peer for file in last.files] == ["ada", "ada", "ada", "bob"]
     assert {file.state for file in last.files} == {FileState.DONE}
     assert sum(file.total_bytes for file in last.files) == last.total_bytes == last.received_bytes
+
+
+async def test_progress_tells_the_place_in_the_queue_of_a_peer(world: World, invented: InventedAlbum) -> None:
+    ada = peer("ada", invented)
+    ada.hangs, ada.place = True, 7
+    world.network.peers = [ada]
+    trying, moves = await world.run(world.job(), until=State.DOWNLOADING)
+    step = asyncio.create_task(world.steps.advance(Job(acquisition=trying, plan=moves[-1].plan), world.hear))
+
+    async def queued() -> bool:
+        return any(file.place_in_queue == 7 for progress in world.heard for file in progress.files)
+
+    await eventually(queued)
+    step.cancel()
+    await asyncio.gather(step, return_exceptions=True)
+    first, *others = world.heard[-1].files
+    assert (first.state, first.received_bytes) == (FileState.QUEUED, 0)
+    assert {(file.state, file.place_in_queue) for file in others} == {(FileState.PENDING, 0)}
+
+
+async def test_a_recogniser_has_the_last_word(world: World, invented: InventedAlbum) -> None:
+    world.network.peers = [peer("aaron", invented), peer("ada", invented)]
+    world.steps = world.steps_with(recogniser=Doubts())
+
+    done, _ = await world.run(world.job())
+
+    assert [attempt.failure.reason for attempt in done.attempts if attempt.failure] == ["OTHER_RECORDING"]
+    assert (done.state, fetched_of(world, "ada")) == (State.COMPLETED, [2])
+
+
+class Doubts:
+    """Recognises the second track as another recording, once."""
+
+    def __init__(self) -> None:
+        message = "Sounds like another song."
+        self._findings = [Finding(reason="OTHER_RECORDING", file="02", message=message, position=(1, 2))]
+
+    async def findings(self, album: Album, deliveries: Sequence[Delivery]) -> Sequence[Finding]:
+        found, self._findings = self._findings, []
+        return found
 
 
 class Knows:

@@ -12,7 +12,7 @@ from services.acquisition.domain.attempt import Progress, Source
 from services.acquisition.domain.knowledge import Knower
 from services.acquisition.domain.peers import PeerNetwork
 from services.acquisition.domain.providers import Taste
-from services.acquisition.domain.publishing import Shelf
+from services.acquisition.domain.publishing import Recogniser, Shelf
 from services.acquisition.domain.soulseek_plan import SEARCH_DELAYS, SoulseekPlan
 from services.acquisition.domain.step import Job, Move
 from services.acquisition.shelf import LiveShelf
@@ -47,7 +47,12 @@ class World:
         return self.folder / "downloads"
 
     def steps_with(
-        self, *, network: PeerNetwork | None = None, shelf: Shelf | None = None, knower: Knower | None = None
+        self,
+        *,
+        network: PeerNetwork | None = None,
+        shelf: Shelf | None = None,
+        knower: Knower | None = None,
+        recogniser: Recogniser | None = None,
     ) -> PeerSteps:
         return PeerSteps(
             network or self.network,
@@ -56,6 +61,7 @@ class World:
             records=self.records,
             taste=lambda: self.taste,
             inspector=AudioInspector(),
+            recogniser=recogniser,
             shelf=shelf or LiveShelf(lambda: self.music),
             staging=Staging(lambda: self.downloads),
             clock=SystemClock(),
