@@ -173,8 +173,8 @@ class SoulseekSession:
         while True:
             try:
                 await self._client.shares.scan()  # type: ignore[no-untyped-call]  # no annotation there
-            except (AioSlskException, OSError) as error:
-                log.warning("soulseek.not_scanned", error=str(error))
+            except AioSlskException as error:
+                log.warning("soulseek.shares_not_told", error=str(error))
             await asyncio.sleep(RESCAN_SECONDS)
             for upload in self._client.transfers.get_uploads():
                 if upload.is_finalized():

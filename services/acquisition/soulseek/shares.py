@@ -20,8 +20,11 @@ from aioslsk.settings import Settings, SharedDirectorySettingEntry
 from aioslsk.shares.manager import SharesManager, extract_attributes
 from aioslsk.shares.model import SharedDirectory, SharedItem
 
+from libs.telemetry.logger import get_logger
 from services.acquisition.domain.listings import AUDIO_EXTENSIONS, extension
 from services.acquisition.domain.providers import Sharing
+
+log = get_logger()
 
 SHARED_EXTENSIONS = AUDIO_EXTENSIONS | {"jpg", "jpeg", "png"}
 
@@ -58,7 +61,11 @@ class MusicShares(SharesManager):
     async def scan_directory_files(self, shared_directory: SharedDirectory) -> None:
         """Find what there is to share."""
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self.executor, _shareable, shared_directory, self._private)
+        try:
+            found = await loop.run_in_executor(self.executor, _shareable, shared_directory, self._private)
+        except OSError as error:
+            log.warning("soulseek.not_scanned", folder=shared_directory.absolute_path, error=error.strerror)
+            found = set()
         known = {item: item for item in shared_directory.items}
         shared_directory.items = {known.get(item, item) for item in found}
         self._by_path = {item.get_remote_path(): item for folder in self._shared() for item in folder.items}
@@ -99,6 +106,7 @@ class MusicShares(SharesManager):
 
 
 def _shareable(folder: SharedDirectory, private: tuple[Path, ...]) -> set[SharedItem]:
+    next(Path(folder.absolute_path).iterdir(), None)  # raises OSError where it is not there, which walking it does not
     return {item for item in _items(folder) if _is_shareable(item, private)}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from aioslsk.protocol.messages import SharedFoldersFiles
 from aioslsk.transfer.state import TransferState
+from structlog.testing import capture_logs
 
 from deploy.demo.albums import Album, write_album
 from deploy.demo.soulseek.client import LoopbackClient
@@ -123,6 +124,17 @@ async def test_a_file_that_became_a_way_out_of_the_folder_is_not_given(
     music[0].symlink_to(tmp_path / "outside.flac")
 
     assert await ends_as(other, path) is TransferState.FAILED
+
+
+async def test_a_folder_that_is_not_there_shares_nothing_and_is_named(
+    world: SoulseekWorld, session: SoulseekSession, music: list[Path], tmp_path: Path
+) -> None:
+    await shares(world, session, Sharing(folder=tmp_path / "music"), files=len(music))
+
+    with capture_logs() as logs:
+        await shares(world, session, Sharing(folder=tmp_path / "gone"), files=0)
+
+    assert any(log["event"] == "soulseek.not_scanned" and log["folder"].endswith("gone") for log in logs)
 
 
 async def test_who_browses_sees_what_is_shared_now(
