@@ -9,6 +9,7 @@ from libs.outbound.errors import ProviderRefused, ProviderUnavailable
 from libs.outbound.provider import Provider, Question
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.providers import LastfmAddress
+from services.acquisition.knowledge.agent import LOCKGROOVE
 
 log = get_logger()
 
@@ -37,7 +38,12 @@ class LastfmCorrections:
         if address is None:
             return artist
         params = {"method": "artist.getcorrection", "artist": artist, "format": "json"}
-        question = Question(base=address.url, params=params, secrets={"api_key": address.api_key})
+        question = Question(
+            base=address.url,
+            params=params,
+            secrets={"api_key": address.api_key},
+            headers={"User-Agent": LOCKGROOVE},
+        )
         try:
             answer = await self._client.ask(question, _read)
         except (ProviderUnavailable, ProviderRefused) as error:

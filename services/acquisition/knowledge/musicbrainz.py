@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
 from libs.outbound.client import ProviderClient, Reading
@@ -13,6 +12,7 @@ from services.acquisition.domain.editions import compared
 from services.acquisition.domain.knowledge import Edition, Knowledge, KnowledgeAway
 from services.acquisition.domain.providers import MusicBrainzAddress
 from services.acquisition.knowledge import release_groups, releases
+from services.acquisition.knowledge.agent import LOCKGROOVE
 
 # https://musicbrainz.org/doc/MusicBrainz_API/Rate_Limiting: one call a second from one address, on average.
 MUSICBRAINZ = Provider(
@@ -117,4 +117,4 @@ class _Inquiry:
 def user_agent(contact: str) -> str:
     """Who calls, as MusicBrainz wants to be told (https://musicbrainz.org/doc/MusicBrainz_API/Rate_Limiting)."""
     plain = "".join(char for char in contact if char.isascii() and char.isprintable())
-    return f"lockgroove/{version('lockgroove')} ( {plain} )"
+    return f"{LOCKGROOVE} ( {plain} )"
