@@ -18,6 +18,7 @@ from services.acquisition.slskd.transfer import Json
 MAX_FILES = 2000  # of one peer
 MAX_PATH = 1000  # characters
 SETTLING = timedelta(seconds=10)  # for answers to be stored, once a search was stopped
+_LONGEST = 4  # times the quiet that ends a search: answers may trickle in for ever
 _CUT_SHORT = 0.5  # of its time: a search without answers that ended so early was ended by a restart
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -57,7 +58,7 @@ class Search:
 
     async def _ended(self) -> Json:
         begun, stopped = self._clock.monotonic(), False
-        most = 2 * self._quiet.total_seconds()
+        most = _LONGEST * self._quiet.total_seconds()
         while True:
             found = await self._client.find_search(self._id)
             if found is None:
