@@ -26,7 +26,7 @@ KEPT = timedelta(hours=1)
 SAME = timedelta(minutes=1)
 MAX_OF_ONE = 50  # searches of one owner
 MAX_OFFERS = 200
-MAX_FILES = 4000  # of all offers that are kept
+MAX_FILES = 3000  # of all offers that are kept
 MAX_FILES_OF_ONE = 100
 
 

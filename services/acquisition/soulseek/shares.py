@@ -7,7 +7,7 @@ else, on a thread of its own: a disk may be slow, or hang.
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -90,7 +90,7 @@ class MusicShares(SharesManager):
         """The item, where it is still there and still in the folder; raises as the stock method does."""
         item = self.get_shared_item_cache(remote_path, username)
         loop = asyncio.get_running_loop()
-        if not await loop.run_in_executor(self.executor, _is_shareable, item, self._private):
+        if not await loop.run_in_executor(self.executor, _within, item.shared_directory, self._private, [item]):
             raise FileNotSharedError("not shared")
         return item
 
@@ -107,7 +107,7 @@ class MusicShares(SharesManager):
 
 def _shareable(folder: SharedDirectory, private: tuple[Path, ...]) -> set[SharedItem]:
     next(Path(folder.absolute_path).iterdir(), None)  # raises OSError where it is not there, which walking it does not
-    return {item for item in _items(folder) if _is_shareable(item, private)}
+    return _within(folder, private, _items(folder))
 
 
 def _items(folder: SharedDirectory) -> Iterator[SharedItem]:
@@ -124,10 +124,19 @@ def _items(folder: SharedDirectory) -> Iterator[SharedItem]:
                 yield SharedItem(folder, inner, name, modified)
 
 
-def _is_shareable(item: SharedItem, private: tuple[Path, ...]) -> bool:
-    real = Path(item.get_absolute_path()).resolve()
-    inside = real.is_relative_to(Path(item.shared_directory.absolute_path).resolve())
-    return inside and real.is_file() and not any(real.is_relative_to(folder.resolve()) for folder in private)
+def _within(folder: SharedDirectory, private: tuple[Path, ...], items: Iterable[SharedItem]) -> set[SharedItem]:
+    """Those items that are files, really in the folder, and in none of the private ones."""
+    root, excluded = Path(folder.absolute_path).resolve(), [path.resolve() for path in private]
+
+    def is_shareable(item: SharedItem) -> bool:
+        real = Path(item.get_absolute_path()).resolve()
+        return (
+            real.is_relative_to(root)
+            and real.is_file()
+            and not any(real.is_relative_to(private) for private in excluded)
+        )
+
+    return {item for item in items if is_shareable(item)}
 
 
 def _can_be_told(path: str) -> bool:
