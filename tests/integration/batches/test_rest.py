@@ -143,9 +143,7 @@ async def test_a_batch_is_made_read_listed_and_remembers_who_asked(world: World)
 
     assert (asked["state"], asked["title"], asked["priority"]) == ("DOWNLOADING", "Weekly", 4)
     assert [album["state"] for album in asked["albums"]] == ["ACTIVE", "ACTIVE"]
-    assert [(one["name"], one["totalCount"], one["albums"]) for one in listed["batches"]] == [
-        (made["name"], 2, [])
-    ]
+    assert [(one["name"], one["totalCount"], one["albums"]) for one in listed["batches"]] == [(made["name"], 2, [])]
 
 
 async def test_an_old_etag_is_a_conflict_that_tells_the_new_one(world: World) -> None:
