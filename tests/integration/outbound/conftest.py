@@ -110,6 +110,8 @@ class Shop:
             return JSONResponse({"error": "Not Found"}, 404)
         if request.url.path == "/moved":
             return RedirectResponse("/thing?again=1")
+        if request.url.path == "/around":
+            return RedirectResponse("/around")
         return JSONResponse({"name": "a thing of some length"})
 
 

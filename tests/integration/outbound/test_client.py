@@ -10,6 +10,7 @@ import pytest
 from deploy.demo.http_faults import Fault
 from libs.outbound.client import ProviderClient
 from libs.outbound.errors import CircuitOpen, ProviderBusy, ProviderRefused, ProviderUnavailable
+from libs.outbound.exchange import REDIRECTS
 from libs.telemetry.logs import configure_logging
 from tests.integration.outbound.conftest import PROVIDER, Shop, read
 from tests.support.waiting import eventually
@@ -132,6 +133,14 @@ async def test_a_refusal_is_not_repeated(shop: Shop, client: ProviderClient) -> 
 
 async def test_redirects_are_followed_on_the_same_server(shop: Shop, client: ProviderClient) -> None:
     assert await client.ask(shop.question("/moved"), read) == KNOWN
+
+
+async def test_redirects_that_lead_nowhere_are_given_up(shop: Shop) -> None:
+    async with shop.client(replace(PROVIDER, attempts=1)) as client:
+        with pytest.raises(ProviderUnavailable):
+            await client.ask(shop.question("/around"), read)
+
+    assert len(shop.requests) == REDIRECTS + 1
 
 
 async def test_a_provider_that_fails_again_and_again_is_left_alone_for_a_while(shop: Shop) -> None:
