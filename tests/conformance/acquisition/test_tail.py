@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from libs.errors import InvalidArgument
 from libs.sql.errors import DatabaseUnavailable
 from services.acquisition.domain import tail as tails
 from services.acquisition.domain.acquisition import Acquisition, State
-from services.acquisition.domain.attempt import Progress, Source
+from services.acquisition.domain.attempt import FileProgress, Progress, Source
 from services.acquisition.domain.bell import Bell
 from services.acquisition.domain.feed import Feed
 from services.acquisition.domain.journal import News
@@ -57,11 +58,16 @@ async def feed(service: Service) -> AsyncIterator[Feed]:
     await feed.aclose()
 
 
+class Still(Tail):
+    """Makes no passes but those that a test asks for."""
+
+    async def _run(self) -> None:
+        await asyncio.Event().wait()
+
+
 @pytest.fixture
-async def tail(service: Service, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tail]:
-    """One whose passes the test makes."""
-    monkeypatch.setattr(tails, "POLL_SECONDS", 3600)
-    tail = Tail(service.store, bell=Bell())
+async def tail(service: Service) -> AsyncIterator[Tail]:
+    tail = Still(service.store, bell=Bell())
     yield tail
     await tail.aclose()
 
@@ -241,12 +247,17 @@ async def test_progress_is_told_once_and_only_while_it_grows(service: Service, t
     await tail.run_once()
     await asyncio.sleep(0)
     assert not waiting.done()
-    await service.store.progress(claim, 1, Progress(received_bytes=3))
+    first = Progress(received_bytes=3)
+    await service.store.progress(claim, 1, first)
+    await tail.run_once()
+    seen = [known, await waiting]
+    faster = replace(first, bytes_per_second=7, files=(FileProgress(name="a.flac", peer="ada"),))
+    await service.store.progress(claim, 1, faster)
     await tail.run_once()
 
-    grown = await waiting
-    attempts = [each.acquisition.attempt for each in (known, grown) if each is not None]
-    assert [one.progress.received_bytes for one in attempts if one is not None] == [0, 3]
+    seen.append(await followed.next())
+    attempts = [each.acquisition.attempt for each in seen if each is not None]
+    assert [one.progress for one in attempts if one is not None] == [Progress(), first, faster]
 
 
 async def test_nothing_is_read_while_nobody_follows(
