@@ -45,7 +45,7 @@ acquisition = Table(
     Column("source", Text, nullable=False),
     Column("created", UtcMillis, nullable=False),
     Column("ended", UtcMillis),
-    Column("failure_reason", Text, nullable=False),  # empty unless FAILED
+    Column("failure_reason", Text, nullable=False),  # of one that has not FAILED: why its first source was given up
     Column("failure_message", Text, nullable=False),
     Column("current_source", Text, nullable=False, server_default=""),  # the row of an older version: as `source`
     Column("fallback", Text, nullable=False, server_default=""),  # empty: nothing comes after `source`

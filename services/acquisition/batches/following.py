@@ -227,10 +227,11 @@ def _sightings(now: ColumnElement[int]) -> Select[Any]:
 def _sighting(row: Row[Any]) -> Sighting:
     if row.state is None:
         return Sighting(state=None)
+    failed = row.state == State.FAILED  # of any other, it is why the first source was given up
     numbers = (int(number or 0) for number in (row.tries, row.received_bytes, row.finished_count))
     return Sighting(
         state=State(row.state),
-        failure=Failure(reason=row.failure_reason, message=row.failure_message) if row.failure_reason else None,
+        failure=Failure(reason=row.failure_reason, message=row.failure_message) if failed else None,
         moved=" ".join([row.state, *map(str, numbers)]),
         held=row.paused,
     )
