@@ -2,9 +2,11 @@
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aioslsk.protocol.messages import SharedFoldersFiles
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from deploy.demo.world import World
@@ -227,3 +229,18 @@ async def test_a_peer_is_blocked_and_unblocked_by_hand(suite: Suite) -> None:
     await suite.client.post("/api/v1/peers:unblock", json={"peer": "noisebox"})
 
     assert (await suite.client.get("/api/v1/peers", params={"blocked": "true"})).json()["peers"] == []
+
+
+async def test_a_shared_folder_is_shared_without_another_login(suite: Suite, world: World, tmp_path: Path) -> None:
+    (tmp_path / "01.flac").touch()
+    logins = world.soulseek.logins("lockgroove")
+
+    set_ = await suite.client.patch("/api/v1/settings", json={"soulseek": {"sharedFolder": str(tmp_path)}})
+    assert set_.status_code == 200, set_.text
+
+    async def told() -> bool:
+        said = world.soulseek.server.received(SharedFoldersFiles.Request, "lockgroove")
+        return bool(said) and said[-1].shared_file_count == 1
+
+    assert await eventually(told)
+    assert world.soulseek.logins("lockgroove") == logins

@@ -31,6 +31,7 @@ _SOON = timedelta(seconds=5)  # when others that wait have been sent
 _NEWEST_FIRST = Order(
     keys=(SortKey(column=table.c.created, descending=True), SortKey(column=table.c.id, descending=True))
 )
+_SHARED = ("state", "offers", "offer_count", "runner", "updated")  # with who asked the same: as old as they are
 _RUNNING = table.c.state == SearchState.RUNNING
 
 
@@ -63,7 +64,7 @@ class SqlSearches:
             if same is None and room.left <= await _waiting(connection):
                 raise SearchBudgetSpent("the network bears no further search now", retry_after=max(room.wait, _SOON))
             if same is not None:
-                row |= {name: same[name] for name in ("state", "offers", "offer_count", "runner")}
+                row |= {name: same[name] for name in _SHARED}
             await connection.execute(insert(table).values(row))
         return rows.search_of(row)
 

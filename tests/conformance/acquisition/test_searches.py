@@ -232,9 +232,10 @@ async def test_what_was_found_a_moment_ago_is_given_at_once_and_costs_nothing(st
     await station.work().run_once()
     station.gate.left = 0
 
+    station.clock.advance(SAME * 0.6)
     again = await station.ask(owner="bob")
     assert (again.state, again.offer_count) == (SearchState.DONE, 1)
-    station.clock.advance(SAME)
+    station.clock.advance(SAME * 0.6)
     with pytest.raises(SearchBudgetSpent):
         await station.ask(owner="cyd")
 
