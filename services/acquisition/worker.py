@@ -24,7 +24,7 @@ from services.acquisition.metrics import AcquisitionMetrics
 log = get_logger()
 
 RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))  # after errors that nobody foresaw
-PLAN_SCHEMA = 1
+PLAN_SCHEMA = 2  # 2: offers of several peers
 PROGRESS_SECONDS = 1.0
 
 

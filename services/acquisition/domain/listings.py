@@ -81,9 +81,9 @@ def album_words(folder: str) -> tuple[str, ...]:
     return ()
 
 
-def title_words(file: RemoteFile, *, wanted: Sequence[str] = (), known: Sequence[str] = ()) -> list[str]:
-    """The words of the file's title: its name without numbers and `known` words (artist, album), but with `wanted`."""
-    return [word for word in words(stem(file.path)) if word in wanted or not (word.isdigit() or word in known)]
+def title_words(file: RemoteFile, *, known: Sequence[str]) -> list[str]:
+    """The words of the file's title: its name without numbers and `known` words (artist, album)."""
+    return [word for word in words(stem(file.path)) if not (word.isdigit() or word in known)]
 
 
 def positions(files: Sequence[RemoteFile]) -> Mapping[str, Position] | None:
