@@ -14,7 +14,7 @@ from services.acquisition.domain.attempt import Failure, Progress
 from services.acquisition.domain.lidarr import CommandState, HistoryEvent, Look, QueueRow
 
 _STUCK_IMPORTS = frozenset({"importFailed", "importBlocked"})
-RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+RETRY_LOOKS = (1, 5, 15)  # intervals between looks, of usually a minute each, until the next attempt
 SEARCH_GRACE = timedelta(seconds=10)  # from the end of a search until nothing to see means that nothing was found
 _PENDING_PATIENCE = timedelta(minutes=5)  # with an import that Lidarr warns about: usually it finds nothing to import
 _ABSENT_PATIENCE = timedelta(minutes=5)  # Lidarr reads its clients once a minute, and anew after a restart

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from libs.outbound.client import UNREADABLE
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.album import Album, Track
-from services.acquisition.domain.knowledge import Edition, Knowledge, KnowledgeAway
-from services.acquisition.domain.lidarr import LidarrFault, LidarrNotConfigured, LidarrUnavailable
+from services.acquisition.domain.knowledge import Edition, Knowledge
+from services.acquisition.domain.lidarr import LidarrFault, LidarrNotConfigured
 
 log = get_logger()
 
@@ -30,20 +30,21 @@ class LidarrLibrary:
         self._client = client
 
     async def knowledge(self, album: Album) -> Knowledge | None:
-        """The monitored edition, unless the wish names another; raises KnowledgeAway."""
+        """The monitored edition, unless the wish names another.
+
+        A Lidarr that is away is passed over: albums from elsewhere would wait for one that may never come back.
+        """
         if not album.release_group_mbid:
             return None
         try:
             return await self._of(album.release_group_mbid.strip().lower(), album.release_mbid)
-        except LidarrUnavailable as error:
-            raise KnowledgeAway(str(error), retry_after=error.retry_after) from error
         except LidarrNotConfigured:
             return None
         except LidarrFault as error:
-            log.warning("knowledge.lidarr_refuses", why=str(error))
-            return None
-        except UNREADABLE as error:
-            raise KnowledgeAway("Lidarr answers something else than expected.") from error
+            log.warning("knowledge.lidarr_passed_over", why=str(error))
+        except UNREADABLE:
+            log.warning("knowledge.lidarr_passed_over", why="Lidarr answers something else than expected.")
+        return None
 
     async def _of(self, mbid: str, release_mbid: str | None) -> Knowledge | None:
         for album in await self._client.get("/album", {"foreignAlbumId": mbid}):

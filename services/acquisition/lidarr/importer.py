@@ -50,7 +50,8 @@ class LidarrImporter:
         tracks: list[Row] = await self._client.get("/track", {"albumId": known.id})
         if not tracks:  # a new album gets its tracks a moment later
             return None
-        wanted = [_track_of(one, tracks) for one in staged]
+        places = _places(tracks)
+        wanted = [_track_of(one, places) for one in staged]
         if all(track.get("hasFile") for track in wanted):
             return library_files(wanted, await self._client.get("/trackfile", {"albumId": known.id}))
         if command is None:
@@ -100,10 +101,20 @@ class LidarrImporter:
         return "; ".join(dict.fromkeys(filter(None, reasons))) or "it does not say why. Look into Lidarr's log."
 
 
-def _track_of(staged: StagedTrack, tracks: Iterable[Row]) -> Row:
-    for row in tracks:
-        if (int(row.get("mediumNumber") or 1), str(row.get("trackNumber"))) == (staged.disc, str(staged.number)):
-            return row
+def _places(tracks: Iterable[Row]) -> dict[tuple[int, int], Row]:
+    """The tracks by disc and number on it: Lidarr numbers those of a vinyl A1 to B6."""
+    places: dict[tuple[int, int], Row] = {}
+    last: dict[int, int] = {}
+    for row in sorted(tracks, key=lambda row: int(row["absoluteTrackNumber"])):
+        disc = int(row.get("mediumNumber") or 1)
+        last[disc] = last.get(disc, 0) + 1
+        places[disc, last[disc]] = row
+    return places
+
+
+def _track_of(staged: StagedTrack, places: Mapping[tuple[int, int], Row]) -> Row:
+    if (row := places.get((staged.disc, staged.number))) is not None:
+        return row
     place = f"track {staged.number} of disc {staged.disc}"
     raise LidarrRefused(
         f"The edition that Lidarr monitors has no {place}: choose another release in Lidarr, then retry."

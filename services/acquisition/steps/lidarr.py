@@ -20,7 +20,7 @@ from services.acquisition.domain.lidarr import (
     Look,
 )
 from services.acquisition.domain.lidarr_attempt import (
-    RETRY_DELAYS,
+    RETRY_LOOKS,
     LidarrPlan,
     Verdict,
     client_of,
@@ -152,7 +152,9 @@ class LidarrSteps:
             after = await self._lidarr.last_history_id(_album_id(plan), attempt.started)  # discarding was told, too
         now = self._clock.now()
         waiting = acquisition.attempt_failed(failure, now).moved(State.WAITING, now)
-        return self._move(waiting, LidarrPlan(after=after, tries=tries), RETRY_DELAYS[tries - 1])
+        return self._move(
+            waiting, LidarrPlan(after=after, tries=tries), RETRY_LOOKS[tries - 1] * self._times().poll_interval
+        )
 
     def _given_up(self, acquisition: Acquisition, failure: Failure, plan: Document) -> Move:
         return Move(acquisition=acquisition.failed(failure, self._clock.now()), plan=plan)

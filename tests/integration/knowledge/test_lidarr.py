@@ -11,7 +11,6 @@ from deploy.demo.albums import Album as InventedAlbum
 from deploy.demo.lidarr.world import LidarrWorld
 from libs.telemetry.metrics import Metrics
 from services.acquisition.domain.album import Album, Track
-from services.acquisition.domain.knowledge import KnowledgeAway
 from services.acquisition.knowledge.lidarr import LidarrLibrary
 from services.acquisition.lidarr.client import READS, LidarrAddress, LidarrClient
 from services.acquisition.lidarr.source import LidarrChoices, LidarrSource
@@ -71,13 +70,10 @@ async def test_an_album_that_lidarr_does_not_have_is_not_added_to_learn_of_it(
     assert lidarr.lidarr.counts.albums_added == 0
 
 
-async def test_a_lidarr_that_is_away_is_not_taken_for_an_empty_one(
-    knower: LidarrLibrary, lidarr: LidarrWorld, wish: Album
-) -> None:
+async def test_a_lidarr_that_is_away_holds_nothing_up(knower: LidarrLibrary, lidarr: LidarrWorld, wish: Album) -> None:
     lidarr.fail("GET", "/api/v1/album", 503, times=READS)
 
-    with pytest.raises(KnowledgeAway):
-        await knower.knowledge(wish)
+    assert await knower.knowledge(wish) is None
 
 
 async def test_a_lidarr_that_refuses_the_key_holds_nothing_up(suite: Suite, lidarr: LidarrWorld, wish: Album) -> None:
