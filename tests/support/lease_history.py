@@ -2,7 +2,8 @@
 
 All times are of the monotonic clock that the processes of a machine share. A process believes in its lease from the
 answer that gave it until 0.9 of its TTL after the request that was confirmed last, until it begins to give it back, or
-until it learns that it was lost; what it never heard an answer to, it does not believe.
+until it learns that it was lost. What it never heard an answer to, it does not believe, with one exception: who asks
+for a shorter time than before has no more than that from the moment of asking.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ BELIEF = 0.9  # of the TTL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """What a process did: `acquired`, `renewed`, `releasing` or `lost`, under a fence, between two moments."""
+    """What a process did between two moments: `acquired`, `renewing`, `renewed`, `releasing` or `lost`."""
 
     process: str
     kind: str
@@ -63,8 +64,15 @@ def holds_of(acts: Iterable[Act]) -> list[Hold]:
         elif hold is None or hold.fence != act.fence or act.answered >= hold.ended:
             continue
         else:
-            hold.ended = act.asked + BELIEF * act.ttl if act.kind == "renewed" else act.asked
+            hold.ended = _end(hold, act)
     return holds
+
+
+def _end(hold: Hold, act: Act) -> float:
+    until = act.asked + BELIEF * act.ttl
+    if act.kind == "renewing":
+        return min(hold.ended, until)
+    return until if act.kind == "renewed" else act.asked
 
 
 def _overlaps(holds: Sequence[Hold]) -> list[str]:

@@ -150,7 +150,10 @@ class Leases:
                 self._log.waited(self._clock.monotonic() - begun)
 
     async def renew(self, lease: Lease, ttl: timedelta | None = None) -> Lease:
-        """Extends a lease, by another time than before if need be; raises LeaseLost."""
+        """Extends a lease, by another time than before if need be; raises LeaseLost.
+
+        Who asks for a shorter time must count with it from the moment of asking, whether an answer arrives or not.
+        """
         with self._log.operation("renew"):
             renewed = await self._book.renew(lease, ttl or default_ttl(lease.name))
         self._board.note(renewed)

@@ -86,6 +86,8 @@ class Contender:
             await self._write(mine)
             await asyncio.sleep(self._chance.uniform(0, 0.05))
             asked, ttl = time.monotonic(), self._chance.choice(TTLS)
+            self._journal.note("renewing", mine.fence, asked=asked, ttl=ttl)
+            until = min(until, asked + BELIEF * ttl)  # a shorter time may hold from now on, whether it is heard or not
             await self._leases.renew(mine, timedelta(seconds=ttl))
             if time.monotonic() >= until:
                 raise LeaseLost("it was confirmed too late")

@@ -56,6 +56,13 @@ def test_a_renewal_that_came_too_late_is_no_hold() -> None:
     assert History([took("one", 1, 0.0), late, took("two", 2, 10.5)]).violations() == []
 
 
+def test_who_asks_for_a_shorter_time_believes_in_no_more() -> None:
+    asking = Act(process="one", kind="renewing", fence=1, asked=1.0, answered=1.0, ttl=2.0)
+
+    assert History([took("one", 1, 0.0), asking, took("two", 2, 3.0)]).violations() == []
+    assert History([took("one", 1, 0.0), asking, took("two", 2, 2.0)]).violations() != []
+
+
 def test_a_fence_that_goes_back_is_reported() -> None:
     assert History([took("one", 2, 0.0), took("two", 1, 20.0)]).violations() == ["two got 1 after one had 2"]
 
