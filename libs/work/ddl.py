@@ -53,7 +53,9 @@ def add_v3(op: Ddl) -> None:
     op.add_column("work", sa.Column("paused", sa.Boolean, nullable=False, server_default=sa.false()))
     op.drop_index("work_claim", "work")
     claimed = ["queue", sa.column("priority", sa.Integer).desc(), "due"]
-    _create_index(op, "work_claim", claimed, sa.not_(sa.column("done", sa.Boolean)))
+    unfinished = sa.not_(sa.column("done", sa.Boolean))
+    _create_index(op, "work_claim", claimed, unfinished)
+    _create_index(op, "work_cancel", ["queue"], unfinished & sa.column("cancel_requested", sa.Boolean))
 
 
 def _create_work(op: Ddl) -> None:

@@ -110,14 +110,16 @@ _AT_FIRST: Mapping[str, Any] = {
 }
 
 
-def claim(tables: WorkTables, now: ColumnElement[int], parked: Collection[str] | None = None) -> Update:
+def claim(
+    tables: WorkTables, now: ColumnElement[int], parked: Collection[str] | None = None, *, ending: bool = False
+) -> Update:
     """Takes due jobs, by priority, then by due time. Parameters: p_queue, p_owner, p_ttl (ms), p_limit.
 
     The pick is a CTE that is joined, not a subquery of IN: a planner may run that again for each row. That all
     priorities are named lets it read of each only what is due, and in order: neither jobs that wait nor those behind
     the limit cost anything. A job that is to be cancelled passes the switch and its own pause: its step only ends it.
-    A lease that ran out without a word counts as a crash. With `parked`, order keys are obeyed; on PostgreSQL
-    `ORDER_LOCK` comes first.
+    With `ending` those alone are taken. A lease that ran out without a word counts as a crash. With `parked`, order keys
+    are obeyed; on PostgreSQL `ORDER_LOCK` comes first.
     """
     work = tables.work
     in_order = true() if parked is None else _in_order(tables, now, parked)
@@ -130,7 +132,7 @@ def claim(tables: WorkTables, now: ColumnElement[int], parked: Collection[str] |
             work.c.priority.in_([literal_column(str(each)) for each in PRIORITIES]),
             work.c.due <= now,
             or_(work.c.lease_until.is_(None), work.c.lease_until < now),
-            or_(work.c.cancel_requested, not_(paused)),
+            work.c.cancel_requested if ending else or_(work.c.cancel_requested, not_(paused)),
             in_order,
         )
         .order_by(work.c.priority.desc(), work.c.due)

@@ -65,6 +65,7 @@ class SqlWorkStore:
         self._now = now_ms() if now is None else now
         self._outbox = outbox or SqlOutbox(database, tables, now=self._now)
         self._claim = statements.claim(tables, self._now, parked)
+        self._claim_ending = statements.claim(tables, self._now, parked, ending=True)
         self._one_after_the_other = parked is not None and database.dialect == "postgresql"
         self._lock_held = statements.lock_held(tables)
         self._heartbeat = statements.heartbeat(tables, self._now)
@@ -178,11 +179,18 @@ class SqlWorkStore:
 
     async def claim(self, queue: str, owner: str, limit: int, ttl: timedelta) -> list[Claim]:
         """Takes up to `limit` due jobs of a queue for `ttl`, none while it is paused."""
+        return await self._taken(self._claim, queue, owner, limit, ttl)
+
+    async def claim_ending(self, queue: str, owner: str, limit: int, ttl: timedelta) -> list[Claim]:
+        """As `claim`, but only those that are to be cancelled, whatever is due before them."""
+        return await self._taken(self._claim_ending, queue, owner, limit, ttl)
+
+    async def _taken(self, statement: Update, queue: str, owner: str, limit: int, ttl: timedelta) -> list[Claim]:
         parameters = {"p_queue": queue, "p_owner": owner, "p_limit": limit, "p_ttl": duration_ms(ttl)}
         async with self._database.writing() as connection:
             if self._one_after_the_other:
                 await connection.execute(statements.ORDER_LOCK)
-            rows = (await connection.execute(self._claim, parameters)).mappings().all()
+            rows = (await connection.execute(statement, parameters)).mappings().all()
         return sorted((Claim(owner=owner, **row) for row in rows), key=lambda claim: claim.id)
 
     async def heartbeat(self, owner: str, ttl: timedelta) -> list[Held]:

@@ -38,7 +38,7 @@ class WorkTables:
 
     @property
     def unfinished(self) -> ColumnElement[bool]:
-        """The predicate of both partial indexes: only a query that says it the same way may use them."""
+        """The predicate of the partial indexes: only a query that says it the same way may use them."""
         return unfinished(self.work)
 
 
@@ -93,6 +93,8 @@ def _work(metadata: MetaData) -> Table:
     Index("work_dedup", table.c.dedup_key, unique=True, postgresql_where=active, sqlite_where=active)
     claimed = (table.c.queue, table.c.priority.desc(), table.c.due)
     Index("work_claim", *claimed, postgresql_where=active, sqlite_where=active)
+    ending = active & table.c.cancel_requested
+    Index("work_cancel", table.c.queue, postgresql_where=ending, sqlite_where=ending)
     ordered = active & table.c.order_key.is_not(None)
     Index("work_order", table.c.order_key, table.c.id, postgresql_where=ordered, sqlite_where=ordered)
     leased = table.c.lease_owner.is_not(None)

@@ -271,7 +271,7 @@ class Worker:
                 return
             except (DatabaseUnavailable, StorageFull, TooManyWaiting) as error:
                 log.warning("work.end_not_stored", reason=error.code_reason)
-                if run.stop is not None:
+                if run.stop is not None and run.stop is not Stop.PAUSED:  # what is done is kept, pause or not
                     return
             await asyncio.sleep(self._ttl.total_seconds() / 20)
 
