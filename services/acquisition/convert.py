@@ -62,10 +62,13 @@ def fact_from_pb(request: pb.ReportLidarrFactRequest) -> LidarrFact:
 
 def priority_from_pb(request: pb.UpdateAcquisitionRequest) -> int:
     """The new priority. Raises InvalidArgument for any other change: the mask, or without one the body, names it."""
-    named = list(request.update_mask.paths) or ["priority"]
-    for path in named:
+    for path in request.update_mask.paths:
         if path not in ("priority", "*"):
-            raise InvalidArgument.field("update_mask", f"{path} cannot be changed: only priority can")
+            raise InvalidArgument.field(
+                "update_mask", f"{path} cannot be changed: only priority can", reason="FIELD_NOT_CHANGEABLE"
+            )
+    if not (request.update_mask.paths or request.acquisition.priority):
+        raise InvalidArgument.field("acquisition.priority", "must be given: nothing else can be changed")
     return request.acquisition.priority or USUAL_PRIORITY
 
 

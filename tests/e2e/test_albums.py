@@ -61,11 +61,14 @@ async def test_an_album_that_nobody_on_soulseek_has_comes_from_the_fallback_once
     await suite.client.post("/api/v1/acquisitions:pause", json={"reason": "a new disk"})
     asked = await suite.request(album=wanted(world.albums.by_lidarr), source="SOULSEEK", fallback="LIDARR", priority=9)
     held = (await suite.client.get("/api/v1/acquisitions:status")).json()
+    change = {"priority": 2, "etag": asked["etag"]}
+    changed, refused = [await suite.client.patch(f"/api/v1/{asked['name']}", json=change) for _ in range(2)]
     await suite.client.post("/api/v1/acquisitions:resume", json={})
 
     ended = await suite.ended(asked["name"])
 
     assert (held["paused"], held["reason"], asked["priority"]) == (True, "a new disk", 9)
+    assert (changed.json()["priority"], refused.status_code, refused.json()["reason"]) == (2, 409, "ETAG_MISMATCH")
     assert {each["source"]: each.get("queuedCount", 0) for each in held["sources"]}["SOULSEEK"] == 1
     assert (ended["state"], ended["source"], ended["currentSource"]) == ("COMPLETED", "SOULSEEK", "LIDARR"), ended
     assert ended["attempts"][0]["source"] == "SOULSEEK"
