@@ -118,24 +118,20 @@ def claim(
     The pick is a CTE that is joined, not a subquery of IN: a planner may run that again for each row. That all
     priorities are named lets it read of each only what is due, and in order: neither jobs that wait nor those behind
     the limit cost anything. A job that is to be cancelled passes the switch and its own pause: its step only ends it.
-    With `ending` those alone are taken. A lease that ran out without a word counts as a crash. With `parked`, order keys
-    are obeyed; on PostgreSQL `ORDER_LOCK` comes first.
+    With `ending` those alone are taken. A lease that ran out without a word counts as a crash. With `parked`, order
+    keys are obeyed; on PostgreSQL `ORDER_LOCK` comes first.
     """
     work = tables.work
     in_order = true() if parked is None else _in_order(tables, now, parked)
-    paused = or_(work.c.paused, switched_off(tables, _text("p_queue")))
     pick = (
-        select(work.c.id.label("picked"))
+        (_ending(tables) if ending else _in_line(tables))
         .where(
             tables.unfinished,
             work.c.queue == _text("p_queue"),
-            work.c.priority.in_([literal_column(str(each)) for each in PRIORITIES]),
             work.c.due <= now,
             or_(work.c.lease_until.is_(None), work.c.lease_until < now),
-            work.c.cancel_requested if ending else or_(work.c.cancel_requested, not_(paused)),
             in_order,
         )
-        .order_by(work.c.priority.desc(), work.c.due)
         .limit(bindparam("p_limit", type_=Integer))
         .with_for_update(of=work, skip_locked=True)
         .cte("pick")
@@ -151,6 +147,24 @@ def claim(
         )
         .returning(*(work.c[name] for name in CLAIM_COLUMNS))
     )
+
+
+def _in_line(tables: WorkTables) -> Select[Any]:
+    """Those that may run, in their order."""
+    work = tables.work
+    paused = or_(work.c.paused, switched_off(tables, _text("p_queue")))
+    return (
+        select(work.c.id.label("picked"))
+        .where(
+            work.c.priority.in_([literal_column(str(each)) for each in PRIORITIES]),
+            or_(work.c.cancel_requested, not_(paused)),
+        )
+        .order_by(work.c.priority.desc(), work.c.due)
+    )
+
+
+def _ending(tables: WorkTables) -> Select[Any]:
+    return select(tables.work.c.id.label("picked")).where(tables.work.c.cancel_requested)
 
 
 def lock_held(tables: WorkTables) -> Select[Any]:

@@ -22,10 +22,14 @@ from services.acquisition.worker import AcquisitionWork
 TTL = timedelta(seconds=15)
 GRACE = timedelta(seconds=3)  # for steps to finish when the process stops; a download goes on after the restart
 MOST_AT_ONCE = 10  # of one source; the settings say how many of them
+SLOTS = MOST_AT_ONCE + 2  # so that what is to be cancelled waits behind nothing
 
 
 class GatedJobs(SqlWorkStore):
-    """Hands out claims only while `is_open`, and no more at once than `concurrency` says at the moment."""
+    """Hands out claims only while `is_open`, and no more at once than `concurrency` says at the moment.
+
+    What is to be cancelled ends first, and beyond that number: it has nothing to do but to clean up.
+    """
 
     def __init__(self, database: Database, *, is_open: Callable[[], bool], concurrency: Callable[[], int]) -> None:
         super().__init__(database, engine)
@@ -33,11 +37,12 @@ class GatedJobs(SqlWorkStore):
         self._concurrency = concurrency
 
     async def claim(self, queue: str, owner: str, limit: int, ttl: timedelta) -> list[Claim]:
-        """As the engine's, for a worker with `MOST_AT_ONCE` slots of which `limit` are free."""
-        allowed = self._concurrency() - (MOST_AT_ONCE - limit)
-        if allowed <= 0 or not self._is_open():
+        """As the engine's, for a worker with `SLOTS`, of which `limit` are free."""
+        if not self._is_open():
             return []
-        return await super().claim(queue, owner, allowed, ttl)
+        ending = await self.claim_ending(queue, owner, limit, ttl)
+        allowed = self._concurrency() - (SLOTS - limit) - len(ending)
+        return ending if allowed <= 0 else ending + await super().claim(queue, owner, allowed, ttl)
 
 
 class Workers:
@@ -96,7 +101,7 @@ class Workers:
             queue=queue,
             endings=work.endings(),
             clock=clock,
-            concurrency=MOST_AT_ONCE,
+            concurrency=SLOTS,
             ttl=TTL,
             grace=GRACE,
             finish=finish,

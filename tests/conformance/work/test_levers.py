@@ -88,6 +88,15 @@ async def test_a_cancelled_job_passes_every_pause(jobs: Jobs, store: SqlWorkStor
     assert (claim.cancel_requested, row["state"], row["paused"]) == (True, "CANCELLED", False)
 
 
+async def test_what_is_to_be_cancelled_can_be_claimed_before_everything_else(jobs: Jobs, store: SqlWorkStore) -> None:
+    await jobs.create("urgent", priority=10)
+    await jobs.create("unloved", priority=1)
+    assert await store.claim_ending("albums", "me", 9, TTL) == []
+    await jobs.cancel("unloved")
+
+    assert [claim.id for claim in await store.claim_ending("albums", "me", 9, TTL)] == ["unloved"]
+
+
 @pytest.mark.parametrize("switch", ["job", "albums", "*"])
 async def test_a_heartbeat_tells_of_every_pause(jobs: Jobs, store: SqlWorkStore, switch: str) -> None:
     await jobs.create()

@@ -17,7 +17,7 @@ from libs.work.job import Claim, Done, Retry
 from services.acquisition import convert
 from services.acquisition.domain.acquisitions import Rules
 from services.acquisition.domain.album import Album
-from services.acquisition.workers import MOST_AT_ONCE, TTL, GatedJobs
+from services.acquisition.workers import SLOTS, TTL, GatedJobs
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import MemoryNetwork, Peer
 from tests.integration.acquisition.replicas import Service, replica
@@ -76,6 +76,21 @@ async def test_a_queued_acquisition_can_be_cancelled(service: Service) -> None:
     assert cancelled.state == pb.Acquisition.CANCELLED
 
 
+async def test_an_acquisition_behind_others_is_cancelled_at_once(service: Service, honest: Peer) -> None:
+    honest.hangs = True
+    service.network.peers = [honest]
+    service.concurrency = 1
+    async with service.working():
+        await service.ask()
+        await service.fetching()
+        waiting = [await service.ask(replace(service.album, title=title)) for title in ("B", "C")]
+
+        stopped = await service.stub.CancelAcquisition(pb.CancelAcquisitionRequest(name=waiting[-1].name))
+
+        assert stopped.state == pb.Acquisition.CANCELLED
+        assert (await service.get(waiting[0].name)).state == pb.Acquisition.QUEUED
+
+
 async def test_a_cancelled_acquisition_that_is_retried_arrives(service: Service, honest: Peer) -> None:
     asked = await service.ask()
     async with service.working():
@@ -131,8 +146,8 @@ async def test_no_more_run_at_once_than_the_setting_says(service: Service, datab
     for title in ("A", "B", "C"):
         await service.ask(replace(service.album, title=title))
 
-    first = await jobs.claim("soulseek", "me", MOST_AT_ONCE, TTL)
-    second = await jobs.claim("soulseek", "me", MOST_AT_ONCE - len(first), TTL)
+    first = await jobs.claim("soulseek", "me", SLOTS, TTL)
+    second = await jobs.claim("soulseek", "me", SLOTS - len(first), TTL)
 
     assert (len(first), len(second)) == (2, 0)
 

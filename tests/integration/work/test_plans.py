@@ -56,6 +56,16 @@ async def test_a_claim_reads_in_order_what_is_due_of_each_priority(
     assert not any(word in shown for word in ("Sort", "B-TREE", "Seq Scan on work ", "SCAN w"))
 
 
+async def test_what_is_to_be_cancelled_is_found_by_an_index_of_its_own(
+    full_database: Database, tables: WorkTables
+) -> None:
+    parameters: dict[str, object] = {"p_queue": "albums", "p_owner": "me", "p_ttl": 1000, "p_limit": 5}
+
+    shown = await plan(full_database, statements.claim(tables, now_ms(), ending=True), parameters)
+
+    assert "work_cancel" in shown
+
+
 async def test_a_claim_in_order_looks_for_what_is_in_the_way_by_index(
     full_database: Database, tables: WorkTables
 ) -> None:
