@@ -31,11 +31,11 @@ from services.acquisition.domain.batch import (
     BatchState,
     request_id_of,
 )
-from services.acquisition.domain.batches import BatchChanged
+from services.acquisition.domain.batches import BatchChanged, changed
 from services.acquisition.domain.bell import Bell
 from services.acquisition.domain.patience import Patience
 from services.acquisition.domain.scan import Library, scan
-from services.acquisition.domain.wish import Wish
+from services.acquisition.domain.wish import RequestIdReused, Wish
 
 log = get_logger()
 
@@ -152,6 +152,8 @@ class BatchWork:
         )
         try:
             acquisition = await self._ask(wish)
+        except RequestIdReused as error:  # a worker that this one follows has just asked, as the batch was before
+            raise changed(batch) from error
         except (InvalidArgument, FailedPrecondition) as error:
             return album.moved(AlbumState.FAILED, Failure(reason=error.code_reason, message=error.message))
         return album.asked(acquisition.id, own=acquisition.batch == batch.id)

@@ -3,6 +3,8 @@
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from libs.work.errors import ClaimLost
 from libs.work.job import Finish
 from services.acquisition.batches.worker import ASKED_AT_ONCE, Rest
@@ -56,6 +58,31 @@ async def test_a_priority_that_changed_while_a_step_asked_holds_for_what_it_made
 
     assert isinstance(lost, ClaimLost)
     assert [one.priority for one in await here.of(made)] == [8, 8]
+
+
+async def test_a_worker_that_asks_beside_its_successor_fails_no_album(here: Batching) -> None:
+    made = await here.create("Lorem")
+    outcomes = []
+
+    async def ask_late(wish: Wish) -> Acquisition:
+        async def ask_behind(newer: Wish) -> Acquisition:
+            await here.acquisitions.create(wish)
+            return await here.acquisitions.create(newer)
+
+        await here.batches.change(made.id, Change(priority=8), etag="", actor="ann")  # takes it from this worker
+        claim, context = await here.claim(made)
+        successor = here.another(ask_behind)
+        with pytest.raises(BatchChanged) as overtaken:
+            await successor.step(claim, context)
+        outcomes.append(successor.failed(claim, overtaken.value))
+        return await here.acquisitions.create(wish)
+
+    await here.another(ask_late).step(*await here.claim(made))
+    await here.pass_(TTL + SECOND)
+
+    assert [type(outcome) for outcome in outcomes] == [Rest]
+    assert [one.state.value for one in (await here.batches.get(made.id)).albums] == ["ACTIVE"]
+    assert [one.priority for one in await here.of(made)] == [8]
 
 
 async def test_a_step_that_was_overtaken_writes_nothing_and_begins_with_what_it_finds(here: Batching) -> None:
