@@ -11,7 +11,7 @@ from services.acquisition.domain.acquisition import USUAL_PRIORITY, Acquisition
 from services.acquisition.domain.acquisitions import Query
 from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.attempt import Attempt, Failure, FileProgress, Progress, Source
-from services.acquisition.domain.control import SourceStatus, Status
+from services.acquisition.domain.control import SourceStatus, Status, Switch
 from services.acquisition.domain.fact import FactKind, LidarrFact
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.wish import Wish
@@ -81,6 +81,16 @@ def status_to_pb(status: Status) -> pb.AcquisitionsStatus:
         actor=switch.actor,
         sources=[_source_status_to_pb(one) for one in status.sources],
     )
+
+
+def switch_from_pb(request: pb.SetKillSwitchRequest, *, actor: str) -> Switch:
+    """How the switch is to stand."""
+    return Switch(paused=request.enabled, reason=request.reason, actor=actor)
+
+
+def kill_switch_to_pb(switch: Switch) -> pb.KillSwitch:
+    """The switch, as the API shows it."""
+    return pb.KillSwitch(enabled=switch.paused, reason=switch.reason, actor=switch.actor)
 
 
 def _source_status_to_pb(one: SourceStatus) -> pb.AcquisitionsStatus.SourceStatus:

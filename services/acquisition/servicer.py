@@ -95,6 +95,13 @@ class AcquisitionServicer(rpc.AcquisitionServiceServicer):
     ) -> pb.AcquisitionsStatus:
         return convert.status_to_pb(await self._control.status())
 
+    async def GetKillSwitch(self, request: pb.GetKillSwitchRequest, context: Context) -> pb.KillSwitch:
+        return convert.kill_switch_to_pb(await self._control.switch())
+
+    async def SetKillSwitch(self, request: pb.SetKillSwitchRequest, context: Context) -> pb.KillSwitch:
+        switch = convert.switch_from_pb(request, actor=call.principal.get().name)
+        return convert.kill_switch_to_pb(await self._control.put(switch))
+
     async def ReportLidarrFact(
         self, request: pb.ReportLidarrFactRequest, context: Context
     ) -> pb.ReportLidarrFactResponse:

@@ -63,10 +63,13 @@ async def test_an_album_that_nobody_on_soulseek_has_comes_from_the_fallback_once
     held = (await suite.client.get("/api/v1/acquisitions:status")).json()
     change = {"priority": 2, "etag": asked["etag"]}
     changed, refused = [await suite.client.patch(f"/api/v1/{asked['name']}", json=change) for _ in range(2)]
-    await suite.client.post("/api/v1/acquisitions:resume", json={})
+    switch = "/api/automation/kill-switch"
+    unsaid, stopped = await suite.client.post(switch, json={}), (await suite.client.get(switch)).json()
+    await suite.client.post(switch, json={"enabled": False, "reason": "it is in"})
 
     ended = await suite.ended(asked["name"])
 
+    assert (unsaid.status_code, stopped["enabled"], stopped["reason"]) == (400, True, "a new disk")
     assert (held["paused"], held["reason"], asked["priority"]) == (True, "a new disk", 9)
     assert (changed.json()["priority"], refused.status_code, refused.json()["reason"]) == (2, 409, "ETAG_MISMATCH")
     assert {each["source"]: each.get("queuedCount", 0) for each in held["sources"]}["SOULSEEK"] == 1

@@ -81,11 +81,24 @@ class Control:
 
     async def pause(self, *, reason: str, actor: str) -> Status:
         """Nothing new begins on any replica, and what runs stops without harm."""
-        return await self._turned(Switch(paused=True, reason=reason, actor=actor))
+        await self.put(Switch(paused=True, reason=reason, actor=actor))
+        return await self.status()
 
     async def resume(self, *, reason: str, actor: str) -> Status:
         """They go on; those that were paused one by one stay paused."""
-        return await self._turned(Switch(paused=False, reason=reason, actor=actor))
+        await self.put(Switch(paused=False, reason=reason, actor=actor))
+        return await self.status()
+
+    async def switch(self) -> Switch:
+        """How the switch stands."""
+        return await self._store.switch()
+
+    async def put(self, switch: Switch) -> Switch:
+        """Put the switch, for every replica and across restarts; what runs sees it at once."""
+        kept = await self._store.set_switch(switch)
+        self._bell.ring()
+        await self._hurry()
+        return kept
 
     async def status(self) -> Status:
         """The switch, the queues, the sources."""
@@ -95,9 +108,3 @@ class Control:
             for source, problem in self._problems.items()
         ]
         return Status(switch=await self._store.switch(), sources=tuple(sources))
-
-    async def _turned(self, switch: Switch) -> Status:
-        await self._store.set_switch(switch)
-        self._bell.ring()
-        await self._hurry()
-        return await self.status()

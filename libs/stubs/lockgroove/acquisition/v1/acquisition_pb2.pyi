@@ -906,6 +906,75 @@ class ResumeAcquisitionsRequest(message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
+class KillSwitch(message.Message):
+    """The switch that stops everything."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    enabled: builtins.bool
+    """Whether everything is held."""
+    reason: builtins.str
+    """Why it was put so."""
+    actor: builtins.str
+    """Who put it so."""
+    def __init__(
+        self,
+        *,
+        enabled: builtins.bool = ...,
+        reason: builtins.str = ...,
+        actor: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "enabled", b"enabled", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetKillSwitchRequest(message.Message):
+    """A request for the kill switch."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SetKillSwitchRequest(message.Message):
+    """A request to put the kill switch."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ENABLED_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    enabled: builtins.bool
+    """Whether everything is to be held. It has to be said: a body without it changes nothing."""
+    reason: builtins.str
+    """Why, for those who look later."""
+    def __init__(
+        self,
+        *,
+        enabled: builtins.bool | None = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__enabled: _TypeAlias = typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+
+@typing.final
 class GetAcquisitionsStatusRequest(message.Message):
     """A request for the status of all acquisitions."""
 

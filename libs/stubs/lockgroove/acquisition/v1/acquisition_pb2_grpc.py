@@ -95,6 +95,16 @@ class AcquisitionServiceStub:
                 request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetAcquisitionsStatusRequest.SerializeToString,
                 response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.FromString,
                 _registered_method=True)
+        self.GetKillSwitch = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/GetKillSwitch',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetKillSwitchRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.KillSwitch.FromString,
+                _registered_method=True)
+        self.SetKillSwitch = channel.unary_unary(
+                '/lockgroove.acquisition.v1.AcquisitionService/SetKillSwitch',
+                request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.SetKillSwitchRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.KillSwitch.FromString,
+                _registered_method=True)
         self.ReportLidarrFact = channel.unary_unary(
                 '/lockgroove.acquisition.v1.AcquisitionService/ReportLidarrFact',
                 request_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.ReportLidarrFactRequest.SerializeToString,
@@ -196,6 +206,20 @@ class AcquisitionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetKillSwitch(self, request, context):
+        """The kill switch: whether everything is held. It is the switch of PauseAcquisitions and ResumeAcquisitions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetKillSwitch(self, request, context):
+        """Puts the kill switch. Enabled, nothing new begins on any replica, and what runs stops without harm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportLidarrFact(self, request, context):
         """Tells what Lidarr did, so that the acquisitions that wait for it look again. A fact that is told twice counts once.
         """
@@ -272,6 +296,16 @@ def add_AcquisitionServiceServicer_to_server(servicer, server):
                     servicer.GetAcquisitionsStatus,
                     request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetAcquisitionsStatusRequest.FromString,
                     response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.SerializeToString,
+            ),
+            'GetKillSwitch': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKillSwitch,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetKillSwitchRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.KillSwitch.SerializeToString,
+            ),
+            'SetKillSwitch': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetKillSwitch,
+                    request_deserializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.SetKillSwitchRequest.FromString,
+                    response_serializer=lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.KillSwitch.SerializeToString,
             ),
             'ReportLidarrFact': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportLidarrFact,
@@ -609,6 +643,60 @@ class AcquisitionService:
             '/lockgroove.acquisition.v1.AcquisitionService/GetAcquisitionsStatus',
             lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetAcquisitionsStatusRequest.SerializeToString,
             lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.AcquisitionsStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKillSwitch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/GetKillSwitch',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.GetKillSwitchRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.KillSwitch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetKillSwitch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.acquisition.v1.AcquisitionService/SetKillSwitch',
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.SetKillSwitchRequest.SerializeToString,
+            lockgroove_dot_acquisition_dot_v1_dot_acquisition__pb2.KillSwitch.FromString,
             options,
             channel_credentials,
             insecure,

@@ -42,6 +42,10 @@ class AcquisitionServiceStub:
     """Lets acquisitions go on; those that were paused one by one stay paused."""
     GetAcquisitionsStatus: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.GetAcquisitionsStatusRequest, _acquisition_pb2.AcquisitionsStatus]
     """How it stands with acquisitions as a whole: the switch, the queues, the sources."""
+    GetKillSwitch: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.GetKillSwitchRequest, _acquisition_pb2.KillSwitch]
+    """The kill switch: whether everything is held. It is the switch of PauseAcquisitions and ResumeAcquisitions."""
+    SetKillSwitch: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.SetKillSwitchRequest, _acquisition_pb2.KillSwitch]
+    """Puts the kill switch. Enabled, nothing new begins on any replica, and what runs stops without harm."""
     ReportLidarrFact: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.ReportLidarrFactRequest, _acquisition_pb2.ReportLidarrFactResponse]
     """Tells what Lidarr did, so that the acquisitions that wait for it look again. A fact that is told twice counts once."""
     BatchReportLidarrFacts: _aio.UnaryUnaryMultiCallable[_acquisition_pb2.BatchReportLidarrFactsRequest, _acquisition_pb2.BatchReportLidarrFactsResponse]
@@ -147,6 +151,22 @@ class AcquisitionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_acquisition_pb2.GetAcquisitionsStatusRequest, _abc.Awaitable[_acquisition_pb2.AcquisitionsStatus]],
     ) -> _abc.Awaitable[_acquisition_pb2.AcquisitionsStatus]:
         """How it stands with acquisitions as a whole: the switch, the queues, the sources."""
+
+    @_abc_1.abstractmethod
+    def GetKillSwitch(
+        self,
+        request: _acquisition_pb2.GetKillSwitchRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.GetKillSwitchRequest, _abc.Awaitable[_acquisition_pb2.KillSwitch]],
+    ) -> _abc.Awaitable[_acquisition_pb2.KillSwitch]:
+        """The kill switch: whether everything is held. It is the switch of PauseAcquisitions and ResumeAcquisitions."""
+
+    @_abc_1.abstractmethod
+    def SetKillSwitch(
+        self,
+        request: _acquisition_pb2.SetKillSwitchRequest,
+        context: _aio.ServicerContext[_acquisition_pb2.SetKillSwitchRequest, _abc.Awaitable[_acquisition_pb2.KillSwitch]],
+    ) -> _abc.Awaitable[_acquisition_pb2.KillSwitch]:
+        """Puts the kill switch. Enabled, nothing new begins on any replica, and what runs stops without harm."""
 
     @_abc_1.abstractmethod
     def ReportLidarrFact(
