@@ -2,11 +2,13 @@
 
 PeerNetworkFault
 ├── NetworkAway      no session now: nobody is to blame, try later
+│   └── NetworkBusy  there is a session, which bears no further search for `wait`
 ├── NetworkUnusable  no session until a person changes something; `reason` says what
 └── PeerFailed       this peer did not deliver this file; `reason` says how
 """
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +26,14 @@ class PeerNetworkFault(Exception):
 
 class NetworkAway(PeerNetworkFault):
     """There is no session now; it may come back by itself."""
+
+
+class NetworkBusy(NetworkAway):
+    """As many searches as the network bears were sent: another may go after `wait`."""
+
+    def __init__(self, reason: str, message: str, *, wait: timedelta) -> None:
+        super().__init__(reason, message)
+        self.wait = wait
 
 
 class NetworkUnusable(PeerNetworkFault):

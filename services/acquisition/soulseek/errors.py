@@ -3,9 +3,10 @@
 NetworkAway
 ├── Disconnected        the session ended while something ran
 ├── SoulseekAway        there is no session now; the keeper is at it
-├── SearchLimitReached  as many searches as the server bears were sent already
 ├── ServerUnreachable   no connection to the server
-└── CannotListen        the port for peers cannot be opened
+├── CannotListen        the port for peers cannot be opened
+└── NetworkBusy
+    └── SearchLimitReached  as many searches as the server bears were sent already
 NetworkUnusable
 ├── SoulseekOff         no account is configured
 ├── LoginRefused        the server does not accept the account
@@ -22,7 +23,9 @@ OSError
 └── LocalDiskError      ours: the target cannot be written
 """
 
-from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerFailed
+from datetime import timedelta
+
+from services.acquisition.domain.peers import NetworkAway, NetworkBusy, NetworkUnusable, PeerFailed
 
 
 class Disconnected(NetworkAway):
@@ -39,14 +42,12 @@ class SoulseekAway(NetworkAway):
         super().__init__("SOULSEEK_AWAY", f"Soulseek is not connected: {why}.")
 
 
-class SearchLimitReached(NetworkAway):
+class SearchLimitReached(NetworkBusy):
     """Another search now would get the account banned."""
 
-    def __init__(self, wait_seconds: float) -> None:
-        super().__init__(
-            "SEARCH_LIMIT", f"Searches are limited by the server; the next one may go in {wait_seconds:.0f} s."
-        )
-        self.wait_seconds = wait_seconds
+    def __init__(self, wait: timedelta) -> None:
+        message = f"Searches are limited by the server; the next one may go in {wait.total_seconds():.0f} s."
+        super().__init__("SEARCH_LIMIT", message, wait=wait)
 
 
 class ServerUnreachable(NetworkAway):

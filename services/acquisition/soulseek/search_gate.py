@@ -92,7 +92,7 @@ class SearchGate:
 
     async def _wait(self) -> None:
         patience = self._clock.monotonic() + PATIENCE.total_seconds()
-        while wait := (await self._log.admit(self._budget)).total_seconds():
-            if self._clock.monotonic() + wait > patience:
+        while wait := await self._log.admit(self._budget):
+            if self._clock.monotonic() + wait.total_seconds() > patience:
                 raise SearchLimitReached(wait)
-            await asyncio.sleep(wait)
+            await asyncio.sleep(wait.total_seconds())

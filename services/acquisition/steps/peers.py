@@ -19,7 +19,7 @@ from services.acquisition.domain.attempt import Attempt, Failure, Progress, Sour
 from services.acquisition.domain.knowledge import Knower
 from services.acquisition.domain.naming import album_folder, has_several_discs, track_name
 from services.acquisition.domain.offers import Offer, Piece, compose
-from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerFailed, PeerNetwork
+from services.acquisition.domain.peers import NetworkAway, NetworkBusy, NetworkUnusable, PeerFailed, PeerNetwork
 from services.acquisition.domain.providers import Taste
 from services.acquisition.domain.publishing import Awaited, Inspector, Parcel, Recogniser, Shelf, VerifiedFile
 from services.acquisition.domain.reputation import PeerRecords
@@ -27,7 +27,7 @@ from services.acquisition.domain.soulseek_plan import SoulseekPlan
 from services.acquisition.domain.step import NOW, Job, Move, ProgressReport
 from services.acquisition.steps.checking import Checker
 from services.acquisition.steps.cover import fetch_cover
-from services.acquisition.steps.failures import all_in_vain, disk_failure, left_by_another_version
+from services.acquisition.steps.failures import all_in_vain, disk_failure, import_stalled, left_by_another_version
 from services.acquisition.steps.fetch import Fault, Fetched, fetch
 from services.acquisition.steps.finding import Finder
 from services.acquisition.steps.inquiry import inquire
@@ -71,6 +71,8 @@ class PeerSteps:
         acquisition, plan = job.acquisition, SoulseekPlan.from_json(job.plan)
         try:
             return await self._advance(acquisition, plan, report)
+        except NetworkBusy as busy:  # with other albums: no outage, and no reason to ask the fallback
+            return self._wait(acquisition, plan, busy.wait)
         except (NetworkAway, PeerFailed) as error:  # no file's fault gets here
             log.warning("acquisition.network_away", source=self._source, why=error.message)
             if acquisition.next_source is not None and plan.outages >= PATIENCE:
@@ -157,7 +159,10 @@ class PeerSteps:
     async def _import(self, acquisition: Acquisition, plan: SoulseekPlan, offer: Offer) -> Move:
         published = await self._shelf.publish(self._parcel(acquisition, plan, offer))
         if isinstance(published, Awaited):
-            return self._wait(acquisition, plan, published.delay)
+            plan, delay = plan.awaiting(published, self._clock.now())
+            if delay is None:
+                return await self._give_up(acquisition, import_stalled())
+            return self._wait(acquisition, plan, delay)
         await self._staging.remove(acquisition)
         missing = _missing(plan, offer)
         return Move(acquisition=acquisition.completed(published.files, self._clock.now(), missing))

@@ -12,12 +12,13 @@ import pytest
 from deploy.demo.albums import Album as InventedAlbum
 from libs.errors import FailedPrecondition
 from services.acquisition.domain.acquisition import State
-from services.acquisition.domain.attempt import AttemptState, Progress
-from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerFailed
+from services.acquisition.domain.attempt import AttemptState, Progress, Source
+from services.acquisition.domain.peers import NetworkAway, NetworkBusy, NetworkUnusable, PeerFailed
 from services.acquisition.domain.publishing import Parcel, Published
 from services.acquisition.domain.soulseek_plan import FIRST_OUTAGE, SEARCH_DELAYS, SoulseekPlan
 from services.acquisition.domain.step import Job
 from services.acquisition.library import INCOMING
+from services.acquisition.steps.peers import PATIENCE
 from services.acquisition.steps.staging import Staging
 from tests.integration.acquisition.conftest import peer
 from tests.integration.acquisition.network import Peer
@@ -146,6 +147,18 @@ async def test_an_outage_of_the_network_waits_and_spends_no_attempt(world: World
     done, moves = await world.run(Job(acquisition=waiting, plan=moves[-1].plan))
     assert states(moves)[0] is State.DOWNLOADING
     assert (done.state, len(done.attempts)) == (State.COMPLETED, 1)
+
+
+async def test_a_turn_to_search_is_waited_for_however_often_and_never_leads_to_the_fallback(world: World) -> None:
+    world.network.fault = NetworkBusy("SEARCH_LIMIT", "Searches are limited.", wait=timedelta(seconds=7))
+    job = world.job()
+    job = replace(job, acquisition=replace(job.acquisition, fallback=Source.LIDARR))
+
+    for _ in range(2 * PATIENCE):
+        waiting, moves = await world.run(job)
+        job = Job(acquisition=waiting, plan=moves[-1].plan)
+
+    assert (waiting.state, moves[-1].delay) == (State.WAITING, timedelta(seconds=7))
 
 
 async def test_a_network_that_cannot_be_used_fails_at_once_with_its_advice(world: World) -> None:
