@@ -85,7 +85,7 @@ class PeerRecord:
     def failed(self, reason: str, now: datetime) -> "PeerRecord":
         """After a failure that `is_remembered`."""
         record = self.at(now)
-        again = record.last_failure == reason
+        again = record.last_failure in FORGIVEN_ONCE
         record = replace(record, failed_at=now, last_failure=reason)
         if reason not in COUNTED or (reason in FORGIVEN_ONCE and not again):
             return record

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 
 ENOUGH = 0.8
 """The share of a wanted name's words that must be found for two names to be the same."""
@@ -164,10 +165,10 @@ def _without_accents(lower: str) -> str:
 
 def _is_run_of(joined: str, offered: Sequence[str]) -> bool:
     """Whether neighbouring words make the wanted one: "ac dc" and "acdc"."""
-    if joined not in "".join(offered):
-        return False
-    return any(
-        "".join(offered[start:end]) == joined
-        for start in range(len(offered))
-        for end in range(start + 1, min(len(offered), start + len(joined)) + 1)
-    )
+    text, ends = "".join(offered), {0, *accumulate(map(len, offered))}
+    at = text.find(joined)
+    while at >= 0:
+        if at in ends and at + len(joined) in ends:
+            return True
+        at = text.find(joined, at + 1)
+    return False

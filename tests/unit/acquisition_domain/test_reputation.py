@@ -80,6 +80,12 @@ def test_what_happens_to_a_client_that_restarts_is_forgiven_once(reason: str) ->
     assert failed(PEER, 0, 1, reason=reason).failures == 1
 
 
+def test_of_all_that_may_be_a_restart_only_the_first_is_forgiven() -> None:
+    broken, rejected = sorted(FORGIVEN_ONCE)
+
+    assert failed(failed(failed(PEER, 0, reason=broken), 1, reason=rejected), 2, reason=broken).failures == 2
+
+
 @pytest.mark.parametrize(
     "reason", ["PEER_OFFLINE", "QUEUE_TIMEOUT", "DISK_FULL", "SOULSEEK_DISCONNECTED", "SEARCH_LIMIT", "MISSING_TRACK"]
 )
