@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +15,8 @@ from services.acquisition.domain.verification import AudioFacts, Tags
 
 _PROBE = Path(__file__).with_name("probe.py")
 _LINE_LIMIT = 1 << 20
+_END_SECONDS = 5.0
+_TOLD_TO_END = frozenset({-signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP})
 
 
 class AudioInspector:
@@ -34,7 +38,10 @@ class AudioInspector:
         self._command = tuple(command)
 
     async def inspect(self, paths: Sequence[Path]) -> list[AudioFacts]:
-        """The facts about each file, in order. A file on which the child dies or hangs counts as not decodable."""
+        """The facts about each file, in order. A file on which the child dies or hangs counts as not decodable.
+
+        Raises OSError for a file that cannot be read: that is no fault of its content.
+        """
         facts: list[AudioFacts] = []
         while len(facts) < len(paths):
             facts.extend(await self._pass(paths[len(facts) :]))
@@ -67,31 +74,36 @@ class AudioInspector:
         while len(facts) < len(paths):
             try:
                 line = await asyncio.wait_for(child.stdout.readline(), self._file_timeout)
-                said = json.loads(line) if line else None
+                said = json.loads(line) if line else {}
             except (TimeoutError, ValueError):
                 said = None
-            if said is None:
-                facts.append(await _undecodable(paths[len(facts)]))
+            if not said:
+                if said is None or not await _was_told_to_end(child):
+                    facts.append(await _undecodable(paths[len(facts)]))
                 break
             if "path" in said:
                 facts.append(_to_facts(paths[len(facts)], said))
         return facts
 
 
+async def _was_told_to_end(child: asyncio.subprocess.Process) -> bool:
+    """Whether somebody ended the child, maybe with all of the service: the file is looked into again."""
+    try:
+        return await asyncio.wait_for(child.wait(), _END_SECONDS) in _TOLD_TO_END
+    except TimeoutError:
+        return False
+
+
 async def _undecodable(path: Path) -> AudioFacts:
     """The facts about a file that killed its inspector or kept it too long."""
 
-    def size() -> int:
-        try:
-            return path.stat().st_size
-        except OSError:
-            return 0
-
-    error = "decoding it crashed, hung or used too much memory"
-    return AudioFacts(path=path, size=await asyncio.to_thread(size), sha256="", error=error)
+    size = (await asyncio.to_thread(path.stat)).st_size
+    return AudioFacts(path=path, size=size, sha256="", error="decoding it crashed, hung or used too much memory")
 
 
 def _to_facts(path: Path, said: Mapping[str, Any]) -> AudioFacts:
+    if "errno" in said:
+        raise OSError(said["errno"], os.strerror(said["errno"]), str(path))
     damage = next(_contradictions(said), "")
     return AudioFacts(
         path=path,

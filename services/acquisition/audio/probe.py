@@ -4,6 +4,7 @@ Reads a JSON list of paths from its input and writes one JSON object per line: `
 file, then that file's facts. Stands alone (standard library, PyAV, mutagen), so that it can be run by its path.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -59,7 +60,7 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = {"size": path.stat().st_size, "sha256": _sha256(path)}
     except OSError as error:
-        return {"size": 0, "sha256": "", "error": f"cannot be read: {error.strerror}"}
+        return {"errno": error.errno or errno.EIO}
     try:
         return facts | _decode(path) | _described(path)
     except Exception as error:  # noqa: BLE001 a hostile file may raise anything in two parsers: each is a fact about it

@@ -48,16 +48,21 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Awaited:
-    """Somebody else is importing the album: publish it again after `delay`."""
+    """Somebody else is importing the album: publish it again after `delay`.
+
+    Once `sign` has stayed the same for the whole `patience`, nothing comes any more; an outage has no patience.
+    """
 
     delay: timedelta
+    sign: str = ""
+    patience: timedelta | None = None
 
 
 class Inspector(Protocol):
     """Looks into audio files."""
 
     async def inspect(self, paths: Sequence[Path]) -> list[AudioFacts]:
-        """The facts about each file, in order."""
+        """The facts about each file, in order. Raises OSError where our own disk does not give one back."""
         ...
 
 

@@ -17,9 +17,12 @@ def disk_failure(error: OSError, downloads: Path) -> Failure:
     if error.errno in _FULL:
         message = f"The disk of {where} is full ({error.strerror}). Free some space, then retry."
         return Failure(reason="DISK_FULL", message=message)
+    if error.errno == errno.ENOENT:
+        message = f"{where} is gone: something else removes files from the downloads folder. Retry to fetch it again."
+        return Failure(reason="STAGED_FILE_MISSING", message=message)
     return Failure(
         reason="DOWNLOADS_NOT_WRITABLE",
-        message=f"{where} cannot be written ({error.strerror}). Give this service's user write access to the "
+        message=f"{where} cannot be read or written ({error.strerror}). Give this service's user write access to the "
         "downloads folder, or set storage.downloadPath; then retry.",
     )
 
@@ -46,4 +49,13 @@ def left_by_another_version() -> Failure:
     return Failure(
         reason="BEGUN_BY_ANOTHER_VERSION",
         message="Another version of this service began it and was replaced meanwhile; it begins again.",
+    )
+
+
+def import_stalled() -> Failure:
+    """Whoever keeps the library has put no track into it for too long."""
+    return Failure(
+        reason="IMPORT_STALLED",
+        message="Lidarr was handed the album, and has imported no track of it for longer than lidarr.idleTimeout. "
+        "Look into Lidarr's log and its tasks, then retry.",
     )

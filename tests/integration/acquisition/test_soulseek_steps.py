@@ -181,6 +181,18 @@ async def test_a_full_disk_blames_no_peer(world: World, honest: Peer) -> None:
     assert str(world.downloads) in failed.failure.message
 
 
+async def test_a_file_that_vanishes_from_our_disk_blames_no_peer(world: World, honest: Peer) -> None:
+    world.network.peers = [honest]
+    arrived, moves = await world.run(world.job(), until=State.VERIFYING)
+    world.staged()[0].unlink()
+
+    failed, _ = await world.run(Job(acquisition=arrived, plan=moves[-1].plan))
+
+    assert failed.failure is not None
+    assert failed.failure.reason == "STAGED_FILE_MISSING"
+    assert world.records.told == []
+
+
 async def test_a_library_that_is_not_there_is_found_before_anybody_is_asked(world: World) -> None:
     world.music.rmdir()
 

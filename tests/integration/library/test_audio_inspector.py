@@ -109,12 +109,25 @@ async def test_what_is_not_audio_is_not_decodable(tmp_path: Path, content: bytes
     assert not (await inspected(tmp_path / "odd.flac")).decoded
 
 
-async def test_a_file_that_is_not_there_is_not_decodable(tmp_path: Path) -> None:
-    assert not (await inspected(tmp_path / "gone.flac")).decoded
+async def test_a_file_that_cannot_be_read_says_nothing_about_its_content(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.flac"):
+        await inspected(tmp_path / "gone.flac")
+
+
+async def test_a_probe_that_is_stopped_with_the_service_says_nothing_about_the_file(tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped"
+    once = f"if not os.path.exists({str(stopped)!r}): open({str(stopped)!r}, 'w'); os.kill(os.getpid(), 15)"
+
+    facts = await AudioInspector(command=probe_that(once, on="good")).inspect([tmp_path / "good"])
+
+    assert stopped.exists()
+    assert [one.decoded for one in facts] == [True]
 
 
 async def test_a_crash_of_the_probe_is_the_fault_of_the_file_it_was_at(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("good", "deadly", "good too")]
+    for path in paths:
+        path.touch()
 
     facts = await AudioInspector(command=probe_that("os.abort()", on="deadly")).inspect(paths)
 
@@ -125,6 +138,8 @@ async def test_a_probe_that_hangs_is_ended_after_the_files_time(tmp_path: Path) 
     inspector = AudioInspector(
         file_timeout=timedelta(seconds=0.5), command=probe_that("import time; time.sleep(60)", on="slow")
     )
+
+    (tmp_path / "slow").touch()
 
     facts = await inspector.inspect([tmp_path / "slow"])
 
