@@ -44,8 +44,8 @@ class Budget:
         return max(0, self.limit - len(self._counted(sent, now)))
 
     def _counted(self, sent: Sequence[datetime], now: datetime) -> list[datetime]:
-        """Those in the window; what a clock that was set back sees in its future does not count."""
-        return [moment for moment in sent if now - self.window < moment <= now]
+        """Those in the window; what a clock that was set back sees in its future may just have been sent."""
+        return [min(moment, now) for moment in sent if now - self.window < moment]
 
 
 class SearchLog(Protocol):

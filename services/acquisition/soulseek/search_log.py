@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, delete, insert, select, text
+from sqlalchemy import Column, ColumnElement, Table, delete, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.clock import Clock, SystemClock
@@ -33,6 +33,8 @@ class SqlSearchLog:
         async with self._database.writing() as connection:
             await self._lock(connection)
             now = await self._time(connection)
+            # After a clock was set back, so that they leave the window after its time, and not once it has caught up.
+            await connection.execute(update(self._table).where(self._sent > now).values(sent=now))
             wait = budget.wait(await self._since(connection, now - budget.window), now)
             if wait == _NOTHING:
                 await connection.execute(delete(self._table).where(self._sent <= now - budget.window))
@@ -69,8 +71,9 @@ class MemorySearchLog:
     async def admit(self, budget: Budget) -> timedelta:
         """Zero: one more is sent now, and remembered. Else how long to wait."""
         now = self._clock.now()
+        self._sent = [min(moment, now) for moment in self._sent]
         if (wait := budget.wait(self._sent, now)) == _NOTHING:
-            self._sent = sorted([*(moment for moment in self._sent if moment > now - budget.window), now])
+            self._sent = [*(moment for moment in self._sent if moment > now - budget.window), now]
         return wait
 
     async def room(self, budget: Budget) -> Room:

@@ -116,8 +116,17 @@ async def test_a_wait_of_moments_is_waited_for() -> None:
     assert (await gate.room()).left == LIMIT - 4
 
 
-def test_a_clock_that_was_set_back_does_not_block_searches() -> None:
-    assert Budget(limit=1).wait([NOW + timedelta(days=1)], NOW) == timedelta()
+async def test_a_clock_that_is_set_back_neither_refills_the_budget_nor_blocks_it(
+    log: SearchLog, clock: BothClocks
+) -> None:
+    gate = SearchGate(log, clock=clock, limit=1)
+    await pass_through(gate)
+
+    clock.advance(timedelta(days=-1))
+    with pytest.raises(SearchLimitReached):
+        await pass_through(gate)
+    clock.advance(WINDOW)
+    await pass_through(gate)
 
 
 def test_searches_keep_their_distance() -> None:
