@@ -123,7 +123,7 @@ class Jobs:
         """Work until cancelled; the session ends after the steps that use it."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._sources.sweep(self._store.ended))  # beside the work: a disk may be slow, or hang
-            keeping = group.create_task(self._sources.keep())
+            keeping = group.create_task(self._sources.keep(self._store.ended))
             try:
                 await self._workers.run()
             finally:

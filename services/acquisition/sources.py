@@ -57,7 +57,9 @@ class Shelves:
         self._wishes = wishes
         self.own = LiveShelf(wishes.music, minimum_free=wishes.minimum_free)
         importer = LidarrImporter(lidarr, LidarrSource(lidarr, choices=wishes.choices), as_seen=self._as_seen)
-        self._lidarr = LidarrShelf(importer, minimum_free=wishes.minimum_free)
+        self._lidarr = LidarrShelf(
+            importer, minimum_free=wishes.minimum_free, patience=lambda: wishes.times().idle_timeout
+        )
         self.chosen = ChosenShelf(self._choose)
 
     def _choose(self) -> Shelf:
@@ -218,11 +220,11 @@ class Sources:
             return self.soulseek.network
         return self.slskd.network if Source.SLSKD in configured else None
 
-    async def keep(self) -> None:
+    async def keep(self, ended: Ended) -> None:
         """Keep the session on Soulseek, and what we left in slskd in mind; never returns."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.soulseek.keeper.run())
-            group.create_task(self.slskd.network.run())
+            group.create_task(self.slskd.network.run(ended))
 
     async def sweep(self, ended: Ended) -> None:
         """Remove what acquisitions that have ended left on the disks; `ended` tells which did."""

@@ -62,10 +62,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why something failed: one upper-case word for programs, a sentence for people."""
+    """Why something failed: one upper-case word for programs, a sentence for people.
+
+    It may quote strangers: what no database can hold, lone surrogates and NUL, is left out.
+    """
 
     reason: str
     message: str
+
+    def __post_init__(self) -> None:
+        """Holds the message to what can be kept."""
+        object.__setattr__(self, "message", self.message.encode(errors="ignore").decode().replace("\0", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,11 +67,12 @@ def same_tracks(ours: Sequence[Track], theirs: Sequence[Track]) -> bool:
     """Whether both have as many tracks on each disc, nearly all with nearly the same titles."""
     if [(track.disc, track.number) for track in ours] != [(track.disc, track.number) for track in theirs]:
         return False
-    alike = sum(_same_title(one.title, other.title) for one, other in zip(ours, theirs, strict=True))
+    alike = sum(same_title(one.title, other.title) for one, other in zip(ours, theirs, strict=True))
     return alike >= ALIKE * len(ours)
 
 
-def _same_title(one: str, other: str) -> bool:
+def same_title(one: str, other: str) -> bool:
+    """Whether two track titles are nearly the same."""
     return one == other or (similarity(one, other) >= ALIKE and not other_kind(one, other))
 
 

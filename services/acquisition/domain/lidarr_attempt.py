@@ -98,13 +98,18 @@ class LidarrPlan:
             return self
         shown = [row.download_id for row in look.history] + [row.download_id for row in look.queue]
         ids = tuple(dict.fromkeys([*self.download_ids, *filter(None, shown)]))
-        searched = [row.download_id for row in look.history if row.search]
+        searched = [row.download_id for row in look.history if row.search and self._searches_are_ours]
         own = tuple(dict.fromkeys([*self.own_ids, *filter(None, searched)]))
         newest = look.history[-1].id if look.history else self.newest
         sign = _sign(look)
         time = at if sign != self.sign else self.sign_time
         seen = replace(self, download_ids=ids, own_ids=own, newest=newest, sign=sign, sign_time=time)
         return seen._observed(presence(look), at)
+
+    @property
+    def _searches_are_ours(self) -> bool:
+        """Whether what a search brings is; where Lidarr fetched before we came, somebody else had asked for it."""
+        return self.command_id != 0 or self.tries > 0
 
     def _observed(self, queued: Presence, at: datetime) -> "LidarrPlan":
         """With what the queue says of the download; not to know it keeps what was known."""
@@ -249,6 +254,6 @@ def _sentence(message: str) -> str:
 
 
 def _sign(look: Look) -> str:
-    rows = ",".join(f"{row.download_id}:{row.state}:{row.size_left}" for row in look.queue)
+    rows = ",".join(sorted(f"{row.download_id}:{row.state}:{row.size_left}" for row in look.queue))
     newest = look.history[-1].id if look.history else 0
     return f"{look.command}|{newest}|{look.tracks.present}|{rows}"

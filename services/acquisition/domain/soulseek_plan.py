@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.acquisition.domain.acquisition import State
@@ -11,6 +11,7 @@ from services.acquisition.domain.attempt import Failure
 from services.acquisition.domain.knowledge import Knowledge
 from services.acquisition.domain.listings import Position
 from services.acquisition.domain.offers import Offer
+from services.acquisition.domain.publishing import Awaited
 from services.acquisition.domain.ranking import RankedCandidate, Tracklist
 from services.acquisition.domain.verification import VerifiedAlbum
 from services.acquisition.domain.words import words
@@ -19,6 +20,7 @@ WHOLE, PARTS = 10, 20  # the best of one search: offers of the whole album, and 
 MOST_LISTS = 8  # of editions that differ in their tracks
 FIRST_OUTAGE, LONGEST_OUTAGE = timedelta(seconds=5), timedelta(minutes=1)  # between looks whether the network is back
 SEARCH_DELAYS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
+LONGEST_LOOK = timedelta(minutes=1)  # between looks at an import of somebody else's
 INQUIRY_DELAYS = SEARCH_DELAYS  # between questions to those who know the album, while they are away
 
 File = tuple[str, str]
@@ -42,8 +44,9 @@ class SoulseekPlan:
     `ranked` are the offers of single folders, `lists` the track lists by which they were ranked, one an edition;
     `offer` is what they make together, while it is tried, and `fault` why some of it did not arrive. `kept` is what
     stayed of the offers before. `rejected` files held something else and are not asked again, `refused` ones not before
-    the next search. `verified` and `digests` are what was found in the files. `resume` is where a WAITING one goes on;
-    `outages` counts those in a row. `knowledge` is what those said who know the album, once they were `inquired`: it
+    the next search. `verified` and `digests` are what was found in the files. `awaited` is what an import of somebody
+    else's has shown since `awaited_since`. `resume` is where a WAITING one goes on; `outages` counts those in a row.
+    `knowledge` is what those said who know the album, once they were `inquired`: it
     stays None where nobody knows it; `inquiries` counts how often they were away.
     """
 
@@ -57,6 +60,8 @@ class SoulseekPlan:
     verified: VerifiedAlbum | None = None
     digests: tuple[str, ...] = ()
     artwork: Artwork | None = None
+    awaited: str = ""
+    awaited_since: datetime | None = None
     searches: int = 0
     outages: int = 0
     resume: State = State.SEARCHING
@@ -133,6 +138,15 @@ class SoulseekPlan:
         delay = min(LONGEST_OUTAGE, FIRST_OUTAGE * 2 ** min(self.outages, 6))
         return replace(self, outages=self.outages + 1), delay
 
+    def awaiting(self, awaited: Awaited, now: datetime) -> tuple["SoulseekPlan", timedelta | None]:
+        """While somebody else imports, and when to look again: None once nothing happened for too long."""
+        if awaited.patience is None:
+            return replace(self, awaited_since=None), awaited.delay
+        since = self.awaited_since if self.awaited_since and self.awaited == awaited.sign else now
+        still = now - since
+        delay = max(awaited.delay, min(LONGEST_LOOK, still / 10))
+        return replace(self, awaited=awaited.sign, awaited_since=since), delay if still < awaited.patience else None
+
     def informed(self, knowledge: Knowledge | None) -> "SoulseekPlan":
         """After those who know the album have answered, or were given up."""
         return replace(self, knowledge=knowledge, inquired=True)
@@ -147,7 +161,7 @@ class SoulseekPlan:
         return SEARCH_DELAYS[self.searches - 1] if self.searches <= len(SEARCH_DELAYS) else None
 
     def _bare(self) -> "SoulseekPlan":
-        bare = replace(self, offer=None, fault=None, verified=None, digests=(), artwork=None)
+        bare = replace(self, offer=None, fault=None, verified=None, digests=(), artwork=None, awaited_since=None)
         return replace(bare, outages=0, resume=State.SEARCHING)
 
     def to_json(self) -> dict[str, Any]:
@@ -163,6 +177,8 @@ class SoulseekPlan:
             "verified": None if self.verified is None else _verified_to_json(self.verified),
             "digests": list(self.digests),
             "artwork": None if self.artwork is None else _artwork_to_json(self.artwork),
+            "awaited": self.awaited,
+            "awaited_since": None if self.awaited_since is None else self.awaited_since.isoformat(),
             "searches": self.searches,
             "outages": self.outages,
             "resume": self.resume,
@@ -178,6 +194,7 @@ class SoulseekPlan:
             return cls()
         offer, kept, fault = data.get("offer"), data.get("kept"), data.get("fault")
         verified, artwork, knowledge = data.get("verified"), data.get("artwork"), data.get("knowledge")
+        awaited_since = data.get("awaited_since")
         return cls(
             ranked=tuple(RankedCandidate.from_json(one) for one in data.get("ranked", ())),
             lists=tuple(tuple(Track.from_json(track) for track in tracks) for tracks in data.get("lists", ())),
@@ -189,6 +206,8 @@ class SoulseekPlan:
             verified=None if verified is None else _verified_from_json(verified),
             digests=tuple(data.get("digests", ())),
             artwork=None if artwork is None else Artwork(**artwork),
+            awaited=data.get("awaited", ""),
+            awaited_since=None if awaited_since is None else datetime.fromisoformat(awaited_since),
             searches=data.get("searches", 0),
             outages=data.get("outages", 0),
             resume=State(data.get("resume", State.SEARCHING)),

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import orjson
+
 from libs.clock import Clock
+from libs.outbound.bounded import bounded
 from libs.outbound.http import httpx
 from services.acquisition.domain.lidarr import (
     LidarrFault,
@@ -22,6 +25,7 @@ from services.acquisition.metrics import AcquisitionMetrics
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 10.0
 LOOKUP_TIMEOUT = 60.0  # lookups ask the metadata service behind Lidarr
+WHOLE = 3  # read timeouts, until an answer that trickles in is given up
 READS = 3  # a GET is tried so often; nothing else is repeated blindly
 
 
@@ -78,6 +82,13 @@ class LidarrClient:
                 await asyncio.sleep(random.uniform(0.1, 0.4) * attempt)  # noqa: S311 (jitter, not a secret)
         raise AssertionError("unreachable")
 
+    async def rows(self, path: str, params: Mapping[str, Any] | None = None) -> list[Mapping[str, Any]]:
+        """The list of objects at a path; anything else, an empty body too, is no empty list but LidarrUnavailable."""
+        found = await self.get(path, params)
+        if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+            raise LidarrUnavailable(f"Lidarr answers something else than a list at {path}.")
+        return found
+
     async def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """What a POST answers. After LidarrUnavailable its outcome is unknown: read back, never repeat blindly."""
         return await self._call("POST", path, body=body)
@@ -122,13 +133,15 @@ class LidarrClient:
         read = LOOKUP_TIMEOUT if _asks_metadata(method, path) else READ_TIMEOUT
         with self._metrics.calling(path) as call:
             try:
-                answer = await self._http.request(
+                answer = await bounded(
+                    self._http,
                     method,
                     f"{address.url.rstrip('/')}/api/v1{path}",
                     params=params,
                     json=body,
                     headers={"Accept": "application/json", "X-Api-Key": address.api_key},
                     timeout=httpx.Timeout(read, connect=CONNECT_TIMEOUT),
+                    seconds=WHOLE * read,
                 )
             except httpx.TimeoutException as error:
                 raise LidarrUnavailable("Lidarr did not answer in time.") from error
@@ -159,14 +172,14 @@ def _json(answer: httpx.Response) -> Any:
     if not answer.content:
         return {}
     try:
-        return answer.json()
+        return orjson.loads(answer.content)
     except ValueError as error:
         raise LidarrUnavailable("What answers at lidarr.url does not speak JSON: is it Lidarr?") from error
 
 
 def _broken_rules(answer: httpx.Response) -> LidarrRuleBroken:
     try:
-        body: Any = answer.json()
+        body: Any = orjson.loads(answer.content)
     except ValueError:
         body = {}
     rules = [rule for rule in (body if isinstance(body, list) else [body]) if isinstance(rule, dict)]
@@ -180,4 +193,4 @@ def _broken_rules(answer: httpx.Response) -> LidarrRuleBroken:
 
 def _retry_after(answer: httpx.Response) -> timedelta | None:
     seconds = answer.headers.get("Retry-After", "")
-    return timedelta(seconds=min(int(seconds), 3600)) if seconds.isdecimal() else None
+    return timedelta(seconds=min(int(seconds), 3600)) if seconds.isdecimal() and len(seconds) < 10 else None

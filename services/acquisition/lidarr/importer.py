@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from services.acquisition.domain.album import Album
+from services.acquisition.domain.editions import same_title
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.lidarr import CommandState, LidarrAlbum, LidarrRefused
 from services.acquisition.lidarr.client import LidarrClient
+from services.acquisition.lidarr.reading import understood
 from services.acquisition.lidarr.source import COMMAND_STATES, LidarrSource, library_files
 
 _COMMAND = "ManualImport"
@@ -28,6 +30,14 @@ class StagedTrack:
     path: Path
     disc: int
     number: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Underway:
+    """The import is still to come, or on its way: `sign` changes with every track that arrives."""
+
+    sign: str
 
 
 class LidarrImporter:
@@ -38,31 +48,32 @@ class LidarrImporter:
         self._source = source
         self._as_seen = as_seen
 
-    async def hand_over(self, album: Album, staged: Sequence[StagedTrack]) -> tuple[LibraryFile, ...] | None:
-        """The files in Lidarr's library once every track has one; None while that is still to come: ask again.
+    @understood
+    async def hand_over(self, album: Album, staged: Sequence[StagedTrack]) -> tuple[LibraryFile, ...] | Underway:
+        """The files in Lidarr's library once every track has one; until then ask again.
 
-        Raises LidarrUnavailable for an outage, LidarrRefused where Lidarr imported nothing or has no such track, and
+        Raises LidarrUnavailable for an outage, LidarrRefused where Lidarr imported nothing or has other tracks, and
         what `Lidarr.prepare` raises.
         """
         known = await self._source.prepare(album)
         paths = {self._as_seen(track.path) for track in staged}
         command = await self._command(paths)  # before the tracks: else it might end between both looks
-        tracks: list[Row] = await self._client.get("/track", {"albumId": known.id})
+        tracks: list[Row] = await self._client.rows("/track", {"albumId": known.id})
         if not tracks:  # a new album gets its tracks a moment later
-            return None
+            return Underway(sign="")
         places = _places(tracks)
         wanted = [_track_of(one, places) for one in staged]
         if all(track.get("hasFile") for track in wanted):
-            return library_files(wanted, await self._client.get("/trackfile", {"albumId": known.id}))
+            return library_files(wanted, await self._client.rows("/trackfile", {"albumId": known.id}))
         if command is None:
             await self._import(known, [(one, row) for one, row in zip(staged, wanted, strict=True) if _is_open(row)])
         elif command is not CommandState.RUNNING:
             raise LidarrRefused(f"Lidarr imported nothing: {await self._objections(staged)}")
-        return None
+        return Underway(sign=f"{sum(not _is_open(track) for track in tracks)} of {len(tracks)}")
 
     async def _command(self, paths: set[str]) -> CommandState | None:
         """How the newest import of these files goes, None where there was none."""
-        commands: list[Row] = await self._client.get("/command")
+        commands: list[Row] = await self._client.rows("/command")
         ours = [row for row in commands if row.get("name") == _COMMAND and not paths.isdisjoint(_paths(row))]
         if not ours:
             return None
@@ -91,7 +102,7 @@ class LidarrImporter:
     async def _candidates(self, staged: Iterable[StagedTrack]) -> list[Row]:
         folders = sorted({self._as_seen(one.path.parent) for one in staged})
         asked = [{"folder": folder, "filterExistingFiles": "false"} for folder in folders]
-        return [row for query in asked for row in await self._client.get("/manualimport", query)]
+        return [row for query in asked for row in await self._client.rows("/manualimport", query)]
 
     async def _objections(self, staged: Sequence[StagedTrack]) -> str:
         rows = await self._candidates(staged)
@@ -113,12 +124,21 @@ def _places(tracks: Iterable[Row]) -> dict[tuple[int, int], Row]:
 
 
 def _track_of(staged: StagedTrack, places: Mapping[tuple[int, int], Row]) -> Row:
-    if (row := places.get((staged.disc, staged.number))) is not None:
-        return row
     place = f"track {staged.number} of disc {staged.disc}"
-    raise LidarrRefused(
-        f"The edition that Lidarr monitors has no {place}: choose another release in Lidarr, then retry."
-    )
+    if (row := places.get((staged.disc, staged.number))) is None:
+        raise LidarrRefused(
+            f"The edition that Lidarr monitors has no {place}: choose another release in Lidarr, then retry."
+        )
+    if not same_title(staged.title, str(row["title"])) and _is_among(staged.title, places.values()):
+        raise LidarrRefused(
+            f'The edition that Lidarr monitors has "{row["title"]}" as {place}, where ours has "{staged.title}": '
+            "choose another release in Lidarr, then retry."
+        )
+    return row
+
+
+def _is_among(title: str, tracks: Iterable[Row]) -> bool:
+    return any(same_title(title, str(row["title"])) for row in tracks)
 
 
 def _is_open(track: Row) -> bool:

@@ -10,7 +10,7 @@ from libs.telemetry.logger import get_logger
 from services.acquisition.domain.lidarr import LidarrFault, LidarrUnavailable
 from services.acquisition.domain.publishing import Awaited, Parcel, Published
 from services.acquisition.library import Library
-from services.acquisition.lidarr.importer import LidarrImporter, StagedTrack
+from services.acquisition.lidarr.importer import LidarrImporter, StagedTrack, Underway
 
 log = get_logger()
 
@@ -19,11 +19,17 @@ OUTAGE_PAUSE = timedelta(minutes=1)
 
 
 class LidarrShelf:
-    """Implements `domain.publishing.Shelf`. `minimum_free` tells how many bytes stay free on the downloads' disk."""
+    """Implements `domain.publishing.Shelf`.
 
-    def __init__(self, importer: LidarrImporter, *, minimum_free: Callable[[], int]) -> None:
+    `minimum_free` tells how many bytes stay free on the downloads' disk, `patience` how long an import may stand still.
+    """
+
+    def __init__(
+        self, importer: LidarrImporter, *, minimum_free: Callable[[], int], patience: Callable[[], timedelta]
+    ) -> None:
         self._importer = importer
         self._minimum_free = minimum_free
+        self._patience = patience
 
     async def check(self, staging: Path, size: int) -> None:
         """Make sure that so many bytes can be staged; makes the staging folder. Raises DiskFull, and OSError."""
@@ -36,7 +42,7 @@ class LidarrShelf:
         Raises FailedPrecondition with the reason that Lidarr has against it.
         """
         staged = [
-            StagedTrack(path=file.path, disc=file.track.disc, number=file.track.number)
+            StagedTrack(path=file.path, disc=file.track.disc, number=file.track.number, title=file.track.title)
             for file in parcel.files
             if file.track is not None
         ]
@@ -47,7 +53,9 @@ class LidarrShelf:
             return Awaited(delay=error.retry_after or OUTAGE_PAUSE)
         except LidarrFault as error:
             raise FailedPrecondition(str(error), reason=error.reason) from error
-        return Awaited(delay=LOOK_AGAIN) if files is None else Published(files=files)
+        if isinstance(files, Underway):
+            return Awaited(delay=LOOK_AGAIN, sign=files.sign, patience=self._patience())
+        return Published(files=files)
 
     async def discard(self, token: str) -> None:
         """Nothing: what Lidarr has is Lidarr's."""

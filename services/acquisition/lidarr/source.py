@@ -22,6 +22,7 @@ from services.acquisition.domain.lidarr import (
     QueueRow,
 )
 from services.acquisition.lidarr.client import LidarrClient, LidarrGone, LidarrRuleBroken
+from services.acquisition.lidarr.reading import understood
 
 log = get_logger()
 
@@ -57,6 +58,7 @@ class LidarrSource:
         self._client = client
         self._choices = choices
 
+    @understood
     async def prepare(self, album: Album) -> LidarrAlbum:
         """The album, added where it was missing, and monitored."""
         mbid = album.release_group_mbid
@@ -68,27 +70,31 @@ class LidarrSource:
             await self._client.put("/album/monitor", {"albumIds": [found["id"]], "monitored": True})
         return LidarrAlbum(id=int(found["id"]), release_group_mbid=mbid)
 
+    @understood
     async def tracks(self, album_id: int) -> LidarrTracks:
         """What Lidarr has of the album's monitored release."""
-        tracks = await self._client.get("/track", {"albumId": album_id})
-        files = await self._client.get("/trackfile", {"albumId": album_id})
+        tracks = await self._client.rows("/track", {"albumId": album_id})
+        files = await self._client.rows("/trackfile", {"albumId": album_id})
         return _tracks(tracks, files)
 
+    @understood
     async def last_history_id(self, album_id: int, since: datetime) -> int:
         """The newest row of the album's history since then; 0 without any."""
         return max((row["id"] for row in await self._history(album_id, since)), default=0)
 
+    @understood
     async def search(self, album_id: int) -> int:
         """Tell Lidarr to search; a search for the album that waits or runs already is taken over."""
-        for command in await self._client.get("/command"):
+        for command in await self._client.rows("/command"):
             if _searches(command, album_id) and COMMAND_STATES.get(command["status"]) is CommandState.RUNNING:
                 return int(command["id"])
         made = await self._client.post("/command", {"name": "AlbumSearch", "albumIds": [album_id]})
         return int(made["id"])
 
+    @understood
     async def discard(self, album_id: int, download_ids: Collection[str]) -> None:
         """Remove downloads and block their releases, without a search of Lidarr's own (it would race with ours)."""
-        rows = await self._client.get("/queue/details", {"includeAlbum": "false"})
+        rows = await self._client.rows("/queue/details", {"includeAlbum": "false"})
         for download_id in download_ids:
             concerned = [row for row in rows if row.get("downloadId") == download_id]
             if concerned and all(row.get("albumId") == album_id for row in concerned):
@@ -101,11 +107,12 @@ class LidarrSource:
             return
         log.info("lidarr.download_discarded", download=download_id)
 
+    @understood
     async def look(self, *, album_id: int, command_id: int | None, since: datetime, after: int) -> Look:
         """What Lidarr shows about the album."""
         command = await self._command(command_id)
         history = await _unless_unreadable(self._history(album_id, since))
-        queue = await _unless_unreadable(self._client.get("/queue/details", {"includeAlbum": "false"}))
+        queue = await _unless_unreadable(self._client.rows("/queue/details", {"includeAlbum": "false"}))
         new = [row for row in history or () if row["id"] > after and row.get("eventType") in _EVENTS]
         queued = tuple(_queue_row(row) for row in queue or () if row.get("albumId") == album_id)
         return Look(
@@ -119,15 +126,15 @@ class LidarrSource:
 
     async def _clients_up(self) -> bool:
         """Whether Lidarr reaches all its download clients, as its health checks say."""
-        health = await _unless_unreadable(self._client.get("/health"))
+        health = await _unless_unreadable(self._client.rows("/health"))
         return health is not None and not any(row.get("source") in _CLIENT_CHECKS for row in health)
 
     async def _lookup(self, term: str) -> list[Row]:
-        found: list[Row] = await self._client.get("/album/lookup", {"term": term})
+        found: list[Row] = await self._client.rows("/album/lookup", {"term": term})
         return found
 
     async def _find(self, mbid: str) -> Row | None:
-        found: list[Row] = await self._client.get("/album", {"foreignAlbumId": mbid})
+        found: list[Row] = await self._client.rows("/album", {"foreignAlbumId": mbid})
         return found[0] if found else None
 
     async def _add(self, mbid: str) -> Row:
@@ -172,7 +179,7 @@ class LidarrSource:
         }
 
     async def _root_folder(self) -> Row:
-        roots: list[Row] = await self._client.get("/rootfolder")
+        roots: list[Row] = await self._client.rows("/rootfolder")
         wanted = self._choices().root_folder
         for root in roots:
             if _same_path(root["path"], wanted) if wanted else root.get("accessible"):
@@ -182,7 +189,7 @@ class LidarrSource:
         raise LidarrNotReady("Lidarr has no accessible root folder: add one in Lidarr, Settings, Media Management.")
 
     async def _first(self, profiles: str) -> int:
-        found: list[Row] = await self._client.get(profiles)
+        found: list[Row] = await self._client.rows(profiles)
         if not found:
             raise LidarrNotReady(f"Lidarr has no {profiles.removeprefix('/')}: add one in Lidarr, Settings, Profiles.")
         return int(found[0]["id"])
@@ -198,7 +205,7 @@ class LidarrSource:
 
     async def _history(self, album_id: int, since: datetime) -> list[Row]:
         date = (since - CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%SZ")
-        rows = await self._client.get("/history/since", {"date": date, "includeAlbum": "false"})
+        rows = await self._client.rows("/history/since", {"date": date, "includeAlbum": "false"})
         return sorted((row for row in rows if row.get("albumId") == album_id), key=_id)
 
 
@@ -250,7 +257,7 @@ def library_files(tracks: Iterable[Row], files: Iterable[Row]) -> tuple[LibraryF
     """The files of these tracks, as Lidarr sees them; one that holds several tracks counts once."""
     found = {file["id"]: file for file in files}
     used = dict.fromkeys(track["trackFileId"] for track in tracks if track.get("trackFileId") in found)
-    return tuple(LibraryFile(path=found[each]["path"], size=found[each]["size"]) for each in used)
+    return tuple(LibraryFile(path=str(found[each]["path"]), size=int(found[each]["size"])) for each in used)
 
 
 def _history_row(row: Row) -> HistoryRow:

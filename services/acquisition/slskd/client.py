@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from libs.outbound.bounded import bounded
 from libs.outbound.http import httpx
 from services.acquisition.domain.candidates import RemoteFile
 from services.acquisition.domain.providers import SlskdAddress
@@ -26,6 +27,7 @@ from services.acquisition.slskd.transfer import Json, Transfer, read_batch, read
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 15.0
 ENQUEUE_TIMEOUT = 90.0  # slskd asks the peer, and waits for its own lock
+WHOLE = 2  # read timeouts, until an answer that trickles in is given up
 MOST_RESPONSES = 250
 MOST_FILES = 25_000
 EVENTS = 100  # a page
@@ -128,8 +130,7 @@ class SlskdClient:
             return Enqueued(status=answer.status_code, message=answer.text[:_MAX_TEXT])
         told = _document(answer)
         transfers = read_batch(told.get("batch") or {})
-        failures = told.get("failures") or [{}]
-        message = "" if transfers else str(failures[0].get("message"))[:_MAX_TEXT]
+        message = "" if transfers else _first_message(told.get("failures"))
         return Enqueued(status=answer.status_code, transfer=transfers[0] if transfers else None, message=message)
 
     async def find_batch(self, batch_id: str) -> list[Transfer] | None:
@@ -187,13 +188,15 @@ class SlskdClient:
         if address is None:
             raise SlskdOff
         try:
-            answer = await self._http.request(
+            answer = await bounded(
+                self._http,
                 method,
                 f"{address.url.rstrip('/')}/api/v0{path}",
                 params=params,
                 json=body,
                 headers={"Accept": "application/json", "X-API-Key": address.api_key},
                 timeout=httpx.Timeout(seconds, connect=CONNECT_TIMEOUT),
+                seconds=WHOLE * seconds,
             )
         except httpx.ConnectTimeout as error:
             raise SlskdUnreachable from error
@@ -235,6 +238,11 @@ def _rows(answer: httpx.Response) -> Sequence[Json]:
     if not isinstance(told, list):
         raise SlskdFault("it answered something else than a list")
     return [row for row in told if isinstance(row, Mapping)]
+
+
+def _first_message(failures: Any) -> str:
+    first = failures[0] if isinstance(failures, list) and failures else None
+    return str(first.get("message"))[:_MAX_TEXT] if isinstance(first, Mapping) else ""
 
 
 def _is_too_old(version: str) -> bool:

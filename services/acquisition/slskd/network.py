@@ -1,6 +1,7 @@
 """slskd as `domain.peers.PeerNetwork`: its session, our limits, and nothing of ours left in it."""
 
 import asyncio
+import os.path
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from libs.clock import Clock
+from libs.errors import AppError
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.domain.peers import PeerNetworkFault
@@ -24,6 +26,9 @@ from services.acquisition.slskd.search import Search
 from services.acquisition.slskd.transfer import Transfer
 
 log = get_logger()
+
+Ended = Callable[[Collection[str]], Awaitable[Collection[str]]]
+"""Tells which of these acquisitions have ended; the unknown have not."""
 
 
 class Gate(Protocol):
@@ -56,12 +61,12 @@ class SlskdNetwork:
         self._serving: Counter[str] = Counter()
         self._running: Counter[str] = Counter()
         self._abandoned: set[str] = set()
+        self._settling = asyncio.Lock()
 
     async def search(self, query: str) -> Sequence[Candidate]:
         """What peers offer; raises NetworkAway and NetworkUnusable."""
         await self._downloads()
         await self._client.ensure_ready()
-        await self._settle()
         quiet, poll = self._limits().search, min(self._paces.poll, self._limits().search / 4)
         search = Search(self._client, query, quiet=quiet, poll=poll, clock=self._clock)
         try:
@@ -84,9 +89,8 @@ class SlskdNetwork:
 
         Raises NetworkAway (it may run on in slskd, for the next call), NetworkUnusable, PeerFailed and OSError.
         """
-        landing = await self._downloads()
-        await self._settle()
-        place = Place.of(target)
+        landing, place = await self._downloads(), Place.of(target)
+        await self._settle(place.acquisition)  # it was begun again
         request = Request(self._client, place, peer=peer, file=file, paces=self._paces, clock=self._clock)
         download = Download(
             self._client,
@@ -114,18 +118,22 @@ class SlskdNetwork:
             return
         self._abandoned.add(acquisition)
         try:
-            await self._settle()
+            await self._settle(acquisition)
         except PeerNetworkFault as error:
             log.warning("slskd.left_behind", acquisition=acquisition, reason=error.reason)
 
-    async def run(self) -> None:
-        """Look from time to time after what was abandoned while slskd was away; never returns."""
+    async def run(self, ended: Ended) -> None:
+        """Look from time to time after what was abandoned while slskd was away; never returns.
+
+        What has not `ended` was begun again, maybe by another process: its downloads are wanted.
+        """
         while True:
             await asyncio.sleep(self._paces.tending.total_seconds())
-            with suppress(PeerNetworkFault):
-                await self._settle()
+            with suppress(PeerNetworkFault, AppError):
+                for acquisition in await ended(self._abandoned) if self._abandoned else ():
+                    await self._settle(acquisition)
 
-    async def sweep(self, ended: Callable[[Collection[str]], Awaitable[Collection[str]]]) -> None:
+    async def sweep(self, ended: Ended) -> None:
         """Remove what acquisitions that have ended left in slskd's folder; `ended` tells which did."""
         try:
             landing = await self._downloads()
@@ -134,9 +142,11 @@ class SlskdNetwork:
         for name in await ended(await asyncio.to_thread(landing.names, FOLDER)):
             await self.abandon(name)
 
-    async def _settle(self) -> None:
-        """Stop and remove what is left of the abandoned."""
-        for acquisition in tuple(self._abandoned):
+    async def _settle(self, acquisition: str) -> None:
+        """Stop and remove what is left of it, if it was abandoned: one at a time, and nothing of its next download."""
+        async with self._settling:
+            if acquisition not in self._abandoned:
+                return
             landing = await self._downloads()
             try:
                 await end(self._client, await self._left(acquisition), paces=self._paces, clock=self._clock)
@@ -159,6 +169,6 @@ class SlskdNetwork:
             raise SlskdOff
         if address.download_path is None:
             raise SlskdDownloadsNotSet
-        if not await asyncio.to_thread(address.download_path.is_dir):
+        if not await asyncio.to_thread(os.path.isdir, address.download_path):  # False where the disk is away, too
             raise SlskdDownloadsNotSet(address.download_path)
         return Landing(address.download_path)

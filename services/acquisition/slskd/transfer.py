@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from libs.outbound.client import UNREADABLE
 from services.acquisition.slskd.errors import SlskdFault
 
 SHUT_DOWN = "Application shut down"  # what slskd writes, at its next start, to all that it left open
+
+_LARGEST = 2**53
 
 Json = Mapping[str, Any]
 
@@ -60,24 +63,27 @@ def read_transfer(raw: Json) -> Transfer:
     try:
         return Transfer(
             id=str(raw["id"]),
-            batch_id=raw.get("batchId") or None,
+            batch_id=None if raw.get("batchId") is None else str(raw["batchId"]) or None,
             peer=str(raw["username"]),
             path=str(raw["filename"]),
-            size=int(raw["size"]),
+            size=_number(raw["size"]),
             states=frozenset(word.strip() for word in str(raw["state"]).split(",")),
-            received=int(raw.get("bytesTransferred") or 0),
-            attempts=int(raw.get("attempts") or 0),
+            received=_number(raw.get("bytesTransferred")),
+            attempts=_number(raw.get("attempts")),
             exception=str(raw.get("exception") or ""),
             requested=_time(raw.get("requestedAt")),
-            place=int(raw.get("placeInQueue") or 0),
+            place=_number(raw.get("placeInQueue")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         raise SlskdFault("a transfer is not as it should be") from error
 
 
 def read_batch(raw: Json) -> list[Transfer]:
     """The transfers of a batch; raises SlskdFault."""
-    return [read_transfer(transfer) for transfer in raw.get("transfers") or ()]
+    try:
+        return [read_transfer(transfer) for transfer in raw.get("transfers") or ()]
+    except UNREADABLE as error:
+        raise SlskdFault("a batch is not as it should be") from error
 
 
 def read_users(users: Any) -> Iterator[Transfer]:
@@ -86,8 +92,16 @@ def read_users(users: Any) -> Iterator[Transfer]:
         for user in users if isinstance(users, list) else [users]:
             for directory in user["directories"]:
                 yield from map(read_transfer, directory["files"])
-    except (KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise SlskdFault("its list of transfers is not as it should be") from error
+
+
+def _number(value: Any) -> int:
+    """A count, nothing being 0; raises for what a database could not hold."""
+    number = int(value or 0)
+    if not 0 <= number <= _LARGEST:
+        raise ValueError(f"{number} counts nothing")
+    return number
 
 
 def _time(text: object) -> datetime | None:

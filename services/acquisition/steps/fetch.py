@@ -16,6 +16,7 @@ from services.acquisition.domain.step import ProgressReport
 
 AT_ONCE = 2  # files of one peer; more only wait in its queue
 REPORT_SECONDS = 1.0
+MOST_PLACES = 2**31 - 1  # whatever number a peer makes up
 SPEED_SECONDS = 5.0  # over which the speed is told
 
 _OF_ONE_FILE = frozenset({"TRANSFER_REJECTED", "SIZE_MISMATCH"})
@@ -161,7 +162,7 @@ class _File:
 
     def at_place(self, place: int) -> None:
         """Told its place in the peer's queue."""
-        self._place = max(place, 0)
+        self._place = min(max(place, 0), MOST_PLACES)
 
     def done(self, announced: int) -> None:
         self.announced = announced

@@ -14,9 +14,11 @@ from starlette.routing import Route
 from deploy.demo.loopback_http import serving
 from libs.clock import ManualClock
 from libs.telemetry.metrics import Metrics
+from services.acquisition.domain.album import Album
 from services.acquisition.domain.lidarr import LidarrRefusedKey, LidarrUnavailable
 from services.acquisition.lidarr.client import LidarrAddress, LidarrClient, LidarrGone, LidarrRuleBroken
 from services.acquisition.lidarr.limits import FAILURES_THAT_OPEN, OPEN_FOR, Breaker, Pace
+from services.acquisition.lidarr.source import LidarrChoices, LidarrSource
 from services.acquisition.metrics import AcquisitionMetrics
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
@@ -94,6 +96,15 @@ async def test_whoever_is_not_lidarr_in_its_right_mind_proves_nothing(
 
     with pytest.raises(LidarrUnavailable):
         await client.post("/command", {})
+
+
+@pytest.mark.parametrize("told", [None, {}, "albums", [1], [[]], [{"id": "first"}], [{}]])
+async def test_what_is_no_list_of_albums_is_no_empty_list(server: Server, client: LidarrClient, told: object) -> None:
+    server.answers = [JSONResponse(told)]
+    source = LidarrSource(client, choices=LidarrChoices)
+
+    with pytest.raises(LidarrUnavailable):
+        await source.prepare(Album(artist="A", title="B", release_group_mbid="c"))
 
 
 async def test_a_time_to_come_back_is_heard(server: Server, client: LidarrClient) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
 
 import httpx
@@ -19,7 +20,7 @@ from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.lidarr import LidarrRefused
 from services.acquisition.domain.publishing import Awaited, Parcel, VerifiedFile
 from services.acquisition.lidarr.client import LidarrAddress, LidarrClient
-from services.acquisition.lidarr.importer import LidarrImporter, StagedTrack
+from services.acquisition.lidarr.importer import LidarrImporter, StagedTrack, Underway
 from services.acquisition.lidarr.limits import Pace
 from services.acquisition.lidarr.shelf import LidarrShelf, as_seen
 from services.acquisition.lidarr.source import LidarrChoices, LidarrSource
@@ -45,13 +46,13 @@ class Hand:
     @property
     def staged(self) -> list[StagedTrack]:
         return [
-            StagedTrack(path=self.folder / f"{track.number:02}.flac", disc=1, number=track.number)
+            StagedTrack(path=self.folder / f"{track.number:02}.flac", disc=1, number=track.number, title=track.title)
             for track in self.invented.tracks
         ]
 
-    async def handed(self) -> tuple[LibraryFile, ...]:
+    async def handed(self, staged: Sequence[StagedTrack] = ()) -> tuple[LibraryFile, ...]:
         async with asyncio.timeout(30):
-            while (files := await self.importer.hand_over(self.album, self.staged)) is None:
+            while isinstance(files := await self.importer.hand_over(self.album, staged or self.staged), Underway):
                 await asyncio.sleep(0.02)
         return files
 
@@ -126,8 +127,12 @@ async def test_an_import_that_lidarr_refuses_ends_with_its_reasons(hand: Hand) -
         await hand.handed()
 
 
+def shelf_of(hand: Hand) -> LidarrShelf:
+    return LidarrShelf(hand.importer, minimum_free=lambda: 0, patience=lambda: timedelta(days=1))
+
+
 async def test_the_shelf_waits_for_lidarr_and_then_tells_its_files(hand: Hand) -> None:
-    shelf = LidarrShelf(hand.importer, minimum_free=lambda: 0)
+    shelf = shelf_of(hand)
     files = [
         VerifiedFile(path=one.path, name="", size=1, sha256="", track=Track(disc=1, number=one.number, title=""))
         for one in hand.staged
@@ -154,7 +159,7 @@ async def test_the_shelf_waits_for_a_lidarr_that_is_away(hand: Hand) -> None:
         token="acq-1", album=hand.album, release_mbid="", folder=PurePosixPath("A"), staging=hand.folder, files=()
     )
 
-    assert isinstance(await LidarrShelf(hand.importer, minimum_free=lambda: 0).publish(parcel), Awaited)
+    assert isinstance(await shelf_of(hand).publish(parcel), Awaited)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +177,16 @@ def test_a_path_is_told_as_lidarr_sees_it(theirs: str | None, seen: str) -> None
 
 
 async def test_an_edition_with_other_tracks_is_told_as_such(hand: Hand) -> None:
-    wrong = [StagedTrack(path=hand.staged[0].path, disc=2, number=1)]
+    wrong = [replace(hand.staged[0], disc=2)]
     await hand.handed()
 
     with pytest.raises(LidarrRefused, match="no track 1 of disc 2"):
         await hand.importer.hand_over(hand.album, wrong)
+
+
+async def test_no_file_is_given_the_name_of_another_track(hand: Hand) -> None:
+    one, two = hand.staged
+
+    with pytest.raises(LidarrRefused, match="where ours has"):
+        await hand.handed([replace(one, title=two.title), replace(two, title=one.title)])
+    assert hand.imports() == 0

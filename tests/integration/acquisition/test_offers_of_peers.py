@@ -424,11 +424,12 @@ class Parcels(LiveShelf):
         super().__init__(lambda: music)
         self.parcels: list[Parcel] = []
         self._delays = delays
+        self.patience: timedelta | None = None
 
     async def publish(self, parcel: Parcel) -> Published | Awaited:  # type: ignore[override]  # a wider answer
         self.parcels.append(parcel)
         if len(self.parcels) <= self._delays:
-            return Awaited(delay=timedelta(seconds=30))
+            return Awaited(delay=timedelta(seconds=30), patience=self.patience)
         return await super().publish(parcel)
 
 
@@ -446,6 +447,18 @@ async def test_an_import_by_somebody_else_is_waited_for(world: World, invented: 
         replace(track, duration=file.track.duration if file.track else None)
         for track, file in zip(world.album.tracks, shelf.parcels[0].files, strict=True)
     ]
+
+
+async def test_an_import_that_never_comes_has_an_end(world: World, invented: InventedAlbum) -> None:
+    world.network.peers = [peer("ada", invented)]
+    shelf = Parcels(world.music, delays=1)
+    shelf.patience = timedelta()
+    world.steps = world.steps_with(shelf=ChosenShelf(lambda: shelf))
+
+    failed, _ = await world.run(world.job())
+
+    assert failed.failure is not None
+    assert (failed.failure.reason, world.staged()) == ("IMPORT_STALLED", [])
 
 
 async def test_an_attempt_of_a_version_before_begins_again(world: World, invented: InventedAlbum) -> None:

@@ -1,7 +1,7 @@
 """Downloads through slskd: asked for once, adopted after whatever happened, and nothing of ours left behind."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -303,11 +303,39 @@ async def test_an_abandoned_acquisition_leaves_nothing_even_after_an_outage(stat
     await network.abandon("acq-1")
     await station.slskd.come_back()
 
-    tending = asyncio.create_task(network.run())
+    tending = asyncio.create_task(network.run(all_of_them))
     await until(lambda: station.listed() == [])
     await interrupted(tending)
 
     assert state(station) == "Completed, Cancelled"
+
+
+async def all_of_them(acquisitions: Collection[str]) -> Collection[str]:
+    return tuple(acquisitions)
+
+
+async def test_what_another_process_began_again_is_not_taken_for_what_was_abandoned(
+    station: Station, album: Album
+) -> None:
+    peer = station.slskd.join(sharing("que", album, conduct=Conduct.QUEUEING))
+    await station.slskd.go_down()
+    late = station.another()
+    await late.abandon("acq-1")
+    await station.slskd.come_back()
+    fetching = asyncio.create_task(station.fetch(peer))
+    await until(lambda: state(station) == "Queued, Remotely")
+    looks: list[Collection[str]] = []
+
+    async def none_of_them(acquisitions: Collection[str]) -> Collection[str]:
+        looks.append(acquisitions)
+        return ()
+
+    tending = asyncio.create_task(late.run(none_of_them))
+    await until(lambda: len(looks) > 1)
+
+    assert state(station) == "Queued, Remotely"
+    await interrupted(tending)
+    await interrupted(fetching)
 
 
 async def test_abandoning_one_acquisition_touches_no_other(station: Station, album: Album) -> None:

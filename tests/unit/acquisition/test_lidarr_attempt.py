@@ -250,6 +250,23 @@ def test_an_import_that_failed_is_thrown_away_only_where_a_search_had_brought_it
     assert (judged(fed).discard, judged(fed).again) == ((), False)
 
 
+def test_what_somebody_elses_search_had_brought_is_never_thrown_away() -> None:
+    failed = queued("importFailed", "Has missing tracks")
+    look = replace(NOTHING, history=(row(HistoryEvent.GRABBED, search=True),), queue=(failed,))
+    plan = replace(PLAN, command_id=0).seen(look, NOW)
+
+    verdict = judge(look, plan, now=NOW, poll=POLL, idle_timeout=IDLE)
+
+    assert (verdict.discard, verdict.again) == ((), False)
+
+
+def test_another_order_of_the_queue_is_no_sign_of_life() -> None:
+    rows = (queued("downloading"), replace(queued("downloading"), download_id="D2"))
+    plan = PLAN.seen(replace(NOTHING, queue=rows), NOW)
+
+    assert plan.seen(replace(NOTHING, queue=rows[::-1]), NOW + IDLE).sign_time == NOW
+
+
 def test_what_a_person_has_to_assign_is_never_thrown_away() -> None:
     blocked = queued("importBlocked", "Unable to parse the artist")
     look = replace(NOTHING, history=(row(HistoryEvent.GRABBED, search=True),), queue=(blocked,))

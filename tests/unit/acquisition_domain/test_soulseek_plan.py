@@ -1,10 +1,12 @@
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.attempt import Failure
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.domain.knowledge import Edition, Knowledge
 from services.acquisition.domain.offers import compose
+from services.acquisition.domain.publishing import Awaited
 from services.acquisition.domain.ranking import rank_all
 from services.acquisition.domain.soulseek_plan import Artwork, SoulseekPlan
 from services.acquisition.domain.verification import VerifiedAlbum
@@ -105,3 +107,36 @@ def test_a_plan_survives_json() -> None:
 
 def test_a_plan_of_a_version_before_is_empty() -> None:
     assert SoulseekPlan.from_json({"offers": [], "announced": [], "searches": 2}) == SoulseekPlan()
+
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+IMPORTING = Awaited(delay=timedelta(seconds=2), sign="0 of 2", patience=timedelta(hours=1))
+
+
+def test_an_import_that_stands_still_is_looked_at_less_often_and_then_given_up() -> None:
+    plan, first = SoulseekPlan().awaiting(IMPORTING, NOW)
+    plan = SoulseekPlan.from_json(plan.to_json())
+    later = [plan.awaiting(IMPORTING, NOW + timedelta(minutes=minutes))[1] for minutes in (5, 59, 60)]
+
+    assert [first, *later] == [timedelta(seconds=2), timedelta(seconds=30), timedelta(minutes=1), None]
+
+
+def test_an_import_that_goes_on_is_waited_for() -> None:
+    plan, _ = SoulseekPlan().awaiting(IMPORTING, NOW)
+
+    _, delay = plan.awaiting(replace(IMPORTING, sign="1 of 2"), NOW + timedelta(hours=1))
+
+    assert delay == timedelta(seconds=2)
+
+
+def test_an_outage_takes_nothing_from_the_patience_with_an_import() -> None:
+    plan, _ = SoulseekPlan().awaiting(IMPORTING, NOW)
+    plan, pause = plan.awaiting(Awaited(delay=timedelta(minutes=1)), NOW + timedelta(days=3))
+
+    _, delay = plan.awaiting(IMPORTING, NOW + timedelta(days=3))
+
+    assert (pause, delay) == (timedelta(minutes=1), timedelta(seconds=2))
+
+
+def test_a_stranger_cannot_say_what_no_database_can_hold() -> None:
+    assert Failure(reason="TRANSFER_REJECTED", message="no\0 \ud800way").message == "no way"
