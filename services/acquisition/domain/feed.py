@@ -39,7 +39,7 @@ class Position:
             seq, after = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         except (ValueError, TypeError, binascii.Error) as error:
             raise _bad_token() from error
-        if type(seq) is not int or not 0 <= seq < 1 << 63 or not (after is None or isinstance(after, str)):
+        if type(seq) is not int or not 0 <= seq < 1 << 63 or not (after is None or _is_id(after)):
             raise _bad_token()
         return cls(seq=seq, after=after)
 
@@ -96,6 +96,11 @@ def _progress(acquisition: Acquisition) -> dict[str, Progress]:
     """The progress that this tells, if it may go on by itself."""
     running = acquisition.attempts and acquisition.attempts[-1].state is AttemptState.RUNNING
     return {acquisition.id: progress_of(acquisition)} if running else {}
+
+
+def _is_id(after: object) -> bool:
+    """An id, or the empty one before all of them: nothing that a database would stumble over."""
+    return isinstance(after, str) and after.isascii() and after.isprintable()
 
 
 def _bad_token() -> InvalidArgument:

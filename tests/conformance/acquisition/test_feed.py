@@ -8,7 +8,7 @@ import pytest
 from libs.errors import InvalidArgument
 from services.acquisition.domain.acquisition import Acquisition, State
 from services.acquisition.domain.attempt import Failure, Progress, Source
-from services.acquisition.domain.feed import Feed
+from services.acquisition.domain.feed import Feed, Position
 from services.acquisition.domain.step import Move
 from tests.conformance.acquisition.conftest import CLOCK, Service
 
@@ -124,10 +124,16 @@ async def test_progress_is_told_though_it_is_no_change(service: Service, feed: F
     assert len(seen) <= 4
 
 
-@pytest.mark.parametrize("token", ["x", "bnVsbA", "WzEsIDJd", "Wy0xLCBudWxsXQ", "ü"])
-async def test_a_token_that_is_not_ours_is_refused(feed: Feed, token: str) -> None:
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("x", "bnVsbA", "WzEsIDJd", "Wy0xLCBudWxsXQ", "ü"),
+        *("WzAsICJhXHUwMDAwIl0", "WzAsICJcdWQ4MDAiXQ"),  # with a NUL, and with half a character
+    ],
+)
+def test_a_token_that_is_not_ours_is_refused(token: str) -> None:
     with pytest.raises(InvalidArgument):
-        await told(feed.follow("", token), 1)
+        Position.from_token(token)
 
 
 async def test_every_change_of_many_at_once_arrives(service: Service, feed: Feed) -> None:
