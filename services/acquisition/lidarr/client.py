@@ -160,7 +160,7 @@ def _judged(answer: httpx.Response) -> Any:
     if status in (401, 403):
         raise LidarrRefusedKey("Lidarr refuses the API key: copy it again from Settings, General to lidarr.apiKey.")
     if status == 404:
-        raise LidarrGone("Lidarr has no such thing.")
+        raise _absence(answer)
     if status in (400, 409):
         raise _broken_rules(answer)
     if not answer.is_success:
@@ -175,6 +175,15 @@ def _json(answer: httpx.Response) -> Any:
         return orjson.loads(answer.content)
     except ValueError as error:
         raise LidarrUnavailable("What answers at lidarr.url does not speak JSON: is it Lidarr?") from error
+
+
+def _absence(answer: httpx.Response) -> LidarrFault:
+    """Lidarr says in JSON that there is no such thing; a proxy that has lost Lidarr says 404, too."""
+    try:
+        orjson.loads(answer.content)
+    except ValueError:
+        return LidarrUnavailable("Lidarr cannot be reached at lidarr.url: somebody else answers 404 there.")
+    return LidarrGone("Lidarr has no such thing.")
 
 
 def _broken_rules(answer: httpx.Response) -> LidarrRuleBroken:

@@ -135,6 +135,7 @@ class Download:
             return
         self._blind = 0
         if found is None:
+            await self._client.ensure_ready()  # a proxy that has lost slskd says 404, too
             raise TransferCancelled(before.peer, self._request.name)
         others = self._serving[before.peer] - self._is_served
         self._clocks.count(found, self._clock.monotonic() - begun, is_served=others > 0)

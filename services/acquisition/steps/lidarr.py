@@ -148,13 +148,22 @@ class LidarrSteps:
             return self._given_up(acquisition, _in_all(acquisition, failure), plan.to_json())
         after = max(plan.after, plan.newest)  # what Lidarr grabs by itself from here on belongs to the next attempt
         if verdict.discard:
-            await self._lidarr.discard(_album_id(plan), verdict.discard)
+            try:
+                await self._lidarr.discard(_album_id(plan), verdict.discard)
+            except LidarrUnavailable as error:
+                if self._is_idle(plan):
+                    return self._given_up(acquisition, failure, plan.to_json())
+                return self._outage(acquisition, plan, error)
             after = await self._lidarr.last_history_id(_album_id(plan), attempt.started)  # discarding was told, too
         now = self._clock.now()
         waiting = acquisition.attempt_failed(failure, now).moved(State.WAITING, now)
         return self._move(
             waiting, LidarrPlan(after=after, tries=tries), RETRY_LOOKS[tries - 1] * self._times().poll_interval
         )
+
+    def _is_idle(self, plan: LidarrPlan) -> bool:
+        """Whether nothing changed for too long: what Lidarr cannot throw away is for a person then."""
+        return plan.sign_time is not None and self._clock.now() - plan.sign_time >= self._times().idle_timeout
 
     def _given_up(self, acquisition: Acquisition, failure: Failure, plan: Document) -> Move:
         return Move(acquisition=acquisition.failed(failure, self._clock.now()), plan=plan)

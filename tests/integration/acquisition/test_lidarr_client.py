@@ -98,7 +98,7 @@ async def test_whoever_is_not_lidarr_in_its_right_mind_proves_nothing(
         await client.post("/command", {})
 
 
-@pytest.mark.parametrize("told", [None, {}, "albums", [1], [[]], [{"id": "first"}], [{}]])
+@pytest.mark.parametrize("told", [None, {}, "albums", [1], [[]], [{"id": "first"}]])
 async def test_what_is_no_list_of_albums_is_no_empty_list(server: Server, client: LidarrClient, told: object) -> None:
     server.answers = [JSONResponse(told)]
     source = LidarrSource(client, choices=LidarrChoices)
@@ -122,6 +122,13 @@ async def test_a_refused_key_is_told_as_such(server: Server, client: LidarrClien
 
     with pytest.raises(LidarrRefusedKey, match=r"lidarr\.apiKey"):
         await client.get("/rootfolder")
+
+
+async def test_a_404_of_somebody_else_proves_nothing(server: Server, client: LidarrClient) -> None:
+    server.answers = [Response("404 page not found", status_code=404)]
+
+    with pytest.raises(LidarrUnavailable):
+        await client.get("/command/7")
 
 
 async def test_what_is_not_there_is_gone(server: Server, client: LidarrClient) -> None:

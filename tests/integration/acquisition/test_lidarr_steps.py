@@ -198,6 +198,16 @@ async def test_failed_imports_end_after_three_attempts_and_the_last_one_is_left_
     assert (len(downloads.blocklist), [row.state for row in downloads.rows]) == (2, ["importFailed"])
 
 
+async def test_a_download_that_lidarr_never_throws_away_is_left_for_a_person_in_the_end(world: World) -> None:
+    world.idle = timedelta(seconds=0.3)
+    world.lidarr.lidarr.script(world.invented, Scenario(outcomes=(Outcome.IMPORT_FAILURE,), download_seconds=0.05))
+    world.lidarr.fail("DELETE", "/api/v1/queue/", 500, times=1000)
+
+    failed = await world.outcome()
+
+    assert (reason(failed), len(failed.attempts)) == ("IMPORT_FAILED", 1)
+
+
 async def test_a_failed_import_that_a_feed_brought_is_never_touched(world: World) -> None:
     waiting = await world.run(until=State.SEARCHING)
     world.lidarr.lidarr.script(world.invented, Scenario(download_seconds=0.05))
