@@ -34,10 +34,11 @@ class AcquisitionMetrics:
             "lidarr_api_duration_seconds", "How long Lidarr took to answer.", ["endpoint"], buckets=CALL_SECONDS
         )
 
-    def ended(self, source: str, status: str, seconds: float) -> None:
-        """Count an acquisition that ended so many seconds after it was asked for."""
+    def ended(self, source: str, status: str, seconds: float | None) -> None:
+        """Count an acquisition that ended so many seconds after it was asked for, if that is known."""
         self._jobs.labels(source, status).inc()
-        self._durations.labels(source, status).observe(seconds)
+        if seconds is not None:
+            self._durations.labels(source, status).observe(seconds)
 
     @contextmanager
     def working(self, source: str) -> Iterator[None]:

@@ -107,6 +107,7 @@ class AcquisitionWork:
         return Done(
             state="FAILED",
             error=failure.message,
+            detail={"reason": reason},
             write=lambda connection: self._store.give_up(connection, claim.id, failure, self._clock.now()),
         )
 

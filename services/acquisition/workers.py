@@ -111,5 +111,5 @@ class Workers:
     def _finished(self, source: Source, finishes: Sequence[Finish]) -> None:
         for finish in finishes:
             if isinstance(finish.outcome, Done):
-                self._metrics.ended(source, finish.outcome.state, finish.outcome.detail.get("seconds", 0.0))
+                self._metrics.ended(source, finish.outcome.state, finish.outcome.detail.get("seconds"))
         self._bell.ring()

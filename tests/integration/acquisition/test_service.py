@@ -196,7 +196,7 @@ async def test_an_error_that_nobody_foresaw_is_tried_again_and_then_given_up(ser
 
     assert [each.after for each in tried if isinstance(each, Retry)] == [timedelta(minutes=n) for n in (1, 5, 15)]
     assert isinstance(last, Done)
-    assert last.state == "FAILED"
+    assert (last.state, last.detail) == ("FAILED", {"reason": "INTERNAL"})
     assert "secret" not in last.error
 
 
