@@ -1,4 +1,7 @@
-"""Requests against the rules of their protos: protovalidate's, and REQUIRED of google.api.field_behavior."""
+"""Requests against the rules of their protos: protovalidate's, and REQUIRED of google.api.field_behavior.
+
+One rule holds for all: no text has a NUL, which PostgreSQL cannot store. Maps are exempt: they hold what others sent.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -46,8 +49,10 @@ class RequestValidator:
     def _violations(self, request: Message) -> list[Violation]:
         missing = list(self._requirements(request.DESCRIPTOR).missing(request, ""))
         named = {violation.field for violation in missing}
-        broken = (_from_rule(found.proto) for found in self._validator.collect_violations(request))
-        return missing + [violation for violation in broken if violation.field not in named]
+        broken = [_from_rule(found.proto) for found in self._validator.collect_violations(request)]
+        found = missing + [violation for violation in broken if violation.field not in named]
+        named = {violation.field for violation in found}
+        return found + [violation for violation in _with_nul(request, "") if violation.field not in named]
 
     def _requirements(self, message: Any) -> "_Required":
         found = self._required.get(message.full_name)
@@ -105,6 +110,20 @@ def _parts(message: Message, field: FieldDescriptor) -> Iterator[tuple[str, Mess
             yield f"{field.name}[{index}]", part
     elif message.HasField(field.name):
         yield field.name, getattr(message, field.name)
+
+
+def _with_nul(message: Message, path: str) -> Iterator[Violation]:
+    """The texts with a NUL, in a message and below it."""
+    for field, value in message.ListFields():
+        if field.type == FieldDescriptor.TYPE_STRING:
+            texts = enumerate(value) if field.is_repeated else [(None, value)]
+            for index, text in texts:
+                if "\0" in text:
+                    where = field.name if index is None else f"{field.name}[{index}]"
+                    yield Violation(field=path + where, description="must not contain a NUL", reason="string.nul")
+        elif field.type == FieldDescriptor.TYPE_MESSAGE and not _is_map(field):
+            for step, part in _parts(message, field):
+                yield from _with_nul(part, f"{path}{step}.")
 
 
 def _from_rule(found: Any) -> Violation:  # protovalidate's own message type, not a google.protobuf.Message

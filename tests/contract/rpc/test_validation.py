@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from lockgroove.acquisition.v1 import acquisition_pb2 as acquisition
+from lockgroove.acquisition.v1 import leases_pb2 as leases
 from lockgroove.config.v1 import config_pb2 as pb
 from lockgroove.webhooks.v1 import webhooks_pb2 as webhooks
 
@@ -78,6 +79,13 @@ def test_what_the_server_computes_may_be_sent_and_is_ignored() -> None:
     request.acquisition.attempts.add()
 
     RequestValidator().check(request)
+
+
+def test_a_text_with_a_nul_is_refused_wherever_it_is() -> None:
+    tracks = [acquisition.Track(number=1, title="One"), acquisition.Track(number=2, title="T\0")]
+
+    assert broken(leases.AcquireLeaseRequest(lease="a", holder="one\0")) == {"holder": "string.nul"}
+    assert broken(creation(tracks=tracks)) == {"acquisition.album.tracks[1].title": "string.nul"}
 
 
 @pytest.mark.parametrize(
