@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import ColumnElement, and_, func
 
 from libs.sql.filters import EnumField, Field, NumberField, TextField, TimeField, compile_filter
 from libs.sql.paging import Order, Page, PageTokens
@@ -20,8 +20,11 @@ class _BatchField:
     """A batch, by its name or by its id alone."""
 
     def condition(self, operator: str, value: str) -> ColumnElement[bool]:
-        """Compares texts."""
-        return TextField(func.coalesce(acquisition.c.batch, "")).condition(operator, value.removeprefix("batches/"))
+        """Compares texts; those of one batch are found by its index."""
+        batch, wanted = acquisition.c.batch, value.removeprefix("batches/")
+        if operator == "=" and wanted and "*" not in wanted:
+            return and_(batch.is_not(None), TextField(batch).condition("=", wanted))
+        return TextField(func.coalesce(batch, "")).condition(operator, wanted)
 
 
 _FILTERS: dict[str, Field] = {

@@ -1,18 +1,19 @@
 """A store of acquisitions on each kind of database, with what a test needs to drive it."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from libs import ids
 from libs.clock import SystemClock
 from libs.sql.engine import Database
-from libs.sql.migrations import migrate
 from libs.sql.paging import PageTokens
 from libs.work.job import Claim, Done, Next
 from libs.work.store import SqlWorkStore
-from services.acquisition import migrations, tables
+from services.acquisition import tables
 from services.acquisition.domain.acquisition import USUAL_PRIORITY, Acquisition, State
 from services.acquisition.domain.acquisitions import Acquisitions, Rules
 from services.acquisition.domain.album import Album
@@ -22,6 +23,7 @@ from services.acquisition.domain.step import Binding, Move
 from services.acquisition.domain.wish import Wish
 from services.acquisition.store import SqlAcquisitionStore
 from services.acquisition.workers import TTL
+from tests.support.schema import open_migrated
 
 CLOCK = SystemClock()
 
@@ -82,9 +84,16 @@ class Service:
 
 
 @pytest.fixture
+async def database(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database of each kind with the service's tables, and nothing in them."""
+    postgres = request.getfixturevalue("postgres") if dialect == "postgresql" else None
+    async with open_migrated(postgres, tmp_path) as database:
+        yield database
+
+
+@pytest.fixture
 async def service(database: Database) -> Service:
     """A fresh service with a music folder, whose callers do not wait for cancellations."""
-    await migrate(database, package=migrations.__name__, head=migrations.HEAD)
     jobs = SqlWorkStore(database, tables.engine)
     store = SqlAcquisitionStore(database, jobs, tokens=PageTokens(b"key"))
     bell = Bell()

@@ -224,6 +224,7 @@ async def test_the_status_tells_of_every_source_what_waits_and_what_runs(service
         "priority >= 5",
         "paused = false",
         'batch = ""',
+        'NOT batch = "batches/bat-1"',
         "NOT source = SLSKD",
     ],
 )

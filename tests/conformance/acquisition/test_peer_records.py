@@ -12,7 +12,6 @@ from libs.sql.engine import Database, open_database
 from libs.sql.paging import PageTokens
 from services.acquisition.domain.reputation import BLOCK
 from services.acquisition.peers.store import SqlPeerRecords
-from services.acquisition.tables import peer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -24,8 +23,6 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def records(database: Database, clock: ManualClock) -> SqlPeerRecords:
-    async with database.writing() as connection:
-        await connection.run_sync(peer.create)
     return records_in(database, clock)
 
 

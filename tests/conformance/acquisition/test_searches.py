@@ -34,7 +34,6 @@ from services.acquisition.peers.store import SqlPeerRecords
 from services.acquisition.searches.backlog import ABANDONED, UNWANTED, SqlBacklog
 from services.acquisition.searches.store import SqlSearches
 from services.acquisition.searches.worker import SearchWork
-from services.acquisition.tables import peer, search
 from tests.integration.acquisition.network import MemoryNetwork
 from tests.support.database_clock import DatabaseClock
 from tests.support.waiting import eventually
@@ -105,9 +104,6 @@ class Station:
 
 @pytest.fixture
 async def station(database: Database) -> Station:
-    async with database.writing() as connection:
-        await connection.run_sync(search.create)
-        await connection.run_sync(peer.create)
     clock, gate, tokens = DatabaseClock(), FixedGate(), PageTokens(b"key")
     return Station(
         database=database,

@@ -1,6 +1,6 @@
 """Batches on each kind of database, on clocks that the test moves, with a library on the disk."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
@@ -34,6 +34,7 @@ from services.acquisition.domain.patience import LATE, Patience
 from services.acquisition.domain.wish import Wish
 from services.acquisition.store import SqlAcquisitionStore
 from tests.support.database_clock import DatabaseClock
+from tests.support.schema import open_migrated
 
 TTL = timedelta(seconds=15)
 LONGEST_LOOK = LOOK + LATE
@@ -195,10 +196,16 @@ async def _calmly() -> None:
 
 
 @pytest.fixture
+async def database(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database of each kind with the service's tables, and nothing in them."""
+    postgres = request.getfixturevalue("postgres") if dialect == "postgresql" else None
+    async with open_migrated(postgres, tmp_path) as database:
+        yield database
+
+
+@pytest.fixture
 async def here(database: Database, tmp_path: Path) -> Batching:
     """Fresh batches with a music folder, whose callers do not wait for cancellations."""
-    async with database.writing() as connection:
-        await connection.run_sync(tables.metadata.create_all)
     clock, bell, metrics = DatabaseClock(), Bell(), Metrics()
     jobs = SqlWorkStore(database, tables.engine, now=clock.now)
     store = SqlAcquisitionStore(database, jobs, tokens=PageTokens(b"key"))
