@@ -16,7 +16,7 @@ _LONGEST_WAIT = timedelta(seconds=0.05)
 
 
 class Driver:
-    """One acquisition of the world's album. With `crashes` every step is done by another process of ours."""
+    """One acquisition of the world's album."""
 
     def __init__(self, world: SourceWorld) -> None:
         invented, now = world.album, SystemClock().now()
@@ -54,16 +54,14 @@ class Driver:
         await asyncio.sleep(min(move.delay, _LONGEST_WAIT).total_seconds())
 
     async def lose(self) -> None:
-        """One step that is done by a process which ends before its outcome is kept."""
+        """One step that is done by a process which ends before its outcome is kept; another one comes after it."""
         await self._world.steps().advance(self.job, self._report)
         self._steps = self._world.steps()
 
-    async def run(self, *, until: State | None = None, crashes: bool = False, loses: bool = False) -> Acquisition:
-        """Step by step to the end, or to a state."""
+    async def run(self, *, until: State | None = None, loses: bool = False) -> Acquisition:
+        """Step by step to the end, or to a state; `loses` does every step twice, by another process each time."""
         async with asyncio.timeout(WITHIN):
             while self.acquisition.active and self.acquisition.state is not until:
-                if crashes or loses:
-                    self._steps = self._world.steps()
                 if loses:
                     await self.lose()
                 await self.step()

@@ -38,13 +38,10 @@ async def test_an_album_that_is_there_arrives_verified(world: SourceWorld) -> No
 
     assert has_arrived(world, done)
     assert world.leftovers() == []
+    _tells_its_source_its_peer_and_its_bytes(world, done)
 
 
-async def test_an_attempt_tells_its_source_its_peer_and_its_bytes(world: SourceWorld) -> None:
-    await world.offer()
-
-    done = await Driver(world).run()
-
+def _tells_its_source_its_peer_and_its_bytes(world: SourceWorld, done: Acquisition) -> None:
     [attempt] = done.attempts
     size = sum(map(len, album_files(world.album)))
     assert (attempt.source, attempt.state) == (world.source, AttemptState.SUCCEEDED)
@@ -90,15 +87,6 @@ async def test_an_outage_in_the_middle_of_a_delivery_spends_no_attempt(world: So
     await interrupted(running)
 
     assert [attempt.state for attempt in driver.acquisition.attempts] == [AttemptState.RUNNING]
-
-
-async def test_a_crash_between_any_two_steps_delivers_nothing_twice(world: SourceWorld) -> None:
-    await world.offer()
-
-    done = await Driver(world).run(crashes=True)
-
-    assert has_arrived(world, done)
-    assert set(world.deliveries().values()) == {1}
 
 
 async def test_a_crash_that_loses_the_outcome_of_every_step_delivers_nothing_twice(world: SourceWorld) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,11 +10,14 @@ from typing import Any, TypeVar
 import lidarr
 import pyarr
 import pytest
+import pytest_asyncio
 from pyarr.exceptions import PyarrUnauthorizedError
 
 from deploy.demo.albums import Album, album_files, invent_albums
 from deploy.demo.lidarr.scenario import Outcome, Scenario
 from deploy.demo.lidarr.world import LidarrWorld
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 T = TypeVar("T")
 
@@ -41,11 +45,18 @@ def albums() -> tuple[Album, ...]:
     return invent_albums(3, seed=5, tracks=2)
 
 
-@pytest.fixture
-async def server(tmp_path: Path, albums: tuple[Album, ...]) -> AsyncIterator[Server]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server(tmp_path_factory: pytest.TempPathFactory, albums: tuple[Album, ...]) -> AsyncIterator[Server]:
+    """For those that only read."""
+    async with running(tmp_path_factory.mktemp("lidarr"), albums) as server:
+        yield server
+
+
+@asynccontextmanager
+async def running(folder: Path, albums: tuple[Album, ...]) -> AsyncIterator[Server]:
     outcomes = (Scenario(), Scenario(outcomes=(Outcome.IMPORT_FAILURE,)), Scenario(download_seconds=60))
     scenarios = {album.mbid: outcome for album, outcome in zip(albums, outcomes, strict=True)}
-    async with LidarrWorld(tmp_path / "music", albums, scenarios=scenarios) as world:
+    async with LidarrWorld(folder / "music", albums, scenarios=scenarios) as world:
         configuration = lidarr.Configuration(host=world.url, api_key={"X-Api-Key": world.api_key})
         with lidarr.ApiClient(configuration) as generated:
             handwritten = pyarr.LidarrAPI(world.url, world.api_key)
@@ -140,13 +151,16 @@ async def test_the_hand_written_client_looks_up_artists_and_albums(server: Serve
     assert [row["foreignAlbumId"] for row in albums] == [album.mbid]
 
 
-async def test_the_hand_written_client_discards_a_download_and_finds_it_blocked(server: Server) -> None:
-    rows = (await aside(server.handwritten.get_queue))["records"]
-    failed = next(row for row in rows if row["trackedDownloadState"] == "importFailed")
+async def test_the_hand_written_client_discards_a_download_and_finds_it_blocked(
+    tmp_path: Path, albums: tuple[Album, ...]
+) -> None:
+    async with running(tmp_path, albums) as server:
+        rows = (await aside(server.handwritten.get_queue))["records"]
+        failed = next(row for row in rows if row["trackedDownloadState"] == "importFailed")
 
-    await aside(server.handwritten.del_queue, failed["id"], True, True)
+        await aside(server.handwritten.del_queue, failed["id"], True, True)
 
-    blocked = await aside(lidarr.BlocklistApi(server.generated).get_blocklist, page=1, page_size=10)
+        blocked = await aside(lidarr.BlocklistApi(server.generated).get_blocklist, page=1, page_size=10)
     assert [row.source_title for row in blocked.records or ()] == [failed["title"]]
 
 
