@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.acquisition.slskd.errors import FileMissing
+from services.acquisition.slskd.place import FOLDER
 
 _ELSEWHERE = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS})  # cannot be moved, may be copied
 _SEPARATOR = re.compile(r"[\\/]+")
@@ -29,9 +30,13 @@ class Landing:
         return None
 
     def translate(self, local: str, size: int) -> Path | None:
-        """The file that slskd calls `local`: slskd may see its folder under another name than we do."""
+        """The file that slskd calls `local`: slskd may see its folder under another name than we do.
+
+        One that it has put into a folder of ours is never looked for outside of it: there it would be somebody else's.
+        """
         parts = [part for part in _SEPARATOR.split(local) if part not in ("", ".", "..")]
-        for start in range(len(parts)):
+        shortest = parts.index(FOLDER) if FOLDER in parts[:-1] else len(parts) - 1
+        for start in range(shortest + 1):
             path = self._downloads.joinpath(*parts[start:])
             if _is_file(path, size):
                 return path
