@@ -30,6 +30,7 @@ from services.acquisition.lidarr.source import LidarrSource
 from services.acquisition.live import Wishes
 from services.acquisition.shelf import ChosenShelf, LiveShelf
 from services.acquisition.slskd.client import SlskdClient
+from services.acquisition.slskd.metrics import SlskdMetrics
 from services.acquisition.slskd.network import SlskdNetwork
 from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
 from services.acquisition.soulseek.metrics import SoulseekMetrics
@@ -137,10 +138,18 @@ class Slskd:
         records: PeerRecords,
         shelves: Shelves,
         gate: SearchGate,
+        telemetry: Telemetry,
         clock: Clock,
     ) -> None:
         client = SlskdClient(http, address=wishes.slskd)
-        self.network = SlskdNetwork(client, address=wishes.slskd, limits=wishes.limits, gate=gate, clock=clock)
+        self.network = SlskdNetwork(
+            client,
+            address=wishes.slskd,
+            limits=wishes.limits,
+            gate=gate,
+            metrics=SlskdMetrics(telemetry.metrics, clock),
+            clock=clock,
+        )
         peers = PeerSteps(
             self.network,
             source=Source.SLSKD,
@@ -197,6 +206,7 @@ class Sources:
             records=records,
             shelves=shelves,
             gate=soulseek.gate,
+            telemetry=ground.telemetry,
             clock=clock,
         )
         self.steps: dict[Source, Steps] = {

@@ -19,6 +19,7 @@ from services.acquisition.slskd.download import Download
 from services.acquisition.slskd.ending import end
 from services.acquisition.slskd.errors import SlskdDownloadsNotSet, SlskdFault, SlskdOff
 from services.acquisition.slskd.landing import Landing
+from services.acquisition.slskd.metrics import SlskdMetrics
 from services.acquisition.slskd.patience import Limits, Paces
 from services.acquisition.slskd.place import FOLDER, Place, is_of
 from services.acquisition.slskd.request import Request
@@ -49,6 +50,7 @@ class SlskdNetwork:
         address: Callable[[], SlskdAddress | None],
         limits: Callable[[], Limits],
         gate: Gate,
+        metrics: SlskdMetrics,
         clock: Clock,
         paces: Paces | None = None,
     ) -> None:
@@ -56,6 +58,7 @@ class SlskdNetwork:
         self._address = address
         self._limits = limits
         self._gate = gate
+        self._metrics = metrics
         self._clock = clock
         self._paces = paces or Paces()
         self._serving: Counter[str] = Counter()
@@ -106,7 +109,8 @@ class SlskdNetwork:
         )
         self._running[place.acquisition] += 1
         try:
-            return await download.run()
+            with self._metrics.downloading():
+                return await download.run()
         finally:
             self._running[place.acquisition] -= 1
             if not self._running[place.acquisition]:

@@ -35,6 +35,7 @@ from services.acquisition.soulseek.errors import (
     TransferBroken,
     TransferRejected,
     TransferStalled,
+    TransferTaken,
     TransferTooSlow,
 )
 
@@ -94,7 +95,7 @@ class Download:
         """Fetch the file; returns the size that the peer announced. Whatever happens, the transfer is gone after."""
         await asyncio.to_thread(self._make_room)
         if await self._client.transfers.add(self._transfer) is not self._transfer:
-            raise TransferRejected(self._peer, self._name, "it is being fetched already.")
+            raise TransferTaken(self._peer, self._name)
         try:
             await self._transfer.state.queue()
             await self._watch()

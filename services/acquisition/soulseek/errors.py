@@ -18,6 +18,7 @@ PeerFailed
 ├── TransferTooSlow     bytes, but so few that another peer is worth trying
 ├── TransferBroken      the peer broke off
 ├── TransferRejected    the peer says no
+├── TransferTaken       ours: the same file comes already, for another acquisition
 └── SizeMismatch        the peer announced another size than it advertised
 OSError
 └── LocalDiskError      ours: the target cannot be written
@@ -140,6 +141,13 @@ class TransferRejected(PeerFailed):
 
     def __init__(self, peer: str, file: str, why: str) -> None:
         super().__init__("TRANSFER_REJECTED", f"{peer} does not send {file}: {why}")
+
+
+class TransferTaken(PeerFailed):
+    """The same file of the same peer comes already, for another acquisition: no fault of the peer."""
+
+    def __init__(self, peer: str, file: str) -> None:
+        super().__init__("TRANSFER_TAKEN", f"{file} is coming from {peer} already, for another acquisition.")
 
 
 class SizeMismatch(PeerFailed):

@@ -19,7 +19,7 @@ REPORT_SECONDS = 1.0
 MOST_PLACES = 2**31 - 1  # whatever number a peer makes up
 SPEED_SECONDS = 5.0  # over which the speed is told
 
-_OF_ONE_FILE = frozenset({"TRANSFER_REJECTED", "SIZE_MISMATCH"})
+_OF_ONE_FILE = frozenset({"TRANSFER_REJECTED", "TRANSFER_TAKEN", "SIZE_MISMATCH"})
 """Faults after which the peer's other files may still come."""
 
 

@@ -12,9 +12,11 @@ from deploy.demo.albums import Album, invent_albums
 from deploy.demo.slskd.peers import SlskdPeer, sharing
 from deploy.demo.slskd.world import SlskdWorld
 from libs.clock import SystemClock
+from libs.telemetry.metrics import Metrics
 from services.acquisition.domain.candidates import RemoteFile
 from services.acquisition.domain.providers import SlskdAddress
 from services.acquisition.slskd.client import SlskdClient
+from services.acquisition.slskd.metrics import SlskdMetrics
 from services.acquisition.slskd.network import SlskdNetwork
 from services.acquisition.slskd.patience import Paces
 from services.acquisition.soulseek.network import TimeLimits
@@ -57,11 +59,13 @@ class Station:
 
     def another(self) -> SlskdNetwork:
         """The network of another process."""
+        self.metrics = Metrics()
         return SlskdNetwork(
             self.client,
             address=lambda: self.address,
             limits=lambda: self.limits,
             gate=SearchGate(MemorySearchLog(), clock=SystemClock(), gap=self.gap),
+            metrics=SlskdMetrics(self.metrics, SystemClock()),
             clock=SystemClock(),
             paces=PACES,
         )

@@ -99,6 +99,16 @@ async def test_a_peer_that_is_offline_fails_as_such(station: Station, ada: Slskd
     assert await failure(station, ada) == "PEER_OFFLINE"
 
 
+async def test_downloads_are_counted_by_how_they_end(station: Station, ada: SlskdPeer) -> None:
+    await station.fetch(ada)
+    ada.online = False
+    await failure(station, ada)
+
+    rendered = station.metrics.render().decode()
+    assert 'lockgroove_slskd_downloads_total{status="success"} 1.0' in rendered
+    assert 'lockgroove_slskd_downloads_total{status="peer_offline"} 1.0' in rendered
+
+
 async def test_a_peer_that_slskd_cannot_reach_fails_as_such(station: Station, ada: SlskdPeer) -> None:
     station.slskd.enqueueing.empty_batches = 1
 

@@ -13,6 +13,7 @@ from deploy.demo.albums import Album, album_files
 from deploy.demo.soulseek.plan import Behaviour, PeerPlan
 from libs.clock import SystemClock
 from services.acquisition.domain.candidates import RemoteFile
+from services.acquisition.domain.reputation import is_remembered
 from services.acquisition.soulseek.errors import (
     LocalDiskError,
     PeerOffline,
@@ -21,6 +22,7 @@ from services.acquisition.soulseek.errors import (
     TransferBroken,
     TransferRejected,
     TransferStalled,
+    TransferTaken,
     TransferTooSlow,
 )
 
@@ -66,6 +68,27 @@ async def test_the_same_file_can_be_fetched_again(
             await session.download(peer, file, tmp_path / name, **PATIENT)
 
     assert (tmp_path / "a.flac").read_bytes() == (tmp_path / "b.flac").read_bytes()
+
+
+async def test_a_file_that_comes_already_is_no_fault_of_its_peer(
+    network: OpenNetwork, log_in: LogIn, albums: tuple[Album, ...], tmp_path: Path
+) -> None:
+    world = await network(PeerPlan(username="one", albums=albums, behaviour=Behaviour.STALLING))
+
+    async with log_in(world) as session:
+        peer, file = await first_file(session, albums[0])
+        both = [
+            asyncio.create_task(session.download(peer, file, tmp_path / name, **PATIENT))
+            for name in ("a.flac", "b.flac")
+        ]
+        done, stalled = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        for task in stalled:
+            task.cancel()
+            await asyncio.wait([task])
+
+    (refused,) = (task.exception() for task in done)
+    assert isinstance(refused, TransferTaken)
+    assert not is_remembered(refused.reason)
 
 
 async def test_progress_ends_with_the_whole_size(
