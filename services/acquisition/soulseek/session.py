@@ -61,10 +61,10 @@ class SoulseekSession:
         """Wait for the session's end; returns why it came."""
         return await asyncio.shield(self._ended)
 
-    async def search(self, query: str, timeout: timedelta) -> list[Candidate]:
+    async def search(self, query: str, timeout: timedelta, *, quiet: timedelta | None = None) -> list[Candidate]:
         """What peers answer: one candidate for each folder of each peer, as far as they fit.
 
-        Collects until nothing new comes for a fifth of `timeout` after the first answer, `timeout` at most.
+        Collects until nothing new comes for `quiet` (a fifth of `timeout`) after the first answer, `timeout` at most.
 
         Raises:
             SearchLimitReached: the server bears no further search now.
@@ -76,7 +76,7 @@ class SoulseekSession:
                 request = await self._sent(query)
                 answers = self._answers_to(request.ticket)
             try:
-                await self._collect(answers, timeout.total_seconds())
+                await self._collect(answers, timeout.total_seconds(), (quiet or timeout / _QUIET_SHARE).total_seconds())
             finally:
                 self._answers.pop(request.ticket, None)
                 self._client.searches.requests.pop(request.ticket, None)
@@ -102,6 +102,7 @@ class SoulseekSession:
         Raises:
             PeerOffline, QueueTimeout, TransferStalled, TransferTooSlow, TransferBroken, TransferRejected, SizeMismatch:
                 the peer's part.
+            TransferTaken: another call fetches the same file.
             LocalDiskError: ours.
             Disconnected: the session ended.
         """
@@ -157,13 +158,13 @@ class SoulseekSession:
         except AioSlskException as error:
             raise Disconnected from error
 
-    async def _collect(self, answers: Answers, seconds: float) -> None:
+    async def _collect(self, answers: Answers, seconds: float, quiet: float) -> None:
         begun = last = self._clock.monotonic()
         count = 0
         while (now := self._clock.monotonic()) - begun < seconds and not answers.is_full:
             if answers.count > count:
                 count, last = answers.count, now
-            elif count and now - last > seconds / _QUIET_SHARE:
+            elif count and now - last > quiet:
                 return
             self._raise_if_ended()
             await asyncio.sleep(_POLL_SECONDS)

@@ -10,6 +10,7 @@ from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.soulseek.session import SoulseekSession
 
 SEARCH = timedelta(seconds=5)
+QUIET = timedelta(milliseconds=50)  # after the answer of the only peer
 
 
 class Limits(TypedDict):
@@ -25,7 +26,7 @@ PATIENT = limits(idle=60, queue=60)
 
 
 async def offers(session: SoulseekSession, album: Album) -> list[Candidate]:
-    return await session.search(f"{album.artist} {album.title}", timedelta(seconds=3))
+    return await session.search(f"{album.artist} {album.title}", SEARCH, quiet=QUIET)
 
 
 async def first_file(session: SoulseekSession, album: Album) -> tuple[str, RemoteFile]:

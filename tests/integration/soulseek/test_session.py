@@ -41,8 +41,8 @@ async def test_a_search_ends_when_no_more_answers_come(
 ) -> None:
     world = await network(PeerPlan(username="one", albums=albums))
 
-    async with log_in(world) as session, asyncio.timeout(15):
-        assert len(await session.search(albums[0].title, timedelta(seconds=20))) == 1
+    async with log_in(world) as session, asyncio.timeout(11):
+        assert len(await session.search(albums[0].title, timedelta(seconds=12))) == 1
 
 
 async def test_a_search_that_nobody_answers_finds_nothing(network: OpenNetwork, log_in: LogIn) -> None:

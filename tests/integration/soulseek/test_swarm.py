@@ -26,7 +26,7 @@ from services.acquisition.soulseek.client import Client, client_settings
 from services.acquisition.soulseek.session import SoulseekSession
 
 from .conftest import LogIn, OpenNetwork
-from .fetching import hang_up
+from .fetching import QUIET, hang_up
 
 PEERS = 8
 LIMIT = timedelta(seconds=60)
@@ -111,7 +111,7 @@ async def test_two_files_of_a_peer_that_was_never_met_arrive_at_once(
     world = await network(PeerPlan(username="peer0", albums=(album,)))
 
     async with log_in(world) as session:
-        (offer,) = await session.search("flac", timedelta(seconds=3))
+        (offer,) = await session.search("flac", timedelta(seconds=3), quiet=QUIET)
         await hang_up(session)
         await asyncio.gather(*(_fetch(session, offer, file, tmp_path) for file in offer.files))
 
