@@ -84,8 +84,8 @@ def status_to_pb(status: Status) -> pb.AcquisitionsStatus:
 
 
 def switch_from_pb(request: pb.SetKillSwitchRequest, *, actor: str) -> Switch:
-    """How the switch is to stand. Raises InvalidArgument, naming the field."""
-    return Switch(paused=request.enabled, reason=remark_from_pb(request.reason, "reason"), actor=actor)
+    """How the switch is to stand."""
+    return Switch(paused=request.enabled, reason=request.reason, actor=actor)
 
 
 def kill_switch_to_pb(switch: Switch) -> pb.KillSwitch:
@@ -168,13 +168,6 @@ def _name(text: str, field: str) -> str:
     if any(unicodedata.category(char) == "Cc" for char in name):
         raise InvalidArgument.field(field, "must not contain control characters")
     return name
-
-
-def remark_from_pb(text: str, field: str) -> str:
-    """What people say about what they do. Raises InvalidArgument, naming the field."""
-    if "\0" in text:
-        raise InvalidArgument.field(field, "must not contain a NUL character")
-    return text.strip()
 
 
 def album_to_pb(album: Album) -> pb.Album:

@@ -81,14 +81,14 @@ class AcquisitionServicer(rpc.AcquisitionServiceServicer):
         return convert.acquisition_to_pb(going)
 
     async def PauseAcquisitions(self, request: pb.PauseAcquisitionsRequest, context: Context) -> pb.AcquisitionsStatus:
-        reason, actor = convert.remark_from_pb(request.reason, "reason"), call.principal.get().name
-        return convert.status_to_pb(await self._control.pause(reason=reason, actor=actor))
+        actor = call.principal.get().name
+        return convert.status_to_pb(await self._control.pause(reason=request.reason, actor=actor))
 
     async def ResumeAcquisitions(
         self, request: pb.ResumeAcquisitionsRequest, context: Context
     ) -> pb.AcquisitionsStatus:
-        reason, actor = convert.remark_from_pb(request.reason, "reason"), call.principal.get().name
-        return convert.status_to_pb(await self._control.resume(reason=reason, actor=actor))
+        actor = call.principal.get().name
+        return convert.status_to_pb(await self._control.resume(reason=request.reason, actor=actor))
 
     async def GetAcquisitionsStatus(
         self, request: pb.GetAcquisitionsStatusRequest, context: Context

@@ -31,7 +31,7 @@ def new_batch_from_pb(request: pb.CreateBatchRequest, *, actor: str) -> NewBatch
             convert.album_from_pb(each.album, f"batch.albums[{index}].album")
             for index, each in enumerate(wanted.albums)
         ],
-        title=convert.remark_from_pb(wanted.title, "batch.title"),
+        title=wanted.title.strip(),
         source=_SOURCES.get(wanted.source),
         fallback=_SOURCES.get(wanted.fallback),
         priority=wanted.priority or USUAL_PRIORITY,
@@ -56,7 +56,7 @@ def change_from_pb(request: pb.UpdateBatchRequest) -> Change:
             )
     named = _CHANGEABLE if "*" in paths else paths
     return Change(
-        title=convert.remark_from_pb(wanted.title, "batch.title") if "title" in named else None,
+        title=wanted.title.strip() if "title" in named else None,
         priority=wanted.priority or USUAL_PRIORITY if "priority" in named else None,
     )
 

@@ -229,15 +229,6 @@ async def test_a_wrong_field_is_named(service: Service, change: dict[str, object
     assert field in [violation.field for violation in error.violations]
 
 
-async def test_a_reason_that_no_database_can_keep_is_refused_by_its_field(service: Service) -> None:
-    for call in (
-        service.stub.PauseAcquisitions(pb.PauseAcquisitionsRequest(reason="a\0b")),
-        service.stub.ResumeAcquisitions(pb.ResumeAcquisitionsRequest(reason="a\0b")),
-    ):
-        error = await refused(call, InvalidArgument)
-        assert [violation.field for violation in error.violations] == ["reason"]
-
-
 async def test_without_a_music_folder_a_caller_is_told_what_to_set(service: Service) -> None:
     service.rules = Rules()
 
