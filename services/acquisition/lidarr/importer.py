@@ -4,6 +4,7 @@ Level-triggered, without a memory: whoever asks again, after a crash too, finds 
 so that what is staged stays until the tracks have their files. A track that has one already is never replaced.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from services.acquisition.domain.album import Album
 from services.acquisition.domain.editions import same_title
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.lidarr import CommandState, LidarrAlbum, LidarrRefused
+from services.acquisition.library import StagedFileMissing
 from services.acquisition.lidarr.client import LidarrClient
 from services.acquisition.lidarr.reading import understood
 from services.acquisition.lidarr.source import COMMAND_STATES, LidarrSource, library_files
@@ -28,6 +30,7 @@ class StagedTrack:
     """A verified file, and the track of the album that it holds."""
 
     path: Path
+    size: int
     disc: int
     number: int
     title: str
@@ -52,8 +55,8 @@ class LidarrImporter:
     async def hand_over(self, album: Album, staged: Sequence[StagedTrack]) -> tuple[LibraryFile, ...] | Underway:
         """The files in Lidarr's library once every track has one; until then ask again.
 
-        Raises LidarrUnavailable for an outage, LidarrRefused where Lidarr imported nothing or has other tracks, and
-        what `Lidarr.prepare` raises.
+        Raises LidarrUnavailable for an outage, LidarrRefused where Lidarr imported nothing or has other tracks,
+        StagedFileMissing, and what `Lidarr.prepare` raises.
         """
         known = await self._source.prepare(album)
         paths = {self._as_seen(track.path) for track in staged}
@@ -81,6 +84,7 @@ class LidarrImporter:
         return COMMAND_STATES.get(newest["status"], CommandState.BROKEN)
 
     async def _import(self, album: LidarrAlbum, staged: Sequence[tuple[StagedTrack, Row]]) -> None:
+        await asyncio.to_thread(_require_staged, [one for one, _ in staged])
         row = await self._client.get(f"/album/{album.id}")
         release = next((one["id"] for one in row.get("releases", ()) if one.get("monitored")), None)
         qualities = {one["path"]: one.get("quality") for one in await self._candidates([one for one, _ in staged])}
@@ -110,6 +114,13 @@ class LidarrImporter:
             return "it sees no file there. Check that lidarr.downloadPath is the downloads folder as Lidarr sees it."
         reasons = [one.get("reason", "") for row in rows for one in row.get("rejections") or ()]
         return "; ".join(dict.fromkeys(filter(None, reasons))) or "it does not say why. Look into Lidarr's log."
+
+
+def _require_staged(staged: Iterable[StagedTrack]) -> None:
+    """The wait for Lidarr may have been long: this is still what was verified, as far as sizes tell."""
+    for one in staged:
+        if not one.path.is_file() or one.path.stat().st_size != one.size:
+            raise StagedFileMissing(f"The verified file {one.path} is gone or has changed. Retry to fetch it again.")
 
 
 def _places(tracks: Iterable[Row]) -> dict[tuple[int, int], Row]:

@@ -39,12 +39,12 @@ class LidarrShelf:
     async def publish(self, parcel: Parcel) -> Published | Awaited:
         """Have Lidarr import the tracks; it brings cover art of its own. An outage of Lidarr is waited for.
 
-        Raises FailedPrecondition with the reason that Lidarr has against it.
+        Raises StagedFileMissing, and FailedPrecondition with the reason that Lidarr has against it.
         """
         staged = [
-            StagedTrack(path=file.path, disc=file.track.disc, number=file.track.number, title=file.track.title)
+            StagedTrack(path=file.path, size=file.size, disc=track.disc, number=track.number, title=track.title)
             for file in parcel.files
-            if file.track is not None
+            if (track := file.track) is not None
         ]
         try:
             files = await self._importer.hand_over(parcel.album, staged)

@@ -19,6 +19,7 @@ from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.files import LibraryFile
 from services.acquisition.domain.lidarr import LidarrRefused
 from services.acquisition.domain.publishing import Awaited, Parcel, VerifiedFile
+from services.acquisition.library import StagedFileMissing
 from services.acquisition.lidarr.client import LidarrAddress, LidarrClient
 from services.acquisition.lidarr.importer import LidarrImporter, StagedTrack, Underway
 from services.acquisition.lidarr.limits import Pace
@@ -46,8 +47,14 @@ class Hand:
     @property
     def staged(self) -> list[StagedTrack]:
         return [
-            StagedTrack(path=self.folder / f"{track.number:02}.flac", disc=1, number=track.number, title=track.title)
-            for track in self.invented.tracks
+            StagedTrack(
+                path=self.folder / f"{track.number:02}.flac",
+                size=len(content),
+                disc=1,
+                number=track.number,
+                title=track.title,
+            )
+            for track, content in zip(self.invented.tracks, album_files(self.invented), strict=True)
         ]
 
     async def handed(self, staged: Sequence[StagedTrack] = ()) -> tuple[LibraryFile, ...]:
@@ -114,7 +121,7 @@ async def test_tracks_that_lidarr_has_already_keep_their_files(hand: Hand) -> No
 
 
 async def test_a_folder_that_lidarr_does_not_see_is_told_as_such(hand: Hand) -> None:
-    shutil.rmtree(hand.folder)
+    (hand.folder.parents[2] / "seen").unlink()
 
     with pytest.raises(LidarrRefused, match=r"lidarr\.downloadPath"):
         await hand.handed()
@@ -131,20 +138,47 @@ def shelf_of(hand: Hand) -> LidarrShelf:
     return LidarrShelf(hand.importer, minimum_free=lambda: 0, patience=lambda: timedelta(days=1))
 
 
-async def test_the_shelf_waits_for_lidarr_and_then_tells_its_files(hand: Hand) -> None:
-    shelf = shelf_of(hand)
+def parcel_of(hand: Hand) -> Parcel:
     files = [
-        VerifiedFile(path=one.path, name="", size=1, sha256="", track=Track(disc=1, number=one.number, title=""))
+        VerifiedFile(
+            path=one.path,
+            name="",
+            size=one.size,
+            sha256="",
+            track=Track(disc=1, number=one.number, title=one.title),
+        )
         for one in hand.staged
     ]
-    parcel = Parcel(
+    cover = hand.folder / "cover.jpg"
+    cover.write_bytes(b"a")
+    return Parcel(
         token="acq-1",
         album=hand.album,
         release_mbid="",
         folder=PurePosixPath("A/B"),
         staging=hand.folder,
-        files=(*files, VerifiedFile(path=hand.folder / "cover.jpg", name="cover.jpg", size=1, sha256="")),
+        files=(*files, VerifiedFile(path=cover, name="cover.jpg", size=1, sha256="")),
     )
+
+
+async def test_a_file_that_was_changed_while_lidarr_was_awaited_is_not_handed_over(hand: Hand) -> None:
+    hand.staged[1].path.write_bytes(b"something else")
+
+    with pytest.raises(StagedFileMissing):
+        await hand.handed()
+    assert hand.imports() == 0
+
+
+async def test_what_lidarr_has_already_needs_no_staged_files(hand: Hand) -> None:
+    first = await hand.handed()
+    shutil.rmtree(hand.folder)  # a crash may come after this, and before anybody noted that the album is there
+
+    assert await hand.handed() == first
+
+
+async def test_the_shelf_waits_for_lidarr_and_then_tells_its_files(hand: Hand) -> None:
+    shelf = shelf_of(hand)
+    parcel = parcel_of(hand)
 
     async with asyncio.timeout(30):
         while isinstance(published := await shelf.publish(parcel), Awaited):
