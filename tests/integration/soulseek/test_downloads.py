@@ -176,8 +176,12 @@ async def test_the_place_in_a_peers_queue_is_told(
 
     async with log_in(world) as session:
         peer, file = await first_file(session, albums[0])
-        with pytest.raises(QueueTimeout):
-            await session.download(peer, file, tmp_path / "01.flac", **limits(queue=2), on_place=told.append)
+        fetching = asyncio.create_task(
+            session.download(peer, file, tmp_path / "01.flac", **limits(queue=4), on_place=told.append)
+        )
+        await until(lambda: told or fetching.done())
+        fetching.cancel()
+        await asyncio.wait([fetching])
 
     assert told == [3]
 
@@ -188,7 +192,7 @@ async def test_a_peer_that_lost_our_request_is_asked_again(
     world = await network(PeerPlan(username="forgetful", albums=albums, behaviour=Behaviour.FORGETFUL))
 
     async with log_in(world) as session:
-        await session.download(*await first_file(session, albums[0]), tmp_path / "01.flac", **limits(queue=12))
+        await session.download(*await first_file(session, albums[0]), tmp_path / "01.flac", **limits(queue=6))
 
     assert (tmp_path / "01.flac").read_bytes() == album_files(albums[0])[0]
 
@@ -230,11 +234,11 @@ async def test_waiting_for_another_file_of_ours_is_not_queueing(
         await asyncio.gather(
             *(
                 session.download(offer.peer, file, tmp_path / f"{at}.flac", **limits(queue=1))
-                for at, file in enumerate(offer.files)
+                for at, file in enumerate(offer.files[:3])
             )
         )
 
-    assert len(list(tmp_path.glob("*.flac"))) == 5
+    assert len(list(tmp_path.glob("*.flac"))) == 3
 
 
 class HastyClock(SystemClock):
