@@ -51,14 +51,23 @@ async def hold(
     assert body is not None
     cancellations = body.cancelling()
     keeping = asyncio.create_task(_Keeper(store, lease, ttl=ttl, clock=clock, confirmed=confirmed).until_lost())
-    keeping.add_done_callback(lambda task: None if task.cancelled() else body.cancel())
+    stopped = ended = False
+
+    def stop(keeper: asyncio.Task[None]) -> None:
+        nonlocal stopped
+        if not ended and not keeper.cancelled():  # called a moment after the keeper's end: the body's may be in between
+            stopped = True
+            body.cancel()
+
+    keeping.add_done_callback(stop)
     try:
         yield lease
     except asyncio.CancelledError:
-        if keeping.done() and body.uncancel() <= cancellations:
+        if stopped and body.uncancel() <= cancellations:
             raise LeaseLost(f"the lease {name} was lost") from None
         raise
     finally:
+        ended = True
         await _let_go(store, lease, keeping)
 
 

@@ -122,6 +122,25 @@ async def test_a_lease_that_another_took_stops_the_body_at_once() -> None:
     assert store.released == 0
 
 
+async def test_a_body_that_ends_as_its_lease_does_is_not_cancelled_afterwards() -> None:
+    class LateClock(ManualClock):
+        """Calls the body when the deadline is seen: it goes on before anybody can cancel it."""
+
+        late = asyncio.Event()
+
+        def monotonic(self) -> float:
+            if super().monotonic() > TTL.total_seconds():
+                self.late.set()
+            return super().monotonic()
+
+    clock = LateClock(datetime(2026, 1, 1, tzinfo=UTC))
+    async with hold(Store(), "session", ttl=TTL, clock=clock):
+        clock.advance(2 * TTL)
+        await clock.late.wait()
+
+    await asyncio.sleep(0)
+
+
 async def test_a_short_outage_is_survived() -> None:
     store, clock = Store(), WatchedClock()
     store.fault = Unavailable("away")
