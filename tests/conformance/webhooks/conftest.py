@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import delete
 
 from libs.sql.engine import Database, open_database
+from libs.sql.migrations import migrate
 from libs.work.interventions import SqlInterventions
 from libs.work.outbox import SqlOutbox
+from services.webhooks import migrations
 from services.webhooks.dead_letters.store import SqlDeadLetters
 from services.webhooks.tables import metadata, work
 from tests.support.database_clock import DatabaseClock
@@ -67,8 +69,16 @@ async def empty_database(kind: str, schema: Path, request: pytest.FixtureRequest
     else:
         url = request.getfixturevalue("postgres").url().replace("postgresql://", "postgresql+asyncpg://")
     async with open_database(url, schema=schema.name) as database:
+        await migrate(database, package=migrations.__name__, head=migrations.HEAD)
         yield database
         await clear(database)
+
+
+@pytest.fixture
+async def database(dialect: str, inbox_schema: Path, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """A database of each kind with the tables of the inbox, and nothing in them."""
+    async with empty_database(dialect, inbox_schema, request) as database:
+        yield database
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])

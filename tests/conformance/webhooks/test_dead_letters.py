@@ -17,14 +17,14 @@ from services.webhooks.dead_letters.store import SqlDeadLetters
 from services.webhooks.domain.dead_letters import EventNotDead, Group, Query
 from services.webhooks.domain.event import EventNotFound, State
 from services.webhooks.tables import work
-from tests.support.ledger import LONG_AGO, Ledger, open_ledger
+from tests.support.ledger import LONG_AGO, Ledger
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    return await open_ledger(database)
+def ledger(database: Database) -> Ledger:
+    return Ledger(database)
 
 
 @pytest.fixture

@@ -7,9 +7,7 @@ import pytest
 
 from libs.errors import AppError, InvalidArgument
 from libs.sql.engine import Database
-from libs.sql.migrations import migrate
 from libs.sql.paging import PageTokens
-from services.webhooks import migrations
 from services.webhooks.domain.inbox import NotStored
 from services.webhooks.domain.source import UnknownSource
 from services.webhooks.domain.verification.refusal import CredentialRefused
@@ -21,7 +19,6 @@ from tests.support.lidarr_webhooks import NOON, delivery
 
 @pytest.fixture
 async def rejections(database: Database) -> SqlRejections:
-    await migrate(database, package=migrations.__name__, head=migrations.HEAD)
     return SqlRejections(database, PageTokens(b"tokens"), most=20, most_of_source=5)
 
 

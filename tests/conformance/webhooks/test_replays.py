@@ -23,7 +23,7 @@ from services.webhooks.domain.replays import (
 from services.webhooks.replays.batches import WINDOW
 from services.webhooks.tables import replay as replay_table
 from tests.support.database_clock import DatabaseClock
-from tests.support.ledger import LONG_AGO, SECOND, Ledger, open_ledger
+from tests.support.ledger import LONG_AGO, SECOND, Ledger
 from tests.support.replaying import FAST, TTL, Replaying, counts, replaying
 
 ALL = 'source = "lidarr"'
@@ -33,8 +33,8 @@ FAR = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def ledger(database: Database) -> Ledger:
-    return await open_ledger(database)
+def ledger(database: Database) -> Ledger:
+    return Ledger(database)
 
 
 @pytest.fixture

@@ -10,10 +10,8 @@ from libs.clock import ManualClock
 from libs.crypto import Keyring
 from libs.errors import Unavailable
 from libs.sql.engine import Database
-from libs.sql.migrations import migrate
 from libs.sql.paging import PageTokens
 from libs.sql.types import now_ms
-from services.webhooks import migrations
 from services.webhooks.domain.source import UnknownSource
 from services.webhooks.sources.keeper import SourceKeeper
 from services.webhooks.sources.record import Draft
@@ -60,7 +58,6 @@ class Bench:
 
 @pytest.fixture
 async def bench(database: Database) -> Bench:
-    await migrate(database, package=migrations.__name__, head=migrations.HEAD)
     bench = Bench(database)
     await bench.store.add_built_in()
     await bench.first.refresh()

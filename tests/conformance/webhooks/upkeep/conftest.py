@@ -1,5 +1,6 @@
-"""An inbox on a fresh database of each kind, whose rows a test may break on purpose."""
+"""An inbox on an empty database of each kind, whose rows a test may break on purpose."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from services.webhooks.domain.processing import Settled
 from services.webhooks.events.store import SqlEventStore
 from services.webhooks.tables import event, metadata, work
 from services.webhooks.upkeep.notes import Notes
+from services.webhooks.upkeep.partitions import SqlPartitions, name_of
 from tests.support.event_store import open_event_store
 
 LEASE = timedelta(seconds=60)
@@ -100,6 +102,14 @@ class Inbox:
             acted = select(work.event.c.job_id).where(work.event.c.actor == actor).order_by(work.event.c.seq)
             return list(await connection.scalars(acted))
 
+    async def restore_days(self) -> None:
+        """Let there be the partitions that are always there, and no others."""
+        partitions = SqlPartitions(self.database, self.notes)
+        today = await self.today()
+        for day in await partitions.older_than(today):
+            await self.execute(f"DROP TABLE {name_of(day)}")
+        await partitions.make()
+
     async def today(self) -> int:
         """The day of the database's clock."""
         async with self.database.reading() as connection:
@@ -142,8 +152,10 @@ def new_event(**changes: Any) -> NewEvent:
 
 
 @pytest.fixture
-async def inbox(database: Database) -> Inbox:
+async def inbox(database: Database) -> AsyncIterator[Inbox]:
     """The inbox, empty."""
     store = await open_event_store(database)
     outbox = SqlOutbox(database, work, now=now_ms())
-    return Inbox(database, store, SqlWorkStore(database, work), Notes(outbox))
+    inbox = Inbox(database, store, SqlWorkStore(database, work), Notes(outbox))
+    yield inbox
+    await inbox.restore_days()

@@ -87,12 +87,13 @@ class Replicas:
     """Replicas of a service on one database."""
 
     inbox: Inbox
+    ttl: timedelta = TTL
     work: Watched = field(default_factory=Watched)
     clock: ManualClock = field(default_factory=lambda: ManualClock(datetime.now(UTC)))
 
     def alone(self, name: str, *, wait: bool = False) -> AbstractAsyncContextManager[Lease]:
         store = SqlLeaseStore(self.inbox.database, lease)
-        return hold(store, name, ttl=TTL, clock=SystemClock(), wait=wait)
+        return hold(store, name, ttl=self.ttl, clock=SystemClock(), wait=wait)
 
     def reconciler(self, holder: str = "first", shown: Shown | None = None) -> Reconciler:
         return Reconciler(
@@ -173,7 +174,8 @@ async def test_replicas_that_start_together_reconcile_one_after_the_other(replic
     assert 1 <= sum(made) == replicas.work.passes
 
 
-async def test_one_that_is_told_to_waits_for_the_other(replicas: Replicas) -> None:
+async def test_one_that_is_told_to_waits_for_the_other(inbox: Inbox) -> None:
+    replicas = Replicas(inbox, ttl=timedelta(seconds=4))  # it waits for the end of the lease
     first, second = replicas.reconciler("first"), replicas.reconciler("second")
 
     async with asyncio.timeout(60):
