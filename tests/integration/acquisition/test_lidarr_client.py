@@ -45,7 +45,7 @@ def server() -> Server:
 async def client(server: Server) -> AsyncIterator[LidarrClient]:
     route = Route("/base/api/v1/{path:path}", server.answer, methods=["GET", "POST", "PUT"])
     clock = ManualClock(START)
-    async with serving(Starlette(routes=[route])) as port, httpx.AsyncClient() as http:
+    async with serving(Starlette(routes=[route])) as port, httpx.AsyncClient(verify=False) as http:
         address = LidarrAddress(url=f"http://127.0.0.1:{port}/base/", api_key="key")
         metrics = AcquisitionMetrics(Metrics(), clock)
         yield LidarrClient(
