@@ -46,7 +46,7 @@ async def measure() -> str:
 async def _one(arguments: tuple[str, ...]) -> Footprint:
     with tempfile.TemporaryDirectory() as home:
         begun = time.monotonic()
-        async with running_suite(suite_environment(Path(home), {}), *arguments) as suite:
+        async with running_suite(suite_environment(Path(home), {}), *arguments, first_start=True) as suite:
             ready = time.monotonic() - begun
             await asyncio.sleep(_IDLE)
             return _weigh(suite, ready)

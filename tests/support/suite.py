@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support.new_home import move_in
 from tests.support.ports import free_ports
 from tests.support.waiting import eventually
 
@@ -127,8 +128,12 @@ def suite_environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def running_suite(environment: Mapping[str, str], *arguments: str) -> AsyncIterator[Suite]:
-    """`lockgroove up` with this environment, ready; ended at exit."""
+async def running_suite(
+    environment: Mapping[str, str], *arguments: str, first_start: bool = False
+) -> AsyncIterator[Suite]:
+    """`lockgroove up` with this environment, ready; ended at exit. With `first_start` it makes its databases itself."""
+    if not first_start and "DATABASE_URL" not in environment:
+        await move_in(Path(environment["LOCKGROOVE_HOME"]))
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("lockgroove")),
         "up",

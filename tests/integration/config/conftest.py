@@ -15,6 +15,7 @@ from libs.crypto import service_token
 from libs.rpc.client import open_channel
 from services.config.app import open_app
 from services.config.settings import Settings
+from tests.support.new_home import make_schema
 from tests.support.ports import free_ports
 
 ADMIN_KEY = "lg_integration-tests"
@@ -72,6 +73,7 @@ def settings_in(home: Path, database: str | None = None, *, admin_key: str | Non
 async def serving(settings: Settings, environment: Mapping[str, str] | None = None) -> AsyncIterator[Config]:
     """Runs the service until the exit."""
     stop = asyncio.Event()
+    await make_schema("config", home=settings.home, configured=settings.database)
     async with open_app(replace(settings, environment=environment or {})) as app, asyncio.TaskGroup() as group:
         group.create_task(app.serve(stop))
         try:
