@@ -42,7 +42,10 @@ async def _json(answer: httpx.Response) -> Json:
 
 async def _ended(suite: Suite, replay: Json) -> Json:
     async def ended() -> Json | None:
-        found = await _json(await suite.client.get(f"/api/v1/{replay['name']}"))
+        answer = await suite.client.get(f"/api/v1/{replay['name']}")
+        if answer.status_code == 503:  # its service was killed, and is on its way back
+            return None
+        found = await _json(answer)
         return found if found["state"] in _ENDED else None
 
     return await eventually(ended, within=60)
