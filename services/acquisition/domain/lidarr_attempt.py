@@ -49,6 +49,7 @@ class LidarrPlan:
     own_ids: tuple[str, ...] = ()
     sign: str = ""
     sign_time: datetime | None = None
+    looked: datetime | None = None
     absent_since: datetime | None = None
     absent_looks: int = 0
     tries: int = 0
@@ -66,6 +67,7 @@ class LidarrPlan:
             "own_ids": list(self.own_ids),
             "sign": self.sign,
             "sign_time": None if self.sign_time is None else self.sign_time.isoformat(),
+            "looked": None if self.looked is None else self.looked.isoformat(),
             "absent_since": None if self.absent_since is None else self.absent_since.isoformat(),
             "absent_looks": self.absent_looks,
             "tries": self.tries,
@@ -75,7 +77,7 @@ class LidarrPlan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LidarrPlan":
         """The plan that `to_json` wrote; nothing is an empty plan."""
-        time, absent = data.get("sign_time"), data.get("absent_since")
+        time, looked, absent = data.get("sign_time"), data.get("looked"), data.get("absent_since")
         return cls(
             album_id=data.get("album_id"),
             release_group_mbid=data.get("release_group_mbid", ""),
@@ -86,11 +88,19 @@ class LidarrPlan:
             own_ids=tuple(data.get("own_ids", ())),
             sign=data.get("sign", ""),
             sign_time=None if time is None else datetime.fromisoformat(time),
+            looked=None if looked is None else datetime.fromisoformat(looked),
             absent_since=None if absent is None else datetime.fromisoformat(absent),
             absent_looks=data.get("absent_looks", 0),
             tries=data.get("tries", 0),
             outages=data.get("outages", 0),
         )
+
+    def awake(self, at: datetime, *, longest: timedelta) -> "LidarrPlan":
+        """With the time since the last look, of which no more than `longest` counts: who was paused saw no idleness."""
+        slept = at - self.looked - longest if self.looked is not None else timedelta()
+        if slept <= timedelta() or self.sign_time is None:
+            return replace(self, looked=at)
+        return replace(self, looked=at, sign_time=self.sign_time + slept, absent_since=None, absent_looks=0)
 
     def seen(self, look: Look, at: datetime) -> "LidarrPlan":
         """With the downloads that a whole look shows, and its time if it shows anything new."""

@@ -36,6 +36,7 @@ PATIENCE = 3  # outages in a row until the fallback is asked
 SEARCH_LOOK = timedelta(seconds=5)  # Lidarr forgets a command's outcome: look while it runs
 REFRESH_LOOK = timedelta(seconds=1)  # a new album gets its tracks a moment after it was added
 REFRESH_TIMEOUT = timedelta(seconds=30)
+LONGEST_GAP = timedelta(minutes=10)  # between two looks, beyond their interval, that counts as idleness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,7 @@ class LidarrSteps:
     async def _look(self, acquisition: Acquisition, attempt: Attempt, plan: LidarrPlan) -> Move:
         look = await self._shown(attempt, plan)
         now = self._clock.now()
-        plan = plan.seen(look, now)
+        plan = plan.awake(now, longest=LONGEST_GAP + 2 * self._times().poll_interval).seen(look, now)
         attempt = attempt.with_peer(client_of(look) or attempt.peer).reached(progress_of(look, attempt.progress))
         acquisition = acquisition.with_attempt(attempt, now)
         times = self._times()

@@ -276,5 +276,27 @@ def test_what_a_person_has_to_assign_is_never_thrown_away() -> None:
 
 def test_a_plan_survives_its_way_through_the_database() -> None:
     plan, _ = looked(replace(GRABBED, history=(row(HistoryEvent.GRABBED, search=True),)), 0, 5)
+    plan = plan.awake(NOW, longest=POLL)
 
     assert LidarrPlan.from_json(plan.to_json()) == plan
+
+
+def test_a_pause_longer_than_the_idle_timeout_is_no_idleness() -> None:
+    look = replace(NOTHING, queue=(queued("downloading"),))
+    plan = PLAN.awake(NOW, longest=POLL).seen(look, NOW)
+    resumed = NOW + 3 * IDLE
+
+    plan = plan.awake(resumed, longest=POLL).seen(look, resumed)
+
+    assert judge(look, plan, now=resumed, poll=POLL, idle_timeout=IDLE) == WAIT
+    assert judge(look, plan, now=resumed + IDLE, poll=POLL, idle_timeout=IDLE).failure is not None
+
+
+def test_looks_in_their_interval_count_in_full() -> None:
+    look = replace(NOTHING, queue=(queued("downloading"),))
+    plan, now = PLAN.awake(NOW, longest=POLL).seen(look, NOW), NOW
+    while now < NOW + IDLE:
+        now += POLL
+        plan = plan.awake(now, longest=POLL).seen(look, now)
+
+    assert judge(look, plan, now=now, poll=POLL, idle_timeout=IDLE).failure is not None
