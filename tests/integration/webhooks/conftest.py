@@ -18,6 +18,7 @@ from libs.rpc.client import open_channel
 from services.webhooks.app import open_app
 from services.webhooks.settings import Settings
 from tests.support.lidarr_webhooks import Body, encode
+from tests.support.new_home import make_schema
 from tests.support.ports import free_ports
 from tests.support.waiting import eventually
 from tests.support.webhook_peers import OPERATOR_KEY, ROOT_KEY, SERVICE_TOKEN, Peers, running_peers
@@ -86,6 +87,7 @@ def delivery(
 async def serving(settings: Settings, peers: Peers) -> AsyncIterator[Webhooks]:
     """Runs the service until the exit."""
     stop = asyncio.Event()
+    await make_schema("webhooks", home=settings.home, configured=settings.database)
     async with open_app(settings) as app, asyncio.TaskGroup() as group:
         group.create_task(app.serve(stop))
         try:
