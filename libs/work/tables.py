@@ -89,6 +89,11 @@ def _work(metadata: MetaData) -> Table:
         Column("paused", Boolean, nullable=False, server_default=false()),
         postgresql_with={"fillfactor": 70},
     )
+    _index_work(table)
+    return table
+
+
+def _index_work(table: Table) -> None:
     active = unfinished(table)
     Index("work_dedup", table.c.dedup_key, unique=True, postgresql_where=active, sqlite_where=active)
     claimed = (table.c.queue, table.c.priority.desc(), table.c.due)
@@ -99,7 +104,6 @@ def _work(metadata: MetaData) -> Table:
     Index("work_order", table.c.order_key, table.c.id, postgresql_where=ordered, sqlite_where=ordered)
     leased = table.c.lease_owner.is_not(None)
     Index("work_lease", table.c.lease_owner, postgresql_where=leased, sqlite_where=leased)
-    return table
 
 
 def _signal(metadata: MetaData) -> Table:

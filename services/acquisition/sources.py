@@ -4,17 +4,12 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 
-from libs.clock import Clock
 from libs.errors import AppError
 from libs.leases.hold import LeaseStore, hold
-from libs.outbound.http import httpx
-from libs.sql.engine import Database
-from libs.telemetry import Telemetry
 from libs.telemetry.logger import get_logger
 from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
 from services.acquisition.domain.attempt import Source
-from services.acquisition.domain.knowledge import Knower
 from services.acquisition.domain.peers import PeerNetwork
 from services.acquisition.domain.providers import LibraryOwner
 from services.acquisition.domain.publishing import Shelf
@@ -70,52 +65,63 @@ class Shelves:
         return as_seen(path, downloads=self._wishes.downloads(), theirs=self._wishes.lidarr_downloads())
 
 
-class Soulseek:
-    """The session, the steps that use it, and the folder in which they stage."""
+class Stages:
+    """What every network of peers needs around it: who knows albums and peers, where files are staged and go to."""
 
-    def __init__(
-        self,
-        database: Database,
-        wishes: Wishes,
-        *,
-        knower: Knower,
-        records: PeerRecords,
-        shelves: Shelves,
-        leases: LeaseStore,
-        telemetry: Telemetry,
-        home: Path,
-        clock: Clock,
-    ) -> None:
-        metrics = SoulseekMetrics(telemetry.metrics, clock)
-        self.gate = SearchGate(SqlSearchLog(database, tables.soulseek_search), clock=clock)
-        self.keeper = SessionKeeper(
-            hold=lambda name: hold(leases, name, ttl=SESSION_TTL, clock=clock),
-            open_session=SessionOpener(folder=home / "soulseek", gate=self.gate, metrics=metrics, clock=clock),
-            metrics=metrics,
-            clock=clock,
+    def __init__(self, ground: Ground, lidarr: LidarrClient, *, records: PeerRecords) -> None:
+        self._wishes, self._clock, self._records = ground.wishes, ground.clock, records
+        self._shelves = Shelves(ground.wishes, lidarr)
+        self._staging = Staging(ground.wishes.downloads)
+        self._knower = open_knower(
+            ground.database,
+            ground.http,
+            lidarr=lidarr,
+            musicbrainz=ground.wishes.musicbrainz,
+            lastfm=ground.wishes.lastfm,
+            telemetry=ground.telemetry,
+            clock=ground.clock,
         )
-        self._shelf = shelves.own
-        self._staging = Staging(wishes.downloads)
-        self.network = SoulseekNetwork(self.keeper, limits=wishes.limits, clock=clock)
-        self.steps = PeerSteps(
-            self.network,
-            source=Source.SOULSEEK,
-            knower=knower,
-            records=records,
-            taste=wishes.taste,
+
+    def steps(self, network: PeerNetwork, source: Source) -> PeerSteps:
+        """The steps of acquisitions through a network."""
+        return PeerSteps(
+            network,
+            source=source,
+            knower=self._knower,
+            records=self._records,
+            taste=self._wishes.taste,
             inspector=AudioInspector(),
-            shelf=shelves.chosen,
+            shelf=self._shelves.chosen,
             staging=self._staging,
-            clock=clock,
+            clock=self._clock,
         )
 
     async def sweep(self, ended: Ended) -> None:
         """Remove what acquisitions that have ended left on the disks; `ended` tells which did."""
         try:
             await self._staging.sweep(ended)
-            await self._shelf.sweep(ended)
+            await self._shelves.own.sweep(ended)
         except AppError as error:  # the next start tries again
             log.warning("acquisition.not_swept", reason=error.code_reason)
+
+
+class Soulseek:
+    """The session, and the steps that use it."""
+
+    def __init__(self, ground: Ground, stages: Stages, *, leases: LeaseStore) -> None:
+        wishes, clock = ground.wishes, ground.clock
+        metrics = SoulseekMetrics(ground.telemetry.metrics, clock)
+        self.gate = SearchGate(SqlSearchLog(ground.database, tables.soulseek_search), clock=clock)
+        self.keeper = SessionKeeper(
+            hold=lambda name: hold(leases, name, ttl=SESSION_TTL, clock=clock),
+            open_session=SessionOpener(folder=ground.home / "soulseek", gate=self.gate, metrics=metrics, clock=clock),
+            metrics=metrics,
+            clock=clock,
+        )
+        self.network = SoulseekNetwork(self.keeper, limits=wishes.limits, clock=clock)
+        self.steps = stages.steps(self.network, Source.SOULSEEK)
+        ground.live.subscribe(lambda _: self.keeper.follow(wishes.account()))
+        ground.live.subscribe(lambda _: self.keeper.share(wishes.sharing()))
 
     def problem(self) -> str:
         """Why Soulseek cannot be used, and what to do; empty while it can, be it by another process."""
@@ -129,39 +135,17 @@ class Soulseek:
 class Slskd:
     """The steps that use the slskd of the moment. `gate` is that of our own session: both ask the same server."""
 
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        wishes: Wishes,
-        *,
-        knower: Knower,
-        records: PeerRecords,
-        shelves: Shelves,
-        gate: SearchGate,
-        telemetry: Telemetry,
-        clock: Clock,
-    ) -> None:
-        client = SlskdClient(http, address=wishes.slskd)
+    def __init__(self, ground: Ground, stages: Stages, *, gate: SearchGate) -> None:
+        wishes, clock = ground.wishes, ground.clock
         self.network = SlskdNetwork(
-            client,
+            SlskdClient(ground.http, address=wishes.slskd),
             address=wishes.slskd,
             limits=wishes.limits,
             gate=gate,
-            metrics=SlskdMetrics(telemetry.metrics, clock),
+            metrics=SlskdMetrics(ground.telemetry.metrics, clock),
             clock=clock,
         )
-        peers = PeerSteps(
-            self.network,
-            source=Source.SLSKD,
-            knower=knower,
-            records=records,
-            taste=wishes.taste,
-            inspector=AudioInspector(),
-            shelf=shelves.chosen,
-            staging=Staging(wishes.downloads),
-            clock=clock,
-        )
-        self.steps = SlskdSteps(peers, self.network)
+        self.steps = SlskdSteps(stages.steps(self.network, Source.SLSKD), self.network)
 
     async def sweep(self, ended: Ended) -> None:
         """Remove what acquisitions that have ended left in slskd's folder; `ended` tells which did."""
@@ -176,52 +160,22 @@ class Sources:
 
     def __init__(self, ground: Ground, *, leases: LeaseStore, records: PeerRecords) -> None:
         self._wishes = wishes = ground.wishes
-        clock = ground.clock
-        lidarr = LidarrClient(ground.http, address=wishes.lidarr, clock=clock, metrics=ground.metrics)
-        shelves = Shelves(wishes, lidarr)
-        knower = open_knower(
-            ground.database,
-            ground.http,
-            lidarr=lidarr,
-            musicbrainz=wishes.musicbrainz,
-            lastfm=wishes.lastfm,
-            telemetry=ground.telemetry,
-            clock=clock,
-        )
-        self.soulseek = soulseek = Soulseek(
-            ground.database,
-            wishes,
-            knower=knower,
-            records=records,
-            shelves=shelves,
-            leases=leases,
-            telemetry=ground.telemetry,
-            home=ground.home,
-            clock=clock,
-        )
-        self.slskd = Slskd(
-            ground.http,
-            wishes,
-            knower=knower,
-            records=records,
-            shelves=shelves,
-            gate=soulseek.gate,
-            telemetry=ground.telemetry,
-            clock=clock,
-        )
+        lidarr = LidarrClient(ground.http, address=wishes.lidarr, clock=ground.clock, metrics=ground.metrics)
+        source = LidarrSource(lidarr, choices=wishes.choices)
+        self._stages = Stages(ground, lidarr, records=records)
+        self.soulseek = Soulseek(ground, self._stages, leases=leases)
+        self.slskd = Slskd(ground, self._stages, gate=self.soulseek.gate)
         self.steps: dict[Source, Steps] = {
-            Source.SOULSEEK: soulseek.steps,
-            Source.LIDARR: LidarrSteps(LidarrSource(lidarr, choices=wishes.choices), times=wishes.times, clock=clock),
+            Source.SOULSEEK: self.soulseek.steps,
+            Source.LIDARR: LidarrSteps(source, times=wishes.times, clock=ground.clock),
             Source.SLSKD: self.slskd.steps,
         }
-        self.gates = {Source.SOULSEEK: soulseek.is_ours, Source.LIDARR: _always, Source.SLSKD: _always}
+        self.gates = {Source.SOULSEEK: self.soulseek.is_ours, Source.LIDARR: _always, Source.SLSKD: _always}
         self.problems = {
-            Source.SOULSEEK: soulseek.problem,
+            Source.SOULSEEK: self.soulseek.problem,
             Source.LIDARR: wishes.lidarr_problem,
             Source.SLSKD: wishes.slskd_problem,
         }
-        ground.live.subscribe(lambda _: soulseek.keeper.follow(wishes.account()))
-        ground.live.subscribe(lambda _: soulseek.keeper.share(wishes.sharing()))
 
     def network(self) -> PeerNetwork | None:
         """What is searched for people: our own session, else slskd, else nothing."""
@@ -239,7 +193,7 @@ class Sources:
     async def sweep(self, ended: Ended) -> None:
         """Remove what acquisitions that have ended left on the disks; `ended` tells which did."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.soulseek.sweep(ended))
+            group.create_task(self._stages.sweep(ended))
             group.create_task(self.slskd.sweep(ended))
 
 
