@@ -18,6 +18,7 @@ from aioslsk.user.model import UserStatus
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from deploy.demo.soulseek.server import HOST
+from services.acquisition.soulseek.client import end_tasks
 
 _REPORT_INTERVAL = 0.05  # seconds between progress events
 
@@ -48,8 +49,7 @@ class LoopbackClient(SoulSeekClient):
 
     async def stop(self) -> None:
         """Go offline. What is under way ends first: the library can interrupt itself while it closes a file."""
-        under_way = [task for transfer in self.transfers.transfers for task in transfer.cancel_tasks()]
-        await asyncio.gather(*under_way, return_exceptions=True)
+        await end_tasks(self.transfers.transfers)
         await super().stop()  # type: ignore[no-untyped-call]  # aioslsk has no annotation here
 
     async def _on_user_status(self, event: UserStatusUpdateEvent) -> None:

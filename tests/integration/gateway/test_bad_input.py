@@ -93,7 +93,7 @@ async def test_an_unknown_path_is_404(client: httpx.AsyncClient, method: str, pa
 
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
-    [("PUT", URL, "GET, HEAD, POST"), ("DELETE", f"{URL}/a", "GET, HEAD"), ("HEAD", f"{URL}:watch", "GET"),
+    [("PUT", URL, "GET, HEAD, POST"), ("DELETE", f"{URL}/a", "GET, HEAD, PATCH"), ("HEAD", f"{URL}:watch", "GET"),
      ("POST", "/api/live", "GET, HEAD"), ("GET", "/api/webhooks/lidarr", "POST"), ("PROPFIND", URL, "GET, HEAD, POST")],
 )  # fmt: skip
 async def test_an_unknown_method_is_405_with_allow(

@@ -21,7 +21,7 @@ async def test_an_album_is_asked_for(suite: Suite, client: httpx.AsyncClient) ->
     assert response.headers["etag"] == '"1"'
     body = response.json()
     assert (body["name"], body["state"], body["attempts"]) == ("acquisitions/acq-1", "QUEUED", [])
-    assert body["album"] == {**ALBUM, "year": 0, "tracks": []}
+    assert body["album"] == {**ALBUM, "year": 0, "releaseMbid": "", "tracks": []}
     assert suite.acquisitions.requests[0].request_id == request_id
 
 
