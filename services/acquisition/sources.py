@@ -138,7 +138,7 @@ class Slskd:
     def __init__(self, ground: Ground, stages: Stages, *, gate: SearchGate) -> None:
         wishes, clock = ground.wishes, ground.clock
         self.network = SlskdNetwork(
-            SlskdClient(ground.http, address=wishes.slskd),
+            SlskdClient(ground.http, address=wishes.slskd, tracer=ground.telemetry.tracer),
             address=wishes.slskd,
             limits=wishes.limits,
             gate=gate,
@@ -160,7 +160,13 @@ class Sources:
 
     def __init__(self, ground: Ground, *, leases: LeaseStore, records: PeerRecords) -> None:
         self._wishes = wishes = ground.wishes
-        lidarr = LidarrClient(ground.http, address=wishes.lidarr, clock=ground.clock, metrics=ground.metrics)
+        lidarr = LidarrClient(
+            ground.http,
+            address=wishes.lidarr,
+            clock=ground.clock,
+            metrics=ground.metrics,
+            tracer=ground.telemetry.tracer,
+        )
         source = LidarrSource(lidarr, choices=wishes.choices)
         self._stages = Stages(ground, lidarr, records=records)
         self.soulseek = Soulseek(ground, self._stages, leases=leases)

@@ -12,6 +12,7 @@ import orjson
 from libs.clock import Clock
 from libs.outbound.bounded import bounded
 from libs.outbound.http import httpx
+from libs.telemetry.tracing import LocalTracer, Tracer
 from services.acquisition.domain.lidarr import (
     LidarrFault,
     LidarrNotConfigured,
@@ -62,10 +63,12 @@ class LidarrClient:
         address: Callable[[], LidarrAddress | None],
         clock: Clock,
         metrics: AcquisitionMetrics,
+        tracer: Tracer | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._http = http
         self._metrics = metrics
+        self._tracer = tracer or LocalTracer()
         self._address = address
         self._pace = pace or Pace(clock)
         self._breaker = Breaker("Lidarr", clock)
@@ -131,7 +134,11 @@ class LidarrClient:
         body: Mapping[str, Any] | None,
     ) -> httpx.Response:
         read = LOOKUP_TIMEOUT if _asks_metadata(method, path) else READ_TIMEOUT
-        with self._metrics.calling(path) as call:
+        attributes = {"provider": "lidarr", "url.path": path}
+        with (
+            self._tracer.span(f"{method} lidarr", "client", attributes=attributes) as span,
+            self._metrics.calling(path) as call,
+        ):
             try:
                 answer = await bounded(
                     self._http,
@@ -144,10 +151,13 @@ class LidarrClient:
                     seconds=WHOLE * read,
                 )
             except httpx.TimeoutException as error:
+                span.fail("no answer in time")
                 raise LidarrUnavailable("Lidarr did not answer in time.") from error
             except (httpx.HTTPError, httpx.InvalidURL) as error:
+                span.fail("not reached")
                 raise LidarrUnavailable("Lidarr cannot be reached at lidarr.url.") from error
             call.status = str(answer.status_code)
+            span.set("status", call.status)
         return answer
 
 

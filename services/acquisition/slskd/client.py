@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from libs.outbound.bounded import bounded
 from libs.outbound.http import httpx
+from libs.telemetry.tracing import LocalTracer, Tracer
 from services.acquisition.domain.candidates import RemoteFile
 from services.acquisition.domain.providers import SlskdAddress
 from services.acquisition.slskd.errors import (
@@ -60,10 +61,12 @@ class SlskdClient:
         http: httpx.AsyncClient,
         *,
         address: Callable[[], SlskdAddress | None],
+        tracer: Tracer | None = None,
         pause: Callable[[], float] = lambda: random.uniform(0.5, 2),  # noqa: S311 (jitter, not a secret)
     ) -> None:
         self._http = http
         self._address = address
+        self._tracer = tracer or LocalTracer()
         self._pause = pause
         self._searching = asyncio.Lock()
         self._enqueueing = asyncio.Lock()
@@ -187,8 +190,30 @@ class SlskdClient:
         address = self._address()
         if address is None:
             raise SlskdOff
+        attributes = {"provider": "slskd", "url.path": path}
+        with self._tracer.span(f"{method} slskd", "client", attributes=attributes) as span:
+            try:
+                answer = await self._send(address, method, path, body=body, params=params, seconds=seconds)
+            except SlskdUnreachable as error:
+                span.fail(error.message)
+                raise
+            span.set("status", str(answer.status_code))
+        if answer.status_code in (401, 403):
+            raise SlskdRefusedKey(answer.status_code)
+        return answer
+
+    async def _send(
+        self,
+        address: SlskdAddress,
+        method: str,
+        path: str,
+        *,
+        body: Json | None,
+        params: Mapping[str, str | int] | None,
+        seconds: float,
+    ) -> httpx.Response:
         try:
-            answer = await bounded(
+            return await bounded(
                 self._http,
                 method,
                 f"{address.url.rstrip('/')}/api/v0{path}",
@@ -204,9 +229,6 @@ class SlskdClient:
             raise SlskdUnclear from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SlskdUnreachable from error
-        if answer.status_code in (401, 403):
-            raise SlskdRefusedKey(answer.status_code)
-        return answer
 
 
 def _path(*parts: str) -> str:

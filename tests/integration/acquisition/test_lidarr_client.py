@@ -20,6 +20,7 @@ from services.acquisition.lidarr.client import LidarrAddress, LidarrClient, Lida
 from services.acquisition.lidarr.limits import FAILURES_THAT_OPEN, OPEN_FOR, Breaker, Pace
 from services.acquisition.lidarr.source import LidarrChoices, LidarrSource
 from services.acquisition.metrics import AcquisitionMetrics
+from tests.support.spans import RecordingTracer
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -42,15 +43,36 @@ def server() -> Server:
 
 
 @pytest.fixture
-async def client(server: Server) -> AsyncIterator[LidarrClient]:
+def tracer() -> RecordingTracer:
+    return RecordingTracer()
+
+
+@pytest.fixture
+async def client(server: Server, tracer: RecordingTracer) -> AsyncIterator[LidarrClient]:
     route = Route("/base/api/v1/{path:path}", server.answer, methods=["GET", "POST", "PUT"])
     clock = ManualClock(START)
     async with serving(Starlette(routes=[route])) as port, httpx.AsyncClient(verify=False) as http:
         address = LidarrAddress(url=f"http://127.0.0.1:{port}/base/", api_key="key")
         metrics = AcquisitionMetrics(Metrics(), clock)
         yield LidarrClient(
-            http, address=lambda: address, clock=clock, metrics=metrics, pace=Pace(clock, per_second=1e9)
+            http,
+            address=lambda: address,
+            clock=clock,
+            metrics=metrics,
+            tracer=tracer,
+            pace=Pace(clock, per_second=1e9),
         )
+
+
+async def test_each_call_is_a_span_of_its_own_that_knows_how_it_ended_but_no_key(
+    server: Server, client: LidarrClient, tracer: RecordingTracer
+) -> None:
+    server.answers = [Response(status_code=503, headers={"Retry-After": "9"})]
+
+    with pytest.raises(LidarrUnavailable):
+        await client.get("/rootfolder")
+
+    assert tracer.told == ["GET lidarr", "{'provider': 'lidarr', 'url.path': '/rootfolder'}", "status=503"]
 
 
 async def test_the_key_goes_in_a_header_and_never_into_the_address(server: Server, client: LidarrClient) -> None:

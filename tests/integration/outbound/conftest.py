@@ -1,8 +1,8 @@
 """A provider on loopback that fails as told, and a client of it whose clock the test moves."""
 
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,9 +22,8 @@ from libs.outbound.client import ProviderClient
 from libs.outbound.metrics import OutboundMetrics
 from libs.outbound.provider import Provider, Question
 from libs.outbound.slots import MemoryCallSlots
-from libs.telemetry.correlation import Trace
 from libs.telemetry.metrics import Metrics
-from libs.telemetry.tracing import Kind, LocalTracer, Span, Value
+from tests.support.spans import RecordingTracer
 
 TLS = ssl.create_default_context()  # takes longer to make than a test
 PROVIDER = Provider(
@@ -38,27 +37,6 @@ PROVIDER = Provider(
     failures_that_open=9,
     largest=1024 * 1024,
 )
-
-
-@dataclass
-class RecordingTracer(LocalTracer):
-    """Keeps everything that spans are told."""
-
-    told: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def span(
-        self, name: str, kind: Kind = "internal", *, parent: Trace | None = None, attributes: Mapping[str, Value]
-    ) -> Iterator[Span]:
-        self.told += [name, repr(attributes)]
-        with super().span(name, kind, parent=parent, attributes=attributes):
-            yield self
-
-    def set(self, key: str, value: Value) -> None:
-        self.told.append(f"{key}={value}")
-
-    def fail(self, description: str) -> None:
-        self.told.append(description)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from services.acquisition.slskd.patience import Paces
 from services.acquisition.soulseek.network import TimeLimits
 from services.acquisition.soulseek.search_gate import SearchGate
 from services.acquisition.soulseek.search_log import MemorySearchLog
+from tests.support.spans import RecordingTracer
 
 SHORT = timedelta(seconds=0.01)
 PACES = Paces(
@@ -51,10 +52,13 @@ class Station:
     gap: timedelta = timedelta()
     received: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+    tracer: RecordingTracer = field(default_factory=RecordingTracer)
 
     def __post_init__(self) -> None:
         self.address = SlskdAddress(url=self.slskd.url, api_key=self.slskd.api_key, download_path=self.folder)
-        self.client = SlskdClient(self.http, address=lambda: self.address, pause=SHORT.total_seconds)
+        self.client = SlskdClient(
+            self.http, address=lambda: self.address, tracer=self.tracer, pause=SHORT.total_seconds
+        )
         self.network = self.another()
 
     def another(self) -> SlskdNetwork:

@@ -39,6 +39,13 @@ async def test_a_search_is_deleted_after_use(station: Station, ada: SlskdPeer, a
     assert station.slskd.searches.rows == {}
 
 
+async def test_calls_are_spans_without_the_key(station: Station) -> None:
+    await station.network.search("nobody has this")
+
+    assert {"POST slskd", "status=200"} <= set(station.tracer.told)
+    assert station.slskd.api_key not in "".join(station.tracer.told)
+
+
 async def test_what_slskd_cannot_search_for_finds_nothing(station: Station) -> None:
     assert await station.network.search(" ") == []
 

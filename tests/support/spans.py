@@ -1,0 +1,29 @@
+"""What spans are told, for tests that read it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from libs.telemetry.correlation import Trace
+from libs.telemetry.tracing import Kind, LocalTracer, Span, Value
+
+
+@dataclass
+class RecordingTracer(LocalTracer):
+    """Keeps everything that spans are told."""
+
+    told: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def span(
+        self, name: str, kind: Kind = "internal", *, parent: Trace | None = None, attributes: Mapping[str, Value]
+    ) -> Iterator[Span]:
+        self.told += [name, repr(attributes)]
+        with super().span(name, kind, parent=parent, attributes=attributes):
+            yield self
+
+    def set(self, key: str, value: Value) -> None:
+        self.told.append(f"{key}={value}")
+
+    def fail(self, description: str) -> None:
+        self.told.append(description)
