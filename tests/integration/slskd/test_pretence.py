@@ -114,7 +114,11 @@ async def test_a_finished_file_is_fetched_again_under_another_name(
 ) -> None:
     first = next(iter(ada.files))
     for number in (1, 2):
-        await raw.post(BATCHES, json=batch(ada, first))
+
+        async def accepted() -> bool:  # only once the one before is over, which is a moment after its file is there
+            return (await raw.post(BATCHES, json=batch(ada, first))).status_code == 201
+
+        await eventually(accepted, every=0.005)
 
         async def landed(number: int = number) -> bool:
             return len(station.left()) == number
