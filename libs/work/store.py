@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import ColumnElement, Select, Update, delete, func, select, update
+from sqlalchemy import ColumnElement, Select, Update, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -164,16 +164,6 @@ class SqlWorkStore:
             raise JobActive(f"another job like {job_id} is active") from error
         self._record(connection, job_id, after, (before.state, state), actor=actor)
         return int(after)
-
-    async def purge(self, connection: AsyncConnection, *, older_than: timedelta, limit: int) -> list[str]:
-        """Deletes some jobs that ended long ago, with signals and events; returns their ids."""
-        work, event = self._tables.work, self._tables.event
-        old = work.c.updated < self._now - duration_ms(older_than)
-        oldest = select(work.c.id).where(work.c.done, old).order_by(work.c.updated).limit(limit)
-        ids = list((await connection.scalars(oldest)).all())
-        await connection.execute(delete(event).where(event.c.job_id.in_(ids)))
-        await connection.execute(delete(work).where(work.c.id.in_(ids), work.c.done))
-        return ids
 
     # Claims: what a worker does.
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from libs.clock import Clock
 from libs.telemetry.metrics import Metrics
+from services.acquisition.domain.peers import PeerNetworkFault
 
 JOB_SECONDS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0, 86400.0)
+DOWNLOAD_SECONDS = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 CALL_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
 
 
@@ -57,3 +59,31 @@ class AcquisitionMetrics:
         finally:
             self._calls.labels(endpoint, call.status).inc()
             self._call_durations.labels(endpoint).observe(self._clock.monotonic() - start)
+
+
+class DownloadMetrics:
+    """The files that one network of peers was asked for: `soulseek_downloads`, `slskd_downloads`."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, *, prefix: str) -> None:
+        self._clock = clock
+        self._downloads = metrics.counter(f"{prefix}_downloads", "Files that were asked for.", ["status"])
+        self._seconds = metrics.histogram(
+            f"{prefix}_download_duration_seconds", "From asking to the end.", ["status"], buckets=DOWNLOAD_SECONDS
+        )
+
+    @contextmanager
+    def downloading(self) -> Iterator[None]:
+        """Count and time a download: `success`, the reason of its fault in lower case, or `stopped`."""
+        status, begun = "stopped", self._clock.monotonic()
+        try:
+            yield
+            status = "success"
+        except PeerNetworkFault as fault:
+            status = fault.reason.lower()
+            raise
+        except OSError:
+            status = "local_disk"
+            raise
+        finally:
+            self._downloads.labels(status).inc()
+            self._seconds.labels(status).observe(self._clock.monotonic() - begun)

@@ -23,9 +23,9 @@ from services.acquisition.lidarr.importer import LidarrImporter
 from services.acquisition.lidarr.shelf import LidarrShelf, as_seen
 from services.acquisition.lidarr.source import LidarrSource
 from services.acquisition.live import Wishes
+from services.acquisition.metrics import DownloadMetrics
 from services.acquisition.shelf import ChosenShelf, LiveShelf
 from services.acquisition.slskd.client import SlskdClient
-from services.acquisition.slskd.metrics import SlskdMetrics
 from services.acquisition.slskd.network import SlskdNetwork
 from services.acquisition.soulseek.keeper import KeeperState, SessionKeeper
 from services.acquisition.soulseek.metrics import SoulseekMetrics
@@ -142,7 +142,7 @@ class Slskd:
             address=wishes.slskd,
             limits=wishes.limits,
             gate=gate,
-            metrics=SlskdMetrics(ground.telemetry.metrics, clock),
+            metrics=DownloadMetrics(ground.telemetry.metrics, clock, prefix="slskd"),
             clock=clock,
         )
         self.steps = SlskdSteps(stages.steps(self.network, Source.SLSKD), self.network)

@@ -1,4 +1,4 @@
-"""How slskd fails, as facts; the trees above them are those of `domain.peers`, the reasons of peers those of Soulseek.
+"""How slskd fails, as facts, below those of `domain.peers`; what all networks share is in `domain.peer_faults`.
 
 NetworkAway
 ├── SlskdAway             it has no session on Soulseek now
@@ -13,12 +13,6 @@ NetworkUnusable
 ├── SlskdTooOld           it knows no batches
 └── FileMissing           slskd has fetched the file, and we cannot get at it
 PeerFailed
-├── PeerOffline           not online, or cannot be reached
-├── QueueTimeout          the peer never got round to it
-├── TransferStalled       no new byte for too long
-├── TransferTooSlow       too few of them
-├── TransferBroken        the peer broke off
-├── TransferRejected      the peer says no, or slskd does
 ├── TransferCancelled     somebody stopped it in slskd, or slskd did for want of an answer
 └── SizeMismatch          the peer has another size than it advertised
 """
@@ -104,48 +98,6 @@ class FileMissing(NetworkUnusable):
 
     def __init__(self, file: str, why: str) -> None:
         super().__init__("SLSKD_FILE_MISSING", f"slskd has fetched {file}, and {why}, then retry.")
-
-
-class PeerOffline(PeerFailed):
-    """The peer is not online, or cannot be reached."""
-
-    def __init__(self, peer: str) -> None:
-        super().__init__("PEER_OFFLINE", f"{peer} is offline or cannot be reached.")
-
-
-class QueueTimeout(PeerFailed):
-    """The peer never got round to sending the file."""
-
-    def __init__(self, peer: str, file: str, seconds: float) -> None:
-        super().__init__("QUEUE_TIMEOUT", f"{peer} did not begin to send {file} within {seconds:g} s.")
-
-
-class TransferStalled(PeerFailed):
-    """No new byte for too long."""
-
-    def __init__(self, peer: str, file: str, why: str) -> None:
-        super().__init__("TRANSFER_STALLED", f"{peer} stopped sending {file}: {why}.")
-
-
-class TransferTooSlow(PeerFailed):
-    """Too few bytes for too long."""
-
-    def __init__(self, peer: str, file: str, kib: float) -> None:
-        super().__init__("TRANSFER_TOO_SLOW", f"{peer} sends {file} slower than {kib:g} KiB/s.")
-
-
-class TransferBroken(PeerFailed):
-    """The peer broke off in the middle of the file."""
-
-    def __init__(self, peer: str, file: str, received: int, size: int) -> None:
-        super().__init__("TRANSFER_BROKEN", f"{peer} broke off {file} after {received} of {size} bytes.")
-
-
-class TransferRejected(PeerFailed):
-    """The peer says that it will not send the file, or slskd that it will not ask for it."""
-
-    def __init__(self, peer: str, file: str, why: str) -> None:
-        super().__init__("TRANSFER_REJECTED", f"{peer} does not send {file}: {why}")
 
 
 class TransferCancelled(PeerFailed):

@@ -14,12 +14,12 @@ from libs.telemetry.logger import get_logger
 from services.acquisition.domain.candidates import Candidate, RemoteFile
 from services.acquisition.domain.peers import PeerNetworkFault
 from services.acquisition.domain.providers import SlskdAddress
+from services.acquisition.metrics import DownloadMetrics
 from services.acquisition.slskd.client import SlskdClient
 from services.acquisition.slskd.download import Download
 from services.acquisition.slskd.ending import end
 from services.acquisition.slskd.errors import SlskdDownloadsNotSet, SlskdFault, SlskdOff
 from services.acquisition.slskd.landing import Landing
-from services.acquisition.slskd.metrics import SlskdMetrics
 from services.acquisition.slskd.patience import Limits, Paces
 from services.acquisition.slskd.place import FOLDER, Place, is_of
 from services.acquisition.slskd.request import Request
@@ -50,7 +50,7 @@ class SlskdNetwork:
         address: Callable[[], SlskdAddress | None],
         limits: Callable[[], Limits],
         gate: Gate,
-        metrics: SlskdMetrics,
+        metrics: DownloadMetrics,
         clock: Clock,
         paces: Paces | None = None,
     ) -> None:

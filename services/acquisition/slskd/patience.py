@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from services.acquisition.slskd.errors import QueueTimeout, TransferStalled, TransferTooSlow
+from services.acquisition.domain.peer_faults import QueueTimeout, TransferStalled, TransferTooSlow
 from services.acquisition.slskd.transfer import Transfer
 
 SLOW_SECONDS = 300.0

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from libs.clock import Clock
 from services.acquisition.domain import listings
 from services.acquisition.domain.candidates import RemoteFile
+from services.acquisition.domain.peer_faults import PeerOffline, TransferRejected
 from services.acquisition.slskd.client import Enqueued, SlskdClient
-from services.acquisition.slskd.errors import PeerOffline, SlskdFault, SlskdUnclear, TransferRejected
+from services.acquisition.slskd.errors import SlskdFault, SlskdUnclear
 from services.acquisition.slskd.patience import Paces
 from services.acquisition.slskd.place import Place, is_of
 from services.acquisition.slskd.transfer import Transfer

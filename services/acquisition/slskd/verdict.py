@@ -1,15 +1,9 @@
 """What a download that has ended badly says about its peer."""
 
 from services.acquisition.domain import listings
+from services.acquisition.domain.peer_faults import PeerOffline, TransferBroken, TransferRejected, TransferStalled
 from services.acquisition.domain.peers import PeerFailed
-from services.acquisition.slskd.errors import (
-    PeerOffline,
-    SizeMismatch,
-    TransferBroken,
-    TransferCancelled,
-    TransferRejected,
-    TransferStalled,
-)
+from services.acquisition.slskd.errors import SizeMismatch, TransferCancelled
 from services.acquisition.slskd.transfer import Transfer
 
 ATTEMPTS = 3  # of slskd's own, unless somebody configured others

@@ -26,18 +26,16 @@ from aioslsk.user.model import UserStatus
 from libs.clock import Clock
 from services.acquisition.domain import listings
 from services.acquisition.domain.candidates import RemoteFile
-from services.acquisition.soulseek.client import Client, end_tasks
-from services.acquisition.soulseek.errors import (
-    LocalDiskError,
+from services.acquisition.domain.peer_faults import (
     PeerOffline,
     QueueTimeout,
-    SizeMismatch,
     TransferBroken,
     TransferRejected,
     TransferStalled,
-    TransferTaken,
     TransferTooSlow,
 )
+from services.acquisition.soulseek.client import Client, end_tasks
+from services.acquisition.soulseek.errors import LocalDiskError, SizeMismatch, TransferTaken
 
 TICK_SECONDS = 0.1
 MAX_BEGINNINGS = 3

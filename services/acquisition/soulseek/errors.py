@@ -1,4 +1,4 @@
-"""How Soulseek fails, as facts; the trees above them are those of `domain.peers`.
+"""How Soulseek fails, as facts, below those of `domain.peers`; what all networks share is in `domain.peer_faults`.
 
 NetworkAway
 ├── Disconnected        the session ended while something ran
@@ -12,12 +12,6 @@ NetworkUnusable
 ├── LoginRefused        the server does not accept the account
 └── Kicked              somebody else logged in with the account
 PeerFailed
-├── PeerOffline         not online, or cannot be reached
-├── QueueTimeout        the peer never got round to it
-├── TransferStalled     no new byte for too long
-├── TransferTooSlow     bytes, but so few that another peer is worth trying
-├── TransferBroken      the peer broke off
-├── TransferRejected    the peer says no
 ├── TransferTaken       ours: the same file comes already, for another acquisition
 └── SizeMismatch        the peer announced another size than it advertised
 OSError
@@ -99,48 +93,6 @@ class CannotListen(NetworkAway):
             f"Peers cannot reach us: {host}:{port} cannot be opened. "
             "Set soulseek.listenHost to an address of this machine and soulseek.listenPort to a free port.",
         )
-
-
-class PeerOffline(PeerFailed):
-    """The peer is not online, or cannot be reached."""
-
-    def __init__(self, peer: str) -> None:
-        super().__init__("PEER_OFFLINE", f"{peer} is offline or cannot be reached.")
-
-
-class QueueTimeout(PeerFailed):
-    """The peer never got round to sending the file."""
-
-    def __init__(self, peer: str, file: str, seconds: float) -> None:
-        super().__init__("QUEUE_TIMEOUT", f"{peer} did not begin to send {file} within {seconds:g} s.")
-
-
-class TransferStalled(PeerFailed):
-    """No new byte for too long, or too many beginnings."""
-
-    def __init__(self, peer: str, file: str, why: str) -> None:
-        super().__init__("TRANSFER_STALLED", f"{peer} stopped sending {file}: {why}.")
-
-
-class TransferTooSlow(PeerFailed):
-    """It arrives, but so slowly that another peer is worth trying."""
-
-    def __init__(self, peer: str, file: str, kib_per_second: float) -> None:
-        super().__init__("TRANSFER_TOO_SLOW", f"{peer} sends {file} slower than {kib_per_second:g} KiB/s.")
-
-
-class TransferBroken(PeerFailed):
-    """The peer broke off in the middle of the file."""
-
-    def __init__(self, peer: str, file: str, received: int, size: int) -> None:
-        super().__init__("TRANSFER_BROKEN", f"{peer} broke off {file} after {received} of {size} bytes.")
-
-
-class TransferRejected(PeerFailed):
-    """The peer says that it will not send the file."""
-
-    def __init__(self, peer: str, file: str, why: str) -> None:
-        super().__init__("TRANSFER_REJECTED", f"{peer} does not send {file}: {why}")
 
 
 class TransferTaken(PeerFailed):

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from libs.clock import Clock
 from libs.telemetry.metrics import Metrics
-from services.acquisition.domain.peers import PeerNetworkFault
+from services.acquisition.metrics import DownloadMetrics
 
 _SEARCH_SECONDS = (1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
-_DOWNLOAD_SECONDS = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 
 
 @dataclass
@@ -29,10 +28,7 @@ class SoulseekMetrics:
         self._search_seconds = metrics.histogram(
             "soulseek_search_duration_seconds", "How long answers were collected.", buckets=_SEARCH_SECONDS
         )
-        self._downloads = metrics.counter("soulseek_downloads", "Files that were asked for.", ["status"])
-        self._download_seconds = metrics.histogram(
-            "soulseek_download_duration_seconds", "From asking to the end.", ["status"], buckets=_DOWNLOAD_SECONDS
-        )
+        self.downloads = DownloadMetrics(metrics, clock, prefix="soulseek")
 
     def connected(self, connected: bool) -> None:
         """Tell whether there is a session."""
@@ -48,20 +44,3 @@ class SoulseekMetrics:
         finally:
             self._searches.labels(status).inc()
             self._search_seconds.observe(self._clock.monotonic() - begun)
-
-    @contextmanager
-    def downloading(self) -> Iterator[None]:
-        """Count and time a download: `success`, the reason of its fault in lower case, or `stopped`."""
-        status, begun = "stopped", self._clock.monotonic()
-        try:
-            yield
-            status = "success"
-        except PeerNetworkFault as fault:
-            status = fault.reason.lower()
-            raise
-        except OSError:
-            status = "local_disk"
-            raise
-        finally:
-            self._downloads.labels(status).inc()
-            self._download_seconds.labels(status).observe(self._clock.monotonic() - begun)

@@ -117,7 +117,7 @@ class SoulseekSession:
             on_place=on_place,
             clock=self._clock,
         )
-        with self._metrics.downloading():
+        with self._metrics.downloads.downloading():
             return await self._unless_ended(download)
 
     def share(self, sharing: Sharing) -> None:

@@ -16,8 +16,8 @@ from libs.telemetry.metrics import Metrics
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.providers import SlskdAddress
 from services.acquisition.domain.step import Steps
+from services.acquisition.metrics import DownloadMetrics
 from services.acquisition.slskd.client import SlskdClient
-from services.acquisition.slskd.metrics import SlskdMetrics
 from services.acquisition.slskd.network import SlskdNetwork
 from services.acquisition.slskd.patience import Paces
 from services.acquisition.soulseek.network import TimeLimits
@@ -53,7 +53,7 @@ class SlskdSource:
             address=lambda: self._address,
             limits=lambda: self._limits,
             gate=SearchGate(MemorySearchLog(), clock=SystemClock(), gap=timedelta()),
-            metrics=SlskdMetrics(Metrics(), SystemClock()),
+            metrics=DownloadMetrics(Metrics(), SystemClock(), prefix="slskd"),
             clock=SystemClock(),
             paces=PACES,
         )

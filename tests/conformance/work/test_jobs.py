@@ -1,16 +1,13 @@
 """Jobs, as every store of durable work must keep them (numbers: the pitfalls of the work engine)."""
 
 import asyncio
-from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from libs.sql.engine import Database
 from libs.work.errors import JobActive, JobNotDone
 from libs.work.job import Done
 from libs.work.store import SqlWorkStore
-from libs.work.tables import WorkTables
 from tests.conformance.work.ends import MINUTE, end
 from tests.support.database_clock import DatabaseClock
 from tests.support.jobs import Jobs
@@ -89,22 +86,3 @@ async def test_a_job_whose_key_another_holds_cannot_start_once_more(
     async with work_database.writing() as connection:
         with pytest.raises(JobActive):
             await store.reopen(connection, "job-1", state="QUEUED")
-
-
-async def test_old_jobs_go_with_their_signals_and_events(
-    work_database: Database, jobs: Jobs, store: SqlWorkStore, clock: DatabaseClock, tables: WorkTables
-) -> None:
-    await jobs.create("old")
-    await jobs.signal(job_id="old")
-    await end(store, await jobs.claimed(), Done(state="DONE"))
-    clock.advance(timedelta(days=31))
-    await jobs.create("new")
-
-    async with work_database.writing() as connection:
-        purged = await store.purge(connection, older_than=timedelta(days=30), limit=100)
-
-    assert purged == ["old"]
-    async with work_database.reading() as connection:
-        assert (await connection.scalars(select(tables.work.c.id))).all() == ["new"]
-        assert (await connection.scalars(select(tables.signal.c.job_id))).all() == []
-        assert (await connection.scalars(select(tables.event.c.job_id))).all() == ["new"]

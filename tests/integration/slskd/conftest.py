@@ -15,8 +15,8 @@ from libs.clock import SystemClock
 from libs.telemetry.metrics import Metrics
 from services.acquisition.domain.candidates import RemoteFile
 from services.acquisition.domain.providers import SlskdAddress
+from services.acquisition.metrics import DownloadMetrics
 from services.acquisition.slskd.client import SlskdClient
-from services.acquisition.slskd.metrics import SlskdMetrics
 from services.acquisition.slskd.network import SlskdNetwork
 from services.acquisition.slskd.patience import Paces
 from services.acquisition.soulseek.network import TimeLimits
@@ -69,7 +69,7 @@ class Station:
             address=lambda: self.address,
             limits=lambda: self.limits,
             gate=SearchGate(MemorySearchLog(), clock=SystemClock(), gap=self.gap),
-            metrics=SlskdMetrics(self.metrics, SystemClock()),
+            metrics=DownloadMetrics(self.metrics, SystemClock(), prefix="slskd"),
             clock=SystemClock(),
             paces=PACES,
         )

@@ -13,18 +13,16 @@ from deploy.demo.albums import Album, album_files
 from deploy.demo.soulseek.plan import Behaviour, PeerPlan
 from libs.clock import SystemClock
 from services.acquisition.domain.candidates import RemoteFile
-from services.acquisition.domain.reputation import is_remembered
-from services.acquisition.soulseek.errors import (
-    LocalDiskError,
+from services.acquisition.domain.peer_faults import (
     PeerOffline,
     QueueTimeout,
-    SizeMismatch,
     TransferBroken,
     TransferRejected,
     TransferStalled,
-    TransferTaken,
     TransferTooSlow,
 )
+from services.acquisition.domain.reputation import is_remembered
+from services.acquisition.soulseek.errors import LocalDiskError, SizeMismatch, TransferTaken
 
 from .conftest import LogIn, OpenNetwork
 from .fetching import PATIENT, first_file, hang_up, limits, offers, until

@@ -10,14 +10,8 @@ import pytest
 from deploy.demo.albums import Album
 from deploy.demo.soulseek.plan import PeerPlan
 from libs.telemetry.metrics import Metrics
-from services.acquisition.soulseek.errors import (
-    CannotListen,
-    Disconnected,
-    Kicked,
-    LoginRefused,
-    PeerOffline,
-    ServerUnreachable,
-)
+from services.acquisition.domain.peer_faults import PeerOffline
+from services.acquisition.soulseek.errors import CannotListen, Disconnected, Kicked, LoginRefused, ServerUnreachable
 
 from .conftest import LogIn, OpenNetwork, OpenSession, account_on
 from .fetching import PATIENT, SEARCH, first_file, offers, until
