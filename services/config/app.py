@@ -3,35 +3,45 @@
 import os
 import sys
 from asyncio import Event
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 from lockgroove.config.v1 import config_pb2 as pb
 from lockgroove.config.v1 import config_pb2_grpc as rpc
 
-from libs.crypto import Keyring, derive, load_root_key, service_token
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.server import Server
-from libs.service import Service
-from libs.sql.engine import Database
-from libs.sql.upgrade import open_service_database
-from libs.telemetry import open_telemetry
+from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
-from services.config import convert, migrations
+from services.config import convert
 from services.config.catalogue import load_catalogue
 from services.config.domain.configuration import Configuration
 from services.config.domain.environment import read_environment
 from services.config.domain.keys import ApiKey, admin_key, given_admin_key, new_key
 from services.config.domain.snapshot import Snapshots
 from services.config.domain.values import Fallbacks
+from services.config.ground import open_ground
 from services.config.rules import ProtoRules
 from services.config.servicer import ConfigServicer
 from services.config.settings import Settings
 from services.config.store import SqlKeyStore, SqlSettingStore
-from services.config.vault import Vault
 from services.config.worker import SnapshotPoller
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ConfigService"].full_name
+
+
+class Slice(Protocol):
+    """A part of the service with an API and loops of its own."""
+
+    @property
+    def loops(self) -> Sequence[Loop]:
+        """What runs beside the server."""
+        ...
+
+    def serve(self, server: Server) -> None:
+        """Adds its API to the server."""
+        ...
 
 
 @asynccontextmanager
@@ -42,13 +52,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
     fallbacks = Fallbacks(catalogue, read_environment(catalogue, settings.environment, rules))
     given = given_admin_key(settings.admin_key) if settings.admin_key else None
     async with AsyncExitStack() as stack:
-        telemetry = stack.enter_context(
-            open_telemetry("config", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
-        )
-        root = load_root_key(settings.home, settings.secret_key)
-        database = await stack.enter_async_context(_open_database(settings))
-        store = SqlSettingStore(database, catalogue=catalogue, vault=_vault(root))
-        keys = SqlKeyStore(database)
+        ground = await stack.enter_async_context(open_ground(settings))
+        store = SqlSettingStore(ground.database, catalogue=catalogue, vault=ground.vault)
+        keys = SqlKeyStore(ground.database)
         await store.check_root_key()
         await store.note_fallbacks(fallbacks.texts, given)
         if given is None:
@@ -58,16 +64,18 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         configuration = Configuration(store, catalogue=catalogue, fallbacks=fallbacks, rules=rules, changed=changed.set)
         poller = SnapshotPoller(Snapshots(configuration, keys, given=given), changed)
         await poller.run_once()
-        authenticator = KeyAuthenticator(service_token(root), lambda: map(convert.key_to_pb, poller.current.keys))
-        server = Server(settings.listen, authenticator=authenticator, telemetry=telemetry, ready=database.ping)
+        slices: list[Slice] = []
+
+        authenticator = KeyAuthenticator(ground.token, lambda: map(convert.key_to_pb, poller.current.keys))
+        server = Server(
+            settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.database.ping
+        )
         servicer = ConfigServicer(configuration, catalogue=catalogue, feed=poller)
         server.add(servicer, rpc.add_ConfigServiceServicer_to_server, SERVICE)
-        await stack.enter_async_context(open_exposition(telemetry.metrics, settings.listen))
-        yield Service(server, loops=[poller.run])
-
-
-def _vault(root: bytes) -> Vault:
-    return Vault(Keyring.from_secret(root), fingerprint_key=derive(root, "config fingerprints"))
+        for each in slices:
+            each.serve(server)
+        await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
+        yield Service(server, loops=[poller.run, *(loop for each in slices for loop in each.loops)])
 
 
 def announced_admin_key() -> ApiKey:
@@ -76,13 +84,3 @@ def announced_admin_key() -> ApiKey:
     sys.stdout.write(f"Admin API key (shown once): {key}\n")
     sys.stdout.flush()
     return admin_key(key, title="admin")
-
-
-def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
-    return open_service_database(
-        "config",
-        home=settings.home,
-        configured=settings.database,
-        package=migrations.__name__,
-        head=migrations.HEAD,
-    )

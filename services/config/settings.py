@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from libs.addresses import local_url
+
 _HOME = "data"
 _LISTEN = "127.0.0.1:50053"
+_ACQUISITION = "127.0.0.1:50051"
+_WEBHOOKS = "127.0.0.1:50052"
+_GATEWAY = "http://127.0.0.1:3006"
 _LOG_LEVEL = "INFO"
 
 
@@ -19,10 +24,14 @@ class Settings:
 
     home: Path
     listen: str = _LISTEN
+    acquisition: str = _ACQUISITION
+    webhooks: str = _WEBHOOKS
+    gateway: str = _GATEWAY
     log_level: str = _LOG_LEVEL
     otlp_endpoint: str | None = None
     database: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
+    previous_secret_key: str | None = field(default=None, repr=False)
     admin_key: str | None = field(default=None, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -33,10 +42,14 @@ class Settings:
         return cls(
             home=Path(given.get("LOCKGROOVE_HOME", _HOME)).absolute(),
             listen=given.get("LOCKGROOVE_CONFIG_LISTEN", _LISTEN),
+            acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", _ACQUISITION),
+            webhooks=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", _WEBHOOKS),
+            gateway=local_url(given.get("LOCKGROOVE_HOST", "127.0.0.1"), given.get("LOCKGROOVE_PORT", "3006")),
             log_level=given.get("LOCKGROOVE_LOG_LEVEL", _LOG_LEVEL),
             otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
+            previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
             admin_key=given.get("LOCKGROOVE_ADMIN_KEY"),
             environment=given,
         )

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from libs.addresses import local_url
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -32,15 +34,9 @@ class Settings:
             listen=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", "127.0.0.1:50052"),
             acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
             config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
-            gateway=_gateway(given.get("LOCKGROOVE_HOST", "127.0.0.1"), given.get("LOCKGROOVE_PORT", "3006")),
+            gateway=local_url(given.get("LOCKGROOVE_HOST", "127.0.0.1"), given.get("LOCKGROOVE_PORT", "3006")),
             log_level=given.get("LOCKGROOVE_LOG_LEVEL", "INFO"),
             otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
         )
-
-
-def _gateway(host: str, port: str) -> str:
-    """The gateway's address on this machine: what listens everywhere also listens on loopback."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not listened on
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"

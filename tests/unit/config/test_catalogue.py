@@ -133,7 +133,9 @@ def test_a_value_is_its_own_spelling(kind: Kind, text: str) -> None:
 
 
 def test_a_subject_stands_for_all_of_its_settings() -> None:
-    assert {each.path for each in CATALOGUE.named(["lastfm"])} == {"lastfm.url", "lastfm.api_key", "lastfm.api_secret"}
+    assert {each.path for each in CATALOGUE.named(["lastfm"])} == {
+        f"lastfm.{name}" for name in ("enabled", "url", "api_key", "api_secret", "cache_ttl")
+    }
 
 
 def test_a_setting_that_is_named_twice_changes_once() -> None:

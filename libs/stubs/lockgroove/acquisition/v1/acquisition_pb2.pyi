@@ -914,22 +914,32 @@ class KillSwitch(message.Message):
     ENABLED_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     ACTOR_FIELD_NUMBER: builtins.int
+    UPDATE_TIME_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     enabled: builtins.bool
     """Whether everything is held."""
     reason: builtins.str
     """Why it was put so."""
     actor: builtins.str
     """Who put it so."""
+    etag: builtins.str
+    """Changes every time that it is put."""
+    @builtins.property
+    def update_time(self) -> timestamp_pb2.Timestamp:
+        """When; empty while nobody ever did."""
+
     def __init__(
         self,
         *,
         enabled: builtins.bool = ...,
         reason: builtins.str = ...,
         actor: builtins.str = ...,
+        update_time: timestamp_pb2.Timestamp | None = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "enabled", b"enabled", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "enabled", b"enabled", "etag", b"etag", "reason", b"reason", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -956,19 +966,23 @@ class SetKillSwitchRequest(message.Message):
 
     ENABLED_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
     enabled: builtins.bool
     """Whether everything is to be held. It has to be said: a body without it changes nothing."""
     reason: builtins.str
     """Why, for those who look later."""
+    etag: builtins.str
+    """When given, it must be the current one."""
     def __init__(
         self,
         *,
         enabled: builtins.bool | None = ...,
         reason: builtins.str = ...,
+        etag: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_enabled", b"_enabled", "enabled", b"enabled"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_enabled", b"_enabled", "enabled", b"enabled", "etag", b"etag", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__enabled: _TypeAlias = typing.Literal["enabled"]  # noqa: Y015
     _WhichOneofArgType__enabled: _TypeAlias = typing.Literal["_enabled", b"_enabled"]  # noqa: Y015

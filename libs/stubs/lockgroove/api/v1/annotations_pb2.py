@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#lockgroove/api/v1/annotations.proto\x12\x11lockgroove.api.v1\x1a google/protobuf/descriptor.proto\"E\n\x07Setting\x12\x0e\n\x06secret\x18\x01 \x01(\x08\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x15\n\rdefault_value\x18\x03 \x01(\t*g\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\n\n\x06PUBLIC\x10\x01\x12\x08\n\x04READ\x10\x02\x12\x0b\n\x07REQUEST\x10\x03\x12\x0b\n\x07OPERATE\x10\x04\x12\t\n\x05\x41\x44MIN\x10\x05\x12\x0c\n\x08INTERNAL\x10\x06:I\n\x05scope\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0e\x32\x18.lockgroove.api.v1.Scope:L\n\x07setting\x12\x1d.google.protobuf.FieldOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x1a.lockgroove.api.v1.Settingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#lockgroove/api/v1/annotations.proto\x12\x11lockgroove.api.v1\x1a google/protobuf/descriptor.proto\"e\n\x07Setting\x12\x0e\n\x06secret\x18\x01 \x01(\x08\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x15\n\rdefault_value\x18\x03 \x01(\t\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x10\n\x08services\x18\x05 \x03(\t*g\n\x05Scope\x12\x15\n\x11SCOPE_UNSPECIFIED\x10\x00\x12\n\n\x06PUBLIC\x10\x01\x12\x08\n\x04READ\x10\x02\x12\x0b\n\x07REQUEST\x10\x03\x12\x0b\n\x07OPERATE\x10\x04\x12\t\n\x05\x41\x44MIN\x10\x05\x12\x0c\n\x08INTERNAL\x10\x06:I\n\x05scope\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0e\x32\x18.lockgroove.api.v1.Scope:L\n\x07setting\x12\x1d.google.protobuf.FieldOptions\x18\xd2\x86\x03 \x01(\x0b\x32\x1a.lockgroove.api.v1.Settingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lockgroove.api.v1.annotations_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SCOPE']._serialized_start=163
-  _globals['_SCOPE']._serialized_end=266
+  _globals['_SCOPE']._serialized_start=195
+  _globals['_SCOPE']._serialized_end=298
   _globals['_SETTING']._serialized_start=92
-  _globals['_SETTING']._serialized_end=161
+  _globals['_SETTING']._serialized_end=193
 # @@protoc_insertion_point(module_scope)

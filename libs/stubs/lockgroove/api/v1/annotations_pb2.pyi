@@ -3,9 +3,11 @@
 isort:skip_file
 The vocabulary that every lockgroove proto shares: who may call a method, and what a setting is."""
 
+from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import descriptor_pb2 as descriptor_pb2
 from google.protobuf import message as message
+from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from google.protobuf.internal import extension_dict as extension_dict
 import builtins as builtins
@@ -67,22 +69,32 @@ class Setting(message.Message):
     SECRET_FIELD_NUMBER: builtins.int
     ENVIRONMENT_FIELD_NUMBER: builtins.int
     DEFAULT_VALUE_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    SERVICES_FIELD_NUMBER: builtins.int
     secret: builtins.bool
     """Stored encrypted, never returned."""
     environment: builtins.str
     """The environment variable that applies while the database holds no value."""
     default_value: builtins.str
     """The value when neither the database nor the environment holds one, in the JSON form of the field's type."""
+    unit: builtins.str
+    """What the number counts: `days`, `MiB`. Empty for what is no number, and for durations."""
+    @builtins.property
+    def services(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Which services obey it: `acquisition`."""
+
     def __init__(
         self,
         *,
         secret: builtins.bool = ...,
         environment: builtins.str = ...,
         default_value: builtins.str = ...,
+        unit: builtins.str = ...,
+        services: abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["default_value", b"default_value", "environment", b"environment", "secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["default_value", b"default_value", "environment", b"environment", "secret", b"secret", "services", b"services", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as descriptor
 from google.protobuf import duration_pb2 as duration_pb2
 from google.protobuf import field_mask_pb2 as field_mask_pb2
 from google.protobuf import message as message
+from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 from lockgroove.api.v1 import annotations_pb2 as annotations_pb2
@@ -81,8 +82,10 @@ class Settings(message.Message):
     ACQUISITION_FIELD_NUMBER: builtins.int
     SLSKD_FIELD_NUMBER: builtins.int
     LASTFM_FIELD_NUMBER: builtins.int
+    SPOTIFY_FIELD_NUMBER: builtins.int
     MUSICBRAINZ_FIELD_NUMBER: builtins.int
     WEBHOOKS_FIELD_NUMBER: builtins.int
+    AUTOMATION_FIELD_NUMBER: builtins.int
     SOURCES_FIELD_NUMBER: builtins.int
     SECRETS_SET_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
@@ -113,12 +116,20 @@ class Settings(message.Message):
         """Last.fm."""
 
     @builtins.property
+    def spotify(self) -> SpotifySettings:
+        """Spotify."""
+
+    @builtins.property
     def musicbrainz(self) -> MusicBrainzSettings:
         """MusicBrainz."""
 
     @builtins.property
     def webhooks(self) -> WebhookSettings:
         """The inbox of webhooks."""
+
+    @builtins.property
+    def automation(self) -> AutomationSettings:
+        """What the suite does of its own accord."""
 
     @builtins.property
     def sources(self) -> containers.ScalarMap[builtins.str, Settings.Source.ValueType]:
@@ -137,15 +148,17 @@ class Settings(message.Message):
         acquisition: AcquisitionSettings | None = ...,
         slskd: SlskdSettings | None = ...,
         lastfm: LastfmSettings | None = ...,
+        spotify: SpotifySettings | None = ...,
         musicbrainz: MusicBrainzSettings | None = ...,
         webhooks: WebhookSettings | None = ...,
+        automation: AutomationSettings | None = ...,
         sources: abc.Mapping[builtins.str, Settings.Source.ValueType] | None = ...,
         secrets_set: abc.Iterable[builtins.str] | None = ...,
         etag: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "spotify", b"spotify", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "etag", b"etag", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "etag", b"etag", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "spotify", b"spotify", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -155,6 +168,7 @@ class LidarrSettings(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    ENABLED_FIELD_NUMBER: builtins.int
     URL_FIELD_NUMBER: builtins.int
     API_KEY_FIELD_NUMBER: builtins.int
     WEBHOOK_SECRET_FIELD_NUMBER: builtins.int
@@ -165,6 +179,8 @@ class LidarrSettings(message.Message):
     IDLE_TIMEOUT_FIELD_NUMBER: builtins.int
     DOWNLOAD_PATH_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
+    enabled: builtins.bool
+    """Whether it is used when it is set up."""
     url: builtins.str
     """Its address with the URL base: `http://127.0.0.1:8686`. No user or password: the address is no secret."""
     api_key: builtins.str
@@ -192,6 +208,7 @@ class LidarrSettings(message.Message):
     def __init__(
         self,
         *,
+        enabled: builtins.bool | None = ...,
         url: builtins.str | None = ...,
         api_key: builtins.str | None = ...,
         webhook_secret: builtins.str | None = ...,
@@ -203,9 +220,9 @@ class LidarrSettings(message.Message):
         download_path: builtins.str | None = ...,
         concurrency: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_metadata_profile_id", b"_metadata_profile_id", "_quality_profile_id", b"_quality_profile_id", "_root_folder", b"_root_folder", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "idle_timeout", b"idle_timeout", "metadata_profile_id", b"metadata_profile_id", "poll_interval", b"poll_interval", "quality_profile_id", b"quality_profile_id", "root_folder", b"root_folder", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_enabled", b"_enabled", "_metadata_profile_id", b"_metadata_profile_id", "_quality_profile_id", b"_quality_profile_id", "_root_folder", b"_root_folder", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "enabled", b"enabled", "idle_timeout", b"idle_timeout", "metadata_profile_id", b"metadata_profile_id", "poll_interval", b"poll_interval", "quality_profile_id", b"quality_profile_id", "root_folder", b"root_folder", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_metadata_profile_id", b"_metadata_profile_id", "_quality_profile_id", b"_quality_profile_id", "_root_folder", b"_root_folder", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "idle_timeout", b"idle_timeout", "metadata_profile_id", b"metadata_profile_id", "poll_interval", b"poll_interval", "quality_profile_id", b"quality_profile_id", "root_folder", b"root_folder", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_enabled", b"_enabled", "_metadata_profile_id", b"_metadata_profile_id", "_quality_profile_id", b"_quality_profile_id", "_root_folder", b"_root_folder", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "enabled", b"enabled", "idle_timeout", b"idle_timeout", "metadata_profile_id", b"metadata_profile_id", "poll_interval", b"poll_interval", "quality_profile_id", b"quality_profile_id", "root_folder", b"root_folder", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -213,6 +230,8 @@ class LidarrSettings(message.Message):
     _WhichOneofArgType__concurrency: _TypeAlias = typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
     _WhichOneofReturnType__download_path: _TypeAlias = typing.Literal["download_path"]  # noqa: Y015
     _WhichOneofArgType__download_path: _TypeAlias = typing.Literal["_download_path", b"_download_path"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType__metadata_profile_id: _TypeAlias = typing.Literal["metadata_profile_id"]  # noqa: Y015
     _WhichOneofArgType__metadata_profile_id: _TypeAlias = typing.Literal["_metadata_profile_id", b"_metadata_profile_id"]  # noqa: Y015
     _WhichOneofReturnType__quality_profile_id: _TypeAlias = typing.Literal["quality_profile_id"]  # noqa: Y015
@@ -230,6 +249,8 @@ class LidarrSettings(message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__download_path) -> _WhichOneofReturnType__download_path | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__metadata_profile_id) -> _WhichOneofReturnType__metadata_profile_id | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quality_profile_id) -> _WhichOneofReturnType__quality_profile_id | None: ...
@@ -246,6 +267,7 @@ class SoulseekSettings(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    ENABLED_FIELD_NUMBER: builtins.int
     SERVER_FIELD_NUMBER: builtins.int
     USERNAME_FIELD_NUMBER: builtins.int
     PASSWORD_FIELD_NUMBER: builtins.int
@@ -257,6 +279,8 @@ class SoulseekSettings(message.Message):
     SHARED_FOLDER_FIELD_NUMBER: builtins.int
     UPLOAD_SLOTS_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
+    enabled: builtins.bool
+    """Whether it is used when there is an account."""
     server: builtins.str
     """The server: `host:port`."""
     username: builtins.str
@@ -288,6 +312,7 @@ class SoulseekSettings(message.Message):
     def __init__(
         self,
         *,
+        enabled: builtins.bool | None = ...,
         server: builtins.str | None = ...,
         username: builtins.str | None = ...,
         password: builtins.str | None = ...,
@@ -300,12 +325,14 @@ class SoulseekSettings(message.Message):
         upload_slots: builtins.int | None = ...,
         concurrency: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_concurrency", b"_concurrency", "_listen_host", b"_listen_host", "_listen_port", b"_listen_port", "_password", b"_password", "_server", b"_server", "_shared_folder", b"_shared_folder", "_upload_slots", b"_upload_slots", "_username", b"_username", "concurrency", b"concurrency", "idle_timeout", b"idle_timeout", "listen_host", b"listen_host", "listen_port", b"listen_port", "password", b"password", "queue_timeout", b"queue_timeout", "search_timeout", b"search_timeout", "server", b"server", "shared_folder", b"shared_folder", "upload_slots", b"upload_slots", "username", b"username"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_concurrency", b"_concurrency", "_enabled", b"_enabled", "_listen_host", b"_listen_host", "_listen_port", b"_listen_port", "_password", b"_password", "_server", b"_server", "_shared_folder", b"_shared_folder", "_upload_slots", b"_upload_slots", "_username", b"_username", "concurrency", b"concurrency", "enabled", b"enabled", "idle_timeout", b"idle_timeout", "listen_host", b"listen_host", "listen_port", b"listen_port", "password", b"password", "queue_timeout", b"queue_timeout", "search_timeout", b"search_timeout", "server", b"server", "shared_folder", b"shared_folder", "upload_slots", b"upload_slots", "username", b"username"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_concurrency", b"_concurrency", "_listen_host", b"_listen_host", "_listen_port", b"_listen_port", "_password", b"_password", "_server", b"_server", "_shared_folder", b"_shared_folder", "_upload_slots", b"_upload_slots", "_username", b"_username", "concurrency", b"concurrency", "idle_timeout", b"idle_timeout", "listen_host", b"listen_host", "listen_port", b"listen_port", "password", b"password", "queue_timeout", b"queue_timeout", "search_timeout", b"search_timeout", "server", b"server", "shared_folder", b"shared_folder", "upload_slots", b"upload_slots", "username", b"username"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_concurrency", b"_concurrency", "_enabled", b"_enabled", "_listen_host", b"_listen_host", "_listen_port", b"_listen_port", "_password", b"_password", "_server", b"_server", "_shared_folder", b"_shared_folder", "_upload_slots", b"_upload_slots", "_username", b"_username", "concurrency", b"concurrency", "enabled", b"enabled", "idle_timeout", b"idle_timeout", "listen_host", b"listen_host", "listen_port", b"listen_port", "password", b"password", "queue_timeout", b"queue_timeout", "search_timeout", b"search_timeout", "server", b"server", "shared_folder", b"shared_folder", "upload_slots", b"upload_slots", "username", b"username"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__concurrency: _TypeAlias = typing.Literal["concurrency"]  # noqa: Y015
     _WhichOneofArgType__concurrency: _TypeAlias = typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType__listen_host: _TypeAlias = typing.Literal["listen_host"]  # noqa: Y015
     _WhichOneofArgType__listen_host: _TypeAlias = typing.Literal["_listen_host", b"_listen_host"]  # noqa: Y015
     _WhichOneofReturnType__listen_port: _TypeAlias = typing.Literal["listen_port"]  # noqa: Y015
@@ -322,6 +349,8 @@ class SoulseekSettings(message.Message):
     _WhichOneofArgType__username: _TypeAlias = typing.Literal["_username", b"_username"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrency) -> _WhichOneofReturnType__concurrency | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__listen_host) -> _WhichOneofReturnType__listen_host | None: ...
     @typing.overload
@@ -471,6 +500,8 @@ class AcquisitionSettings(message.Message):
     BATCH_RETENTION_DAYS_FIELD_NUMBER: builtins.int
     FORMATS_FIELD_NUMBER: builtins.int
     MINIMUM_BITRATE_FIELD_NUMBER: builtins.int
+    PEER_BLOCK_DURATION_FIELD_NUMBER: builtins.int
+    SEARCH_TTL_FIELD_NUMBER: builtins.int
     ALLOW_PARTIAL_FIELD_NUMBER: builtins.int
     source: AcquisitionSettings.Source.ValueType
     """The source of a request that names none."""
@@ -490,6 +521,14 @@ class AcquisitionSettings(message.Message):
     """The lowest bit rate of a lossy file in kbit/s."""
     allow_partial: builtins.bool
     """Whether an album may be imported without some of its tracks when nobody has them; at least half of it."""
+    @builtins.property
+    def peer_block_duration(self) -> duration_pb2.Duration:
+        """For how long a peer that failed too often is left alone."""
+
+    @builtins.property
+    def search_ttl(self) -> duration_pb2.Duration:
+        """For how long a person's search can be read."""
+
     def __init__(
         self,
         *,
@@ -501,11 +540,13 @@ class AcquisitionSettings(message.Message):
         batch_retention_days: builtins.int | None = ...,
         formats: builtins.str | None = ...,
         minimum_bitrate: builtins.int | None = ...,
+        peer_block_duration: duration_pb2.Duration | None = ...,
+        search_ttl: duration_pb2.Duration | None = ...,
         allow_partial: builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_allow_partial", b"_allow_partial", "_batch_retention_days", b"_batch_retention_days", "_concurrency", b"_concurrency", "_formats", b"_formats", "_minimum_bitrate", b"_minimum_bitrate", "_retention_days", b"_retention_days", "allow_partial", b"allow_partial", "batch_retention_days", b"batch_retention_days", "concurrency", b"concurrency", "formats", b"formats", "minimum_bitrate", b"minimum_bitrate", "retention_days", b"retention_days"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_allow_partial", b"_allow_partial", "_batch_retention_days", b"_batch_retention_days", "_concurrency", b"_concurrency", "_formats", b"_formats", "_minimum_bitrate", b"_minimum_bitrate", "_retention_days", b"_retention_days", "allow_partial", b"allow_partial", "batch_retention_days", b"batch_retention_days", "concurrency", b"concurrency", "formats", b"formats", "minimum_bitrate", b"minimum_bitrate", "peer_block_duration", b"peer_block_duration", "retention_days", b"retention_days", "search_ttl", b"search_ttl"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_allow_partial", b"_allow_partial", "_batch_retention_days", b"_batch_retention_days", "_concurrency", b"_concurrency", "_formats", b"_formats", "_minimum_bitrate", b"_minimum_bitrate", "_retention_days", b"_retention_days", "allow_partial", b"allow_partial", "batch_retention_days", b"batch_retention_days", "concurrency", b"concurrency", "dedup_scope", b"dedup_scope", "fallback", b"fallback", "formats", b"formats", "minimum_bitrate", b"minimum_bitrate", "retention_days", b"retention_days", "source", b"source"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_allow_partial", b"_allow_partial", "_batch_retention_days", b"_batch_retention_days", "_concurrency", b"_concurrency", "_formats", b"_formats", "_minimum_bitrate", b"_minimum_bitrate", "_retention_days", b"_retention_days", "allow_partial", b"allow_partial", "batch_retention_days", b"batch_retention_days", "concurrency", b"concurrency", "dedup_scope", b"dedup_scope", "fallback", b"fallback", "formats", b"formats", "minimum_bitrate", b"minimum_bitrate", "peer_block_duration", b"peer_block_duration", "retention_days", b"retention_days", "search_ttl", b"search_ttl", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__allow_partial: _TypeAlias = typing.Literal["allow_partial"]  # noqa: Y015
     _WhichOneofArgType__allow_partial: _TypeAlias = typing.Literal["_allow_partial", b"_allow_partial"]  # noqa: Y015
@@ -538,11 +579,14 @@ class SlskdSettings(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    ENABLED_FIELD_NUMBER: builtins.int
     URL_FIELD_NUMBER: builtins.int
     API_KEY_FIELD_NUMBER: builtins.int
     WEBHOOK_SECRET_FIELD_NUMBER: builtins.int
     DOWNLOAD_PATH_FIELD_NUMBER: builtins.int
     CONCURRENCY_FIELD_NUMBER: builtins.int
+    enabled: builtins.bool
+    """Whether it is used when it is set up."""
     url: builtins.str
     """Its address with the URL base: `http://127.0.0.1:5030`. No user or password: the address is no secret."""
     api_key: builtins.str
@@ -556,15 +600,16 @@ class SlskdSettings(message.Message):
     def __init__(
         self,
         *,
+        enabled: builtins.bool | None = ...,
         url: builtins.str | None = ...,
         api_key: builtins.str | None = ...,
         webhook_secret: builtins.str | None = ...,
         download_path: builtins.str | None = ...,
         concurrency: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_enabled", b"_enabled", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "enabled", b"enabled", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_concurrency", b"_concurrency", "_download_path", b"_download_path", "_enabled", b"_enabled", "_url", b"_url", "_webhook_secret", b"_webhook_secret", "api_key", b"api_key", "concurrency", b"concurrency", "download_path", b"download_path", "enabled", b"enabled", "url", b"url", "webhook_secret", b"webhook_secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
@@ -572,6 +617,8 @@ class SlskdSettings(message.Message):
     _WhichOneofArgType__concurrency: _TypeAlias = typing.Literal["_concurrency", b"_concurrency"]  # noqa: Y015
     _WhichOneofReturnType__download_path: _TypeAlias = typing.Literal["download_path"]  # noqa: Y015
     _WhichOneofArgType__download_path: _TypeAlias = typing.Literal["_download_path", b"_download_path"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = typing.Literal["_url", b"_url"]  # noqa: Y015
     _WhichOneofReturnType__webhook_secret: _TypeAlias = typing.Literal["webhook_secret"]  # noqa: Y015
@@ -583,6 +630,8 @@ class SlskdSettings(message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__download_path) -> _WhichOneofReturnType__download_path | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__webhook_secret) -> _WhichOneofReturnType__webhook_secret | None: ...
@@ -593,30 +642,42 @@ class LastfmSettings(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    ENABLED_FIELD_NUMBER: builtins.int
+    CACHE_TTL_FIELD_NUMBER: builtins.int
     URL_FIELD_NUMBER: builtins.int
     API_KEY_FIELD_NUMBER: builtins.int
     API_SECRET_FIELD_NUMBER: builtins.int
+    enabled: builtins.bool
+    """Whether it is asked when there is a key."""
     url: builtins.str
     """Its address."""
     api_key: builtins.str
     """The API key. Without one, Last.fm is not asked."""
     api_secret: builtins.str
     """The shared secret, for what is signed."""
+    @builtins.property
+    def cache_ttl(self) -> duration_pb2.Duration:
+        """For how long its answers are kept."""
+
     def __init__(
         self,
         *,
+        enabled: builtins.bool | None = ...,
+        cache_ttl: duration_pb2.Duration | None = ...,
         url: builtins.str | None = ...,
         api_key: builtins.str | None = ...,
         api_secret: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_api_secret", b"_api_secret", "_url", b"_url", "api_key", b"api_key", "api_secret", b"api_secret", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_api_secret", b"_api_secret", "_enabled", b"_enabled", "_url", b"_url", "api_key", b"api_key", "api_secret", b"api_secret", "cache_ttl", b"cache_ttl", "enabled", b"enabled", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_api_secret", b"_api_secret", "_url", b"_url", "api_key", b"api_key", "api_secret", b"api_secret", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_api_key", b"_api_key", "_api_secret", b"_api_secret", "_enabled", b"_enabled", "_url", b"_url", "api_key", b"api_key", "api_secret", b"api_secret", "cache_ttl", b"cache_ttl", "enabled", b"enabled", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__api_key: _TypeAlias = typing.Literal["api_key"]  # noqa: Y015
     _WhichOneofArgType__api_key: _TypeAlias = typing.Literal["_api_key", b"_api_key"]  # noqa: Y015
     _WhichOneofReturnType__api_secret: _TypeAlias = typing.Literal["api_secret"]  # noqa: Y015
     _WhichOneofArgType__api_secret: _TypeAlias = typing.Literal["_api_secret", b"_api_secret"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = typing.Literal["_url", b"_url"]  # noqa: Y015
     @typing.overload
@@ -624,7 +685,103 @@ class LastfmSettings(message.Message):
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__api_secret) -> _WhichOneofReturnType__api_secret | None: ...
     @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
+
+@typing.final
+class SpotifySettings(message.Message):
+    """Spotify, for users who let the suite read their lists."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: builtins.int
+    CLIENT_SECRET_FIELD_NUMBER: builtins.int
+    ACCOUNTS_URL_FIELD_NUMBER: builtins.int
+    client_id: builtins.str
+    """The id of the application that was registered there. Without one, nobody can connect an account."""
+    client_secret: builtins.str
+    """Its secret; not needed, since codes are exchanged with PKCE (RFC 7636)."""
+    accounts_url: builtins.str
+    """The address of its accounts service."""
+    def __init__(
+        self,
+        *,
+        client_id: builtins.str | None = ...,
+        client_secret: builtins.str | None = ...,
+        accounts_url: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_accounts_url", b"_accounts_url", "_client_id", b"_client_id", "_client_secret", b"_client_secret", "accounts_url", b"accounts_url", "client_id", b"client_id", "client_secret", b"client_secret"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_accounts_url", b"_accounts_url", "_client_id", b"_client_id", "_client_secret", b"_client_secret", "accounts_url", b"accounts_url", "client_id", b"client_id", "client_secret", b"client_secret"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__accounts_url: _TypeAlias = typing.Literal["accounts_url"]  # noqa: Y015
+    _WhichOneofArgType__accounts_url: _TypeAlias = typing.Literal["_accounts_url", b"_accounts_url"]  # noqa: Y015
+    _WhichOneofReturnType__client_id: _TypeAlias = typing.Literal["client_id"]  # noqa: Y015
+    _WhichOneofArgType__client_id: _TypeAlias = typing.Literal["_client_id", b"_client_id"]  # noqa: Y015
+    _WhichOneofReturnType__client_secret: _TypeAlias = typing.Literal["client_secret"]  # noqa: Y015
+    _WhichOneofArgType__client_secret: _TypeAlias = typing.Literal["_client_secret", b"_client_secret"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__accounts_url) -> _WhichOneofReturnType__accounts_url | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__client_id) -> _WhichOneofReturnType__client_id | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__client_secret) -> _WhichOneofReturnType__client_secret | None: ...
+
+@typing.final
+class AutomationSettings(message.Message):
+    """What the suite does of its own accord, and how much of it."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    DRY_RUN_FIELD_NUMBER: builtins.int
+    TARGET_DAILY_LIMIT_FIELD_NUMBER: builtins.int
+    USER_BURST_LIMIT_FIELD_NUMBER: builtins.int
+    USER_HOURLY_LIMIT_FIELD_NUMBER: builtins.int
+    OAUTH_FAILURE_THRESHOLD_FIELD_NUMBER: builtins.int
+    dry_run: builtins.bool
+    """Whether automations only say what they would do."""
+    target_daily_limit: builtins.int
+    """How many automatic actions a target (an album) may see within 24 hours."""
+    user_burst_limit: builtins.int
+    """How many automatic actions may be done for a user within 5 minutes."""
+    user_hourly_limit: builtins.int
+    """How many automatic actions may be done for a user within an hour."""
+    oauth_failure_threshold: builtins.int
+    """After how many failed token refreshes within 15 minutes a user's automations pause."""
+    def __init__(
+        self,
+        *,
+        dry_run: builtins.bool | None = ...,
+        target_daily_limit: builtins.int | None = ...,
+        user_burst_limit: builtins.int | None = ...,
+        user_hourly_limit: builtins.int | None = ...,
+        oauth_failure_threshold: builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_dry_run", b"_dry_run", "_oauth_failure_threshold", b"_oauth_failure_threshold", "_target_daily_limit", b"_target_daily_limit", "_user_burst_limit", b"_user_burst_limit", "_user_hourly_limit", b"_user_hourly_limit", "dry_run", b"dry_run", "oauth_failure_threshold", b"oauth_failure_threshold", "target_daily_limit", b"target_daily_limit", "user_burst_limit", b"user_burst_limit", "user_hourly_limit", b"user_hourly_limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_dry_run", b"_dry_run", "_oauth_failure_threshold", b"_oauth_failure_threshold", "_target_daily_limit", b"_target_daily_limit", "_user_burst_limit", b"_user_burst_limit", "_user_hourly_limit", b"_user_hourly_limit", "dry_run", b"dry_run", "oauth_failure_threshold", b"oauth_failure_threshold", "target_daily_limit", b"target_daily_limit", "user_burst_limit", b"user_burst_limit", "user_hourly_limit", b"user_hourly_limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dry_run: _TypeAlias = typing.Literal["dry_run"]  # noqa: Y015
+    _WhichOneofArgType__dry_run: _TypeAlias = typing.Literal["_dry_run", b"_dry_run"]  # noqa: Y015
+    _WhichOneofReturnType__oauth_failure_threshold: _TypeAlias = typing.Literal["oauth_failure_threshold"]  # noqa: Y015
+    _WhichOneofArgType__oauth_failure_threshold: _TypeAlias = typing.Literal["_oauth_failure_threshold", b"_oauth_failure_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__target_daily_limit: _TypeAlias = typing.Literal["target_daily_limit"]  # noqa: Y015
+    _WhichOneofArgType__target_daily_limit: _TypeAlias = typing.Literal["_target_daily_limit", b"_target_daily_limit"]  # noqa: Y015
+    _WhichOneofReturnType__user_burst_limit: _TypeAlias = typing.Literal["user_burst_limit"]  # noqa: Y015
+    _WhichOneofArgType__user_burst_limit: _TypeAlias = typing.Literal["_user_burst_limit", b"_user_burst_limit"]  # noqa: Y015
+    _WhichOneofReturnType__user_hourly_limit: _TypeAlias = typing.Literal["user_hourly_limit"]  # noqa: Y015
+    _WhichOneofArgType__user_hourly_limit: _TypeAlias = typing.Literal["_user_hourly_limit", b"_user_hourly_limit"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dry_run) -> _WhichOneofReturnType__dry_run | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__oauth_failure_threshold) -> _WhichOneofReturnType__oauth_failure_threshold | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_daily_limit) -> _WhichOneofReturnType__target_daily_limit | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_burst_limit) -> _WhichOneofReturnType__user_burst_limit | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_hourly_limit) -> _WhichOneofReturnType__user_hourly_limit | None: ...
 
 @typing.final
 class MusicBrainzSettings(message.Message):
@@ -632,28 +789,42 @@ class MusicBrainzSettings(message.Message):
 
     DESCRIPTOR: descriptor.Descriptor
 
+    ENABLED_FIELD_NUMBER: builtins.int
+    CACHE_TTL_FIELD_NUMBER: builtins.int
     URL_FIELD_NUMBER: builtins.int
     CONTACT_FIELD_NUMBER: builtins.int
+    enabled: builtins.bool
+    """Whether it is asked when there is a contact."""
     url: builtins.str
     """Its address, or that of a mirror."""
     contact: builtins.str
     """How its operators reach you, an e-mail address or a page: it demands one. Without it, MusicBrainz is not asked."""
+    @builtins.property
+    def cache_ttl(self) -> duration_pb2.Duration:
+        """For how long its answers are kept."""
+
     def __init__(
         self,
         *,
+        enabled: builtins.bool | None = ...,
+        cache_ttl: duration_pb2.Duration | None = ...,
         url: builtins.str | None = ...,
         contact: builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["_contact", b"_contact", "_url", b"_url", "contact", b"contact", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_contact", b"_contact", "_enabled", b"_enabled", "_url", b"_url", "cache_ttl", b"cache_ttl", "contact", b"contact", "enabled", b"enabled", "url", b"url"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact", b"_contact", "_url", b"_url", "contact", b"contact", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_contact", b"_contact", "_enabled", b"_enabled", "_url", b"_url", "cache_ttl", b"cache_ttl", "contact", b"contact", "enabled", b"enabled", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contact: _TypeAlias = typing.Literal["contact"]  # noqa: Y015
     _WhichOneofArgType__contact: _TypeAlias = typing.Literal["_contact", b"_contact"]  # noqa: Y015
+    _WhichOneofReturnType__enabled: _TypeAlias = typing.Literal["enabled"]  # noqa: Y015
+    _WhichOneofArgType__enabled: _TypeAlias = typing.Literal["_enabled", b"_enabled"]  # noqa: Y015
     _WhichOneofReturnType__url: _TypeAlias = typing.Literal["url"]  # noqa: Y015
     _WhichOneofArgType__url: _TypeAlias = typing.Literal["_url", b"_url"]  # noqa: Y015
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contact) -> _WhichOneofReturnType__contact | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__enabled) -> _WhichOneofReturnType__enabled | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__url) -> _WhichOneofReturnType__url | None: ...
 
@@ -725,6 +896,9 @@ class UpdateSettingsRequest(message.Message):
 
     SETTINGS_FIELD_NUMBER: builtins.int
     UPDATE_MASK_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    validate_only: builtins.bool
+    """A dry run: checks everything and answers as if it were done, but keeps nothing."""
     @builtins.property
     def settings(self) -> Settings:
         """The new values."""
@@ -738,16 +912,551 @@ class UpdateSettingsRequest(message.Message):
         *,
         settings: Settings | None = ...,
         update_mask: field_mask_pb2.FieldMask | None = ...,
+        validate_only: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["settings", b"settings", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["settings", b"settings", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["settings", b"settings", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WatchSettingsRequest(message.Message):
+    """A request to follow the settings."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class WatchSettingsResponse(message.Message):
+    """The settings after a change."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DescribeSettingsRequest(message.Message):
+    """A request for the catalogue."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class DescribeSettingsResponse(message.Message):
+    """The catalogue of settings."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    SETTINGS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def settings(self) -> containers.RepeatedCompositeFieldContainer[SettingSpec]:
+        """Every setting, in the order of the subjects."""
+
+    def __init__(
+        self,
+        *,
+        settings: abc.Iterable[SettingSpec] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SettingSpec(message.Message):
+    """What a setting is."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    class _Type:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _TypeEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[SettingSpec._Type.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        TYPE_UNSPECIFIED: SettingSpec._Type.ValueType  # 0
+        """Never used."""
+        TEXT: SettingSpec._Type.ValueType  # 1
+        """Text."""
+        INTEGER: SettingSpec._Type.ValueType  # 2
+        """A whole number."""
+        BOOLEAN: SettingSpec._Type.ValueType  # 3
+        """True or false."""
+        DURATION: SettingSpec._Type.ValueType  # 4
+        """A duration in seconds: `60s`."""
+        CHOICE: SettingSpec._Type.ValueType  # 5
+        """One of a few words."""
+
+    class Type(_Type, metaclass=_TypeEnumTypeWrapper):
+        """The type of a setting; values are given in the JSON form of the type."""
+
+    TYPE_UNSPECIFIED: SettingSpec.Type.ValueType  # 0
+    """Never used."""
+    TEXT: SettingSpec.Type.ValueType  # 1
+    """Text."""
+    INTEGER: SettingSpec.Type.ValueType  # 2
+    """A whole number."""
+    BOOLEAN: SettingSpec.Type.ValueType  # 3
+    """True or false."""
+    DURATION: SettingSpec.Type.ValueType  # 4
+    """A duration in seconds: `60s`."""
+    CHOICE: SettingSpec.Type.ValueType  # 5
+    """One of a few words."""
+
+    PATH_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    DEFAULT_VALUE_FIELD_NUMBER: builtins.int
+    MINIMUM_FIELD_NUMBER: builtins.int
+    MAXIMUM_FIELD_NUMBER: builtins.int
+    CHOICES_FIELD_NUMBER: builtins.int
+    PATTERN_FIELD_NUMBER: builtins.int
+    MAX_LENGTH_FIELD_NUMBER: builtins.int
+    SECRET_FIELD_NUMBER: builtins.int
+    ENVIRONMENT_FIELD_NUMBER: builtins.int
+    SERVICES_FIELD_NUMBER: builtins.int
+    HELP_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """Its path in JSON spelling: `lidarr.apiKey`."""
+    type: SettingSpec.Type.ValueType
+    """Its type."""
+    unit: builtins.str
+    """What a number counts: `days`, `MiB`."""
+    default_value: builtins.str
+    """The value when neither the database nor the environment holds one."""
+    minimum: builtins.str
+    """The least that it may be: a number or a duration."""
+    maximum: builtins.str
+    """The most that it may be: a number or a duration."""
+    pattern: builtins.str
+    """How text must look: a regular expression (RE2)."""
+    max_length: builtins.int
+    """How many characters text may have at most; 0 where nothing says."""
+    secret: builtins.bool
+    """Whether it is stored encrypted and never returned."""
+    environment: builtins.str
+    """The environment variable that applies while the database holds no value."""
+    help: builtins.str
+    """What it means."""
+    @builtins.property
+    def choices(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The words that it may be."""
+
+    @builtins.property
+    def services(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The services that obey it."""
+
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+        type: SettingSpec.Type.ValueType = ...,
+        unit: builtins.str = ...,
+        default_value: builtins.str = ...,
+        minimum: builtins.str = ...,
+        maximum: builtins.str = ...,
+        choices: abc.Iterable[builtins.str] | None = ...,
+        pattern: builtins.str = ...,
+        max_length: builtins.int = ...,
+        secret: builtins.bool = ...,
+        environment: builtins.str = ...,
+        services: abc.Iterable[builtins.str] | None = ...,
+        help: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["choices", b"choices", "default_value", b"default_value", "environment", b"environment", "help", b"help", "max_length", b"max_length", "maximum", b"maximum", "minimum", b"minimum", "path", b"path", "pattern", b"pattern", "secret", b"secret", "services", b"services", "type", b"type", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListSettingsRevisionsRequest(message.Message):
+    """A request for a page of changes."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    SETTING_FIELD_NUMBER: builtins.int
+    page_size: builtins.int
+    """At most so many; 0 is 50, more than 1000 counts as 1000."""
+    page_token: builtins.str
+    """`next_page_token` of the page before."""
+    setting: builtins.str
+    """Only changes of this setting, in JSON spelling: `lidarr.apiKey`. All, when empty."""
+    def __init__(
+        self,
+        *,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+        setting: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["page_size", b"page_size", "page_token", b"page_token", "setting", b"setting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ListSettingsRevisionsResponse(message.Message):
+    """A page of changes."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REVISIONS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Asks for the next page; empty on the last."""
+    @builtins.property
+    def revisions(self) -> containers.RepeatedCompositeFieldContainer[SettingsRevision]:
+        """The changes, newest first."""
+
+    def __init__(
+        self,
+        *,
+        revisions: abc.Iterable[SettingsRevision] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["next_page_token", b"next_page_token", "revisions", b"revisions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class GetSettingsRevisionRequest(message.Message):
+    """A request for one change."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """Its number."""
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SettingsRevision(message.Message):
+    """One change of settings: who, when and what."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    class _Origin:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OriginEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[SettingsRevision._Origin.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        ORIGIN_UNSPECIFIED: SettingsRevision._Origin.ValueType  # 0
+        """Before this was noted."""
+        UPDATE: SettingsRevision._Origin.ValueType  # 1
+        """UpdateSettings."""
+        ROLLBACK: SettingsRevision._Origin.ValueType  # 2
+        """RollbackSettings."""
+        IMPORT: SettingsRevision._Origin.ValueType  # 3
+        """ImportSettings."""
+
+    class Origin(_Origin, metaclass=_OriginEnumTypeWrapper):
+        """How it came about."""
+
+    ORIGIN_UNSPECIFIED: SettingsRevision.Origin.ValueType  # 0
+    """Before this was noted."""
+    UPDATE: SettingsRevision.Origin.ValueType  # 1
+    """UpdateSettings."""
+    ROLLBACK: SettingsRevision.Origin.ValueType  # 2
+    """RollbackSettings."""
+    IMPORT: SettingsRevision.Origin.ValueType  # 3
+    """ImportSettings."""
+
+    @typing.final
+    class Change(message.Message):
+        """What happened to one setting."""
+
+        DESCRIPTOR: descriptor.Descriptor
+
+        PATH_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        FINGERPRINT_FIELD_NUMBER: builtins.int
+        RESET_FIELD_NUMBER: builtins.int
+        path: builtins.str
+        """Its path in JSON spelling."""
+        value: builtins.str
+        """The stored value after it; empty for secrets, and where the setting went back to its fallback."""
+        fingerprint: builtins.str
+        """A secret's fingerprint: equal where the secrets are."""
+        reset: builtins.bool
+        """Whether the setting went back to the environment or the default."""
+        def __init__(
+            self,
+            *,
+            path: builtins.str = ...,
+            value: builtins.str = ...,
+            fingerprint: builtins.str = ...,
+            reset: builtins.bool = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["fingerprint", b"fingerprint", "path", b"path", "reset", b"reset", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    REVISION_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    CHANGE_TIME_FIELD_NUMBER: builtins.int
+    ORIGIN_FIELD_NUMBER: builtins.int
+    CHANGES_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """Its number; grows from change to change, with gaps."""
+    actor: builtins.str
+    """Who made it."""
+    origin: SettingsRevision.Origin.ValueType
+    """How it came about."""
+    @builtins.property
+    def change_time(self) -> timestamp_pb2.Timestamp:
+        """When."""
+
+    @builtins.property
+    def changes(self) -> containers.RepeatedCompositeFieldContainer[SettingsRevision.Change]:
+        """What happened."""
+
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        actor: builtins.str = ...,
+        change_time: timestamp_pb2.Timestamp | None = ...,
+        origin: SettingsRevision.Origin.ValueType = ...,
+        changes: abc.Iterable[SettingsRevision.Change] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["change_time", b"change_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "change_time", b"change_time", "changes", b"changes", "origin", b"origin", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class RollbackSettingsRequest(message.Message):
+    """A request to go back."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REVISION_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    revision: builtins.int
+    """The revision whose values are to be in force again; 0 is the state before the first one."""
+    etag: builtins.str
+    """When given, it must be the current one."""
+    validate_only: builtins.bool
+    """A dry run."""
+    def __init__(
+        self,
+        *,
+        revision: builtins.int = ...,
+        etag: builtins.str = ...,
+        validate_only: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "revision", b"revision", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ExportSettingsRequest(message.Message):
+    """A request for the stored values."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    PASSPHRASE_FIELD_NUMBER: builtins.int
+    passphrase: builtins.str
+    """What the secrets are sealed with. Without it they are left out."""
+    def __init__(
+        self,
+        *,
+        passphrase: builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["passphrase", b"passphrase"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class SettingsDocument(message.Message):
+    """Stored values to be taken elsewhere, or kept."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class SealedSecrets(message.Message):
+        """Secrets under a key that scrypt (RFC 7914) made of a passphrase: AES-256-GCM, the rest of the document authenticated."""
+
+        DESCRIPTOR: descriptor.Descriptor
+
+        SALT_FIELD_NUMBER: builtins.int
+        COST_FIELD_NUMBER: builtins.int
+        NONCE_FIELD_NUMBER: builtins.int
+        CIPHERTEXT_FIELD_NUMBER: builtins.int
+        salt: builtins.bytes
+        """Salt of scrypt."""
+        cost: builtins.int
+        """Cost of scrypt: N is 2 to this power."""
+        nonce: builtins.bytes
+        """The nonce."""
+        ciphertext: builtins.bytes
+        """The secrets with the tag."""
+        def __init__(
+            self,
+            *,
+            salt: builtins.bytes = ...,
+            cost: builtins.int = ...,
+            nonce: builtins.bytes = ...,
+            ciphertext: builtins.bytes = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["ciphertext", b"ciphertext", "cost", b"cost", "nonce", b"nonce", "salt", b"salt"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @typing.final
+    class ValuesEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    FORMAT_FIELD_NUMBER: builtins.int
+    EXPORT_TIME_FIELD_NUMBER: builtins.int
+    VALUES_FIELD_NUMBER: builtins.int
+    SECRETS_FIELD_NUMBER: builtins.int
+    CHECKSUM_FIELD_NUMBER: builtins.int
+    format: builtins.int
+    """The version of this format: 1."""
+    checksum: builtins.bytes
+    """SHA-256 over all of it, so that damage shows before anything is changed."""
+    @builtins.property
+    def export_time(self) -> timestamp_pb2.Timestamp:
+        """When it was made."""
+
+    @builtins.property
+    def values(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """The stored values that are no secrets, by path in JSON spelling."""
+
+    @builtins.property
+    def secrets(self) -> SettingsDocument.SealedSecrets:
+        """The secrets, where a passphrase was given."""
+
+    def __init__(
+        self,
+        *,
+        format: builtins.int = ...,
+        export_time: timestamp_pb2.Timestamp | None = ...,
+        values: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        secrets: SettingsDocument.SealedSecrets | None = ...,
+        checksum: builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["export_time", b"export_time", "secrets", b"secrets"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["checksum", b"checksum", "export_time", b"export_time", "format", b"format", "secrets", b"secrets", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class ImportSettingsRequest(message.Message):
+    """A request to take values over."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    DOCUMENT_FIELD_NUMBER: builtins.int
+    PASSPHRASE_FIELD_NUMBER: builtins.int
+    REPLACE_FIELD_NUMBER: builtins.int
+    ETAG_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    passphrase: builtins.str
+    """What its secrets were sealed with."""
+    replace: builtins.bool
+    """Whether stored values that the document does not hold are forgotten; else they stay."""
+    etag: builtins.str
+    """When given, it must be the current one."""
+    validate_only: builtins.bool
+    """A dry run."""
+    @builtins.property
+    def document(self) -> SettingsDocument:
+        """The document, as ExportSettings gave it."""
+
+    def __init__(
+        self,
+        *,
+        document: SettingsDocument | None = ...,
+        passphrase: builtins.str = ...,
+        replace: builtins.bool = ...,
+        etag: builtins.str = ...,
+        validate_only: builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["document", b"document"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["document", b"document", "etag", b"etag", "passphrase", b"passphrase", "replace", b"replace", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class WatchSnapshotsRequest(message.Message):
-    """A request to follow the settings."""
+    """A request to follow what services obey."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -769,8 +1478,11 @@ class Snapshot(message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
     API_KEYS_FIELD_NUMBER: builtins.int
+    DATA_KEY_EPOCH_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """Grows with every change."""
+    data_key_epoch: builtins.int
+    """How often somebody asked for new data keys: whoever holds fewer generations of them makes one."""
     @builtins.property
     def settings(self) -> Settings:
         """The settings in force, secrets included."""
@@ -785,10 +1497,11 @@ class Snapshot(message.Message):
         revision: builtins.int = ...,
         settings: Settings | None = ...,
         api_keys: abc.Iterable[ApiKey] | None = ...,
+        data_key_epoch: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["api_keys", b"api_keys", "revision", b"revision", "settings", b"settings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["api_keys", b"api_keys", "data_key_epoch", b"data_key_epoch", "revision", b"revision", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -801,13 +1514,24 @@ class ApiKey(message.Message):
     TITLE_FIELD_NUMBER: builtins.int
     DIGEST_FIELD_NUMBER: builtins.int
     SCOPES_FIELD_NUMBER: builtins.int
+    ID_FIELD_NUMBER: builtins.int
+    USER_FIELD_NUMBER: builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: builtins.int
     title: builtins.str
     """What it is for."""
     digest: builtins.bytes
     """SHA-256 of the key."""
+    id: builtins.str
+    """Its id; empty for the key of the environment."""
+    user: builtins.str
+    """Whose it is: the name under which its holder acts."""
     @builtins.property
     def scopes(self) -> containers.RepeatedScalarFieldContainer[annotations_pb2.Scope.ValueType]:
         """What it allows."""
+
+    @builtins.property
+    def expire_time(self) -> timestamp_pb2.Timestamp:
+        """When it ends; empty where it does not."""
 
     def __init__(
         self,
@@ -815,9 +1539,12 @@ class ApiKey(message.Message):
         title: builtins.str = ...,
         digest: builtins.bytes = ...,
         scopes: abc.Iterable[annotations_pb2.Scope.ValueType] | None = ...,
+        id: builtins.str = ...,
+        user: builtins.str = ...,
+        expire_time: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["digest", b"digest", "scopes", b"scopes", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["digest", b"digest", "expire_time", b"expire_time", "id", b"id", "scopes", b"scopes", "title", b"title", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...

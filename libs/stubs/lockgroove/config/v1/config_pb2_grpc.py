@@ -45,6 +45,41 @@ class ConfigServiceStub:
                 request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.UpdateSettingsRequest.SerializeToString,
                 response_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.FromString,
                 _registered_method=True)
+        self.WatchSettings = channel.unary_stream(
+                '/lockgroove.config.v1.ConfigService/WatchSettings',
+                request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.WatchSettingsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.WatchSettingsResponse.FromString,
+                _registered_method=True)
+        self.DescribeSettings = channel.unary_unary(
+                '/lockgroove.config.v1.ConfigService/DescribeSettings',
+                request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.DescribeSettingsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.DescribeSettingsResponse.FromString,
+                _registered_method=True)
+        self.ListSettingsRevisions = channel.unary_unary(
+                '/lockgroove.config.v1.ConfigService/ListSettingsRevisions',
+                request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.ListSettingsRevisionsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.ListSettingsRevisionsResponse.FromString,
+                _registered_method=True)
+        self.GetSettingsRevision = channel.unary_unary(
+                '/lockgroove.config.v1.ConfigService/GetSettingsRevision',
+                request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.GetSettingsRevisionRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.SettingsRevision.FromString,
+                _registered_method=True)
+        self.RollbackSettings = channel.unary_unary(
+                '/lockgroove.config.v1.ConfigService/RollbackSettings',
+                request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.RollbackSettingsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.FromString,
+                _registered_method=True)
+        self.ExportSettings = channel.unary_unary(
+                '/lockgroove.config.v1.ConfigService/ExportSettings',
+                request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.ExportSettingsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.SettingsDocument.FromString,
+                _registered_method=True)
+        self.ImportSettings = channel.unary_unary(
+                '/lockgroove.config.v1.ConfigService/ImportSettings',
+                request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.ImportSettingsRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.FromString,
+                _registered_method=True)
         self.WatchSnapshots = channel.unary_stream(
                 '/lockgroove.config.v1.ConfigService/WatchSnapshots',
                 request_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.WatchSnapshotsRequest.SerializeToString,
@@ -70,6 +105,55 @@ class ConfigServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchSettings(self, request, context):
+        """Streams the settings in force, without secrets: at once, then after every change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DescribeSettings(self, request, context):
+        """The catalogue: every setting with its type, unit, range, default, environment variable and meaning.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSettingsRevisions(self, request, context):
+        """Lists the changes of settings, newest first. Secrets are shown by fingerprints.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSettingsRevision(self, request, context):
+        """Reads one change of settings.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackSettings(self, request, context):
+        """Puts the stored values back to what they were right after a revision, as a new revision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportSettings(self, request, context):
+        """The stored values as one document; with a passphrase the secrets too, sealed with it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportSettings(self, request, context):
+        """Takes the values of a document over, all of them or none. INVALID_ARGUMENT for one that is damaged.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchSnapshots(self, request, context):
         """Streams what services obey: first the snapshot in force, then a new one at every change.
         """
@@ -88,6 +172,41 @@ def add_ConfigServiceServicer_to_server(servicer, server):
             'UpdateSettings': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateSettings,
                     request_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.UpdateSettingsRequest.FromString,
+                    response_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.SerializeToString,
+            ),
+            'WatchSettings': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchSettings,
+                    request_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.WatchSettingsRequest.FromString,
+                    response_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.WatchSettingsResponse.SerializeToString,
+            ),
+            'DescribeSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.DescribeSettings,
+                    request_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.DescribeSettingsRequest.FromString,
+                    response_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.DescribeSettingsResponse.SerializeToString,
+            ),
+            'ListSettingsRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSettingsRevisions,
+                    request_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.ListSettingsRevisionsRequest.FromString,
+                    response_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.ListSettingsRevisionsResponse.SerializeToString,
+            ),
+            'GetSettingsRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettingsRevision,
+                    request_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.GetSettingsRevisionRequest.FromString,
+                    response_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.SettingsRevision.SerializeToString,
+            ),
+            'RollbackSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackSettings,
+                    request_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.RollbackSettingsRequest.FromString,
+                    response_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.SerializeToString,
+            ),
+            'ExportSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportSettings,
+                    request_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.ExportSettingsRequest.FromString,
+                    response_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.SettingsDocument.SerializeToString,
+            ),
+            'ImportSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportSettings,
+                    request_deserializer=lockgroove_dot_config_dot_v1_dot_config__pb2.ImportSettingsRequest.FromString,
                     response_serializer=lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.SerializeToString,
             ),
             'WatchSnapshots': grpc.unary_stream_rpc_method_handler(
@@ -150,6 +269,195 @@ class ConfigService:
             target,
             '/lockgroove.config.v1.ConfigService/UpdateSettings',
             lockgroove_dot_config_dot_v1_dot_config__pb2.UpdateSettingsRequest.SerializeToString,
+            lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lockgroove.config.v1.ConfigService/WatchSettings',
+            lockgroove_dot_config_dot_v1_dot_config__pb2.WatchSettingsRequest.SerializeToString,
+            lockgroove_dot_config_dot_v1_dot_config__pb2.WatchSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DescribeSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.config.v1.ConfigService/DescribeSettings',
+            lockgroove_dot_config_dot_v1_dot_config__pb2.DescribeSettingsRequest.SerializeToString,
+            lockgroove_dot_config_dot_v1_dot_config__pb2.DescribeSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSettingsRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.config.v1.ConfigService/ListSettingsRevisions',
+            lockgroove_dot_config_dot_v1_dot_config__pb2.ListSettingsRevisionsRequest.SerializeToString,
+            lockgroove_dot_config_dot_v1_dot_config__pb2.ListSettingsRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettingsRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.config.v1.ConfigService/GetSettingsRevision',
+            lockgroove_dot_config_dot_v1_dot_config__pb2.GetSettingsRevisionRequest.SerializeToString,
+            lockgroove_dot_config_dot_v1_dot_config__pb2.SettingsRevision.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.config.v1.ConfigService/RollbackSettings',
+            lockgroove_dot_config_dot_v1_dot_config__pb2.RollbackSettingsRequest.SerializeToString,
+            lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.config.v1.ConfigService/ExportSettings',
+            lockgroove_dot_config_dot_v1_dot_config__pb2.ExportSettingsRequest.SerializeToString,
+            lockgroove_dot_config_dot_v1_dot_config__pb2.SettingsDocument.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.config.v1.ConfigService/ImportSettings',
+            lockgroove_dot_config_dot_v1_dot_config__pb2.ImportSettingsRequest.SerializeToString,
             lockgroove_dot_config_dot_v1_dot_config__pb2.Settings.FromString,
             options,
             channel_credentials,

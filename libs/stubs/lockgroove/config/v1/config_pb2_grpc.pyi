@@ -20,6 +20,20 @@ class ConfigServiceStub:
     """Reads the settings in force. Secrets are never returned; `secrets_set` lists those that have a value."""
     UpdateSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.UpdateSettingsRequest, _config_pb2.Settings]
     """Changes settings. A value that is named in the mask but not in the body goes back to the environment or the default."""
+    WatchSettings: _aio.UnaryStreamMultiCallable[_config_pb2.WatchSettingsRequest, _config_pb2.WatchSettingsResponse]
+    """Streams the settings in force, without secrets: at once, then after every change."""
+    DescribeSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.DescribeSettingsRequest, _config_pb2.DescribeSettingsResponse]
+    """The catalogue: every setting with its type, unit, range, default, environment variable and meaning."""
+    ListSettingsRevisions: _aio.UnaryUnaryMultiCallable[_config_pb2.ListSettingsRevisionsRequest, _config_pb2.ListSettingsRevisionsResponse]
+    """Lists the changes of settings, newest first. Secrets are shown by fingerprints."""
+    GetSettingsRevision: _aio.UnaryUnaryMultiCallable[_config_pb2.GetSettingsRevisionRequest, _config_pb2.SettingsRevision]
+    """Reads one change of settings."""
+    RollbackSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.RollbackSettingsRequest, _config_pb2.Settings]
+    """Puts the stored values back to what they were right after a revision, as a new revision."""
+    ExportSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.ExportSettingsRequest, _config_pb2.SettingsDocument]
+    """The stored values as one document; with a passphrase the secrets too, sealed with it."""
+    ImportSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.ImportSettingsRequest, _config_pb2.Settings]
+    """Takes the values of a document over, all of them or none. INVALID_ARGUMENT for one that is damaged."""
     WatchSnapshots: _aio.UnaryStreamMultiCallable[_config_pb2.WatchSnapshotsRequest, _config_pb2.Snapshot]
     """Streams what services obey: first the snapshot in force, then a new one at every change."""
 
@@ -41,6 +55,62 @@ class ConfigServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_config_pb2.UpdateSettingsRequest, _abc.Awaitable[_config_pb2.Settings]],
     ) -> _abc.Awaitable[_config_pb2.Settings]:
         """Changes settings. A value that is named in the mask but not in the body goes back to the environment or the default."""
+
+    @_abc_1.abstractmethod
+    def WatchSettings(
+        self,
+        request: _config_pb2.WatchSettingsRequest,
+        context: _aio.ServicerContext[_config_pb2.WatchSettingsRequest, _abc.AsyncIterator[_config_pb2.WatchSettingsResponse]],
+    ) -> _abc.AsyncIterator[_config_pb2.WatchSettingsResponse]:
+        """Streams the settings in force, without secrets: at once, then after every change."""
+
+    @_abc_1.abstractmethod
+    def DescribeSettings(
+        self,
+        request: _config_pb2.DescribeSettingsRequest,
+        context: _aio.ServicerContext[_config_pb2.DescribeSettingsRequest, _abc.Awaitable[_config_pb2.DescribeSettingsResponse]],
+    ) -> _abc.Awaitable[_config_pb2.DescribeSettingsResponse]:
+        """The catalogue: every setting with its type, unit, range, default, environment variable and meaning."""
+
+    @_abc_1.abstractmethod
+    def ListSettingsRevisions(
+        self,
+        request: _config_pb2.ListSettingsRevisionsRequest,
+        context: _aio.ServicerContext[_config_pb2.ListSettingsRevisionsRequest, _abc.Awaitable[_config_pb2.ListSettingsRevisionsResponse]],
+    ) -> _abc.Awaitable[_config_pb2.ListSettingsRevisionsResponse]:
+        """Lists the changes of settings, newest first. Secrets are shown by fingerprints."""
+
+    @_abc_1.abstractmethod
+    def GetSettingsRevision(
+        self,
+        request: _config_pb2.GetSettingsRevisionRequest,
+        context: _aio.ServicerContext[_config_pb2.GetSettingsRevisionRequest, _abc.Awaitable[_config_pb2.SettingsRevision]],
+    ) -> _abc.Awaitable[_config_pb2.SettingsRevision]:
+        """Reads one change of settings."""
+
+    @_abc_1.abstractmethod
+    def RollbackSettings(
+        self,
+        request: _config_pb2.RollbackSettingsRequest,
+        context: _aio.ServicerContext[_config_pb2.RollbackSettingsRequest, _abc.Awaitable[_config_pb2.Settings]],
+    ) -> _abc.Awaitable[_config_pb2.Settings]:
+        """Puts the stored values back to what they were right after a revision, as a new revision."""
+
+    @_abc_1.abstractmethod
+    def ExportSettings(
+        self,
+        request: _config_pb2.ExportSettingsRequest,
+        context: _aio.ServicerContext[_config_pb2.ExportSettingsRequest, _abc.Awaitable[_config_pb2.SettingsDocument]],
+    ) -> _abc.Awaitable[_config_pb2.SettingsDocument]:
+        """The stored values as one document; with a passphrase the secrets too, sealed with it."""
+
+    @_abc_1.abstractmethod
+    def ImportSettings(
+        self,
+        request: _config_pb2.ImportSettingsRequest,
+        context: _aio.ServicerContext[_config_pb2.ImportSettingsRequest, _abc.Awaitable[_config_pb2.Settings]],
+    ) -> _abc.Awaitable[_config_pb2.Settings]:
+        """Takes the values of a document over, all of them or none. INVALID_ARGUMENT for one that is damaged."""
 
     @_abc_1.abstractmethod
     def WatchSnapshots(

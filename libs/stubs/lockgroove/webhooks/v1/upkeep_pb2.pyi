@@ -319,3 +319,83 @@ class VerifyAuditTrailResponse(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["complete", b"complete", "fault", b"fault", "first_sequence", b"first_sequence", "intact", b"intact", "last_sequence", b"last_sequence", "record_count", b"record_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CheckRegistrationRequest(message.Message):
+    """A request to look at our registration in Lidarr."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class CheckRegistrationResponse(message.Message):
+    """How our registration in Lidarr is."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    class _Standing:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StandingEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[CheckRegistrationResponse._Standing.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        STANDING_UNSPECIFIED: CheckRegistrationResponse._Standing.ValueType  # 0
+        """Never used."""
+        OFF: CheckRegistrationResponse._Standing.ValueType  # 1
+        """Lidarr is not set up, or we are not to register."""
+        GOOD: CheckRegistrationResponse._Standing.ValueType  # 2
+        """Good."""
+        WAITING: CheckRegistrationResponse._Standing.ValueType  # 3
+        """It waits for our own address to answer, or for another replica."""
+        BROKEN: CheckRegistrationResponse._Standing.ValueType  # 4
+        """Only a person can mend it."""
+        UNREACHABLE: CheckRegistrationResponse._Standing.ValueType  # 5
+        """Lidarr cannot be asked."""
+
+    class Standing(_Standing, metaclass=_StandingEnumTypeWrapper):
+        """How it is."""
+
+    STANDING_UNSPECIFIED: CheckRegistrationResponse.Standing.ValueType  # 0
+    """Never used."""
+    OFF: CheckRegistrationResponse.Standing.ValueType  # 1
+    """Lidarr is not set up, or we are not to register."""
+    GOOD: CheckRegistrationResponse.Standing.ValueType  # 2
+    """Good."""
+    WAITING: CheckRegistrationResponse.Standing.ValueType  # 3
+    """It waits for our own address to answer, or for another replica."""
+    BROKEN: CheckRegistrationResponse.Standing.ValueType  # 4
+    """Only a person can mend it."""
+    UNREACHABLE: CheckRegistrationResponse.Standing.ValueType  # 5
+    """Lidarr cannot be asked."""
+
+    STANDING_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    LAST_DELIVERY_TIME_FIELD_NUMBER: builtins.int
+    standing: CheckRegistrationResponse.Standing.ValueType
+    """How it is."""
+    message: builtins.str
+    """What was done, has to be done, or keeps it from being done."""
+    @builtins.property
+    def last_delivery_time(self) -> timestamp_pb2.Timestamp:
+        """When Lidarr last delivered something to us; empty when never."""
+
+    def __init__(
+        self,
+        *,
+        standing: CheckRegistrationResponse.Standing.ValueType = ...,
+        message: builtins.str = ...,
+        last_delivery_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["last_delivery_time", b"last_delivery_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["last_delivery_time", b"last_delivery_time", "message", b"message", "standing", b"standing"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

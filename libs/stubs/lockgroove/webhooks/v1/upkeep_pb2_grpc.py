@@ -35,6 +35,11 @@ class UpkeepServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.CheckRegistration = channel.unary_unary(
+                '/lockgroove.webhooks.v1.UpkeepService/CheckRegistration',
+                request_serializer=lockgroove_dot_webhooks_dot_v1_dot_upkeep__pb2.CheckRegistrationRequest.SerializeToString,
+                response_deserializer=lockgroove_dot_webhooks_dot_v1_dot_upkeep__pb2.CheckRegistrationResponse.FromString,
+                _registered_method=True)
         self.ReconcileEvents = channel.unary_unary(
                 '/lockgroove.webhooks.v1.UpkeepService/ReconcileEvents',
                 request_serializer=lockgroove_dot_webhooks_dot_v1_dot_upkeep__pb2.ReconcileEventsRequest.SerializeToString,
@@ -55,6 +60,13 @@ class UpkeepServiceStub:
 class UpkeepServiceServicer:
     """Reconciles the inbox with what senders say, and proves that its history was not changed.
     """
+
+    def CheckRegistration(self, request, context):
+        """Looks at our registration in Lidarr at once, repairs it if need be, and says how it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
 
     def ReconcileEvents(self, request, context):
         """Does now what is done every five minutes: finds what is stuck or missing, and corrects it. With `dry_run` it only says
@@ -81,6 +93,11 @@ class UpkeepServiceServicer:
 
 def add_UpkeepServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'CheckRegistration': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckRegistration,
+                    request_deserializer=lockgroove_dot_webhooks_dot_v1_dot_upkeep__pb2.CheckRegistrationRequest.FromString,
+                    response_serializer=lockgroove_dot_webhooks_dot_v1_dot_upkeep__pb2.CheckRegistrationResponse.SerializeToString,
+            ),
             'ReconcileEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ReconcileEvents,
                     request_deserializer=lockgroove_dot_webhooks_dot_v1_dot_upkeep__pb2.ReconcileEventsRequest.FromString,
@@ -107,6 +124,33 @@ def add_UpkeepServiceServicer_to_server(servicer, server):
 class UpkeepService:
     """Reconciles the inbox with what senders say, and proves that its history was not changed.
     """
+
+    @staticmethod
+    def CheckRegistration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lockgroove.webhooks.v1.UpkeepService/CheckRegistration',
+            lockgroove_dot_webhooks_dot_v1_dot_upkeep__pb2.CheckRegistrationRequest.SerializeToString,
+            lockgroove_dot_webhooks_dot_v1_dot_upkeep__pb2.CheckRegistrationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def ReconcileEvents(request,

@@ -16,6 +16,8 @@ class UpkeepServiceStub:
     """Reconciles the inbox with what senders say, and proves that its history was not changed."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    CheckRegistration: _aio.UnaryUnaryMultiCallable[_upkeep_pb2.CheckRegistrationRequest, _upkeep_pb2.CheckRegistrationResponse]
+    """Looks at our registration in Lidarr at once, repairs it if need be, and says how it is."""
     ReconcileEvents: _aio.UnaryUnaryMultiCallable[_upkeep_pb2.ReconcileEventsRequest, _upkeep_pb2.ReconcileEventsResponse]
     """Does now what is done every five minutes: finds what is stuck or missing, and corrects it. With `dry_run` it only says
     what it would do.
@@ -27,6 +29,14 @@ class UpkeepServiceStub:
 
 class UpkeepServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reconciles the inbox with what senders say, and proves that its history was not changed."""
+
+    @_abc_1.abstractmethod
+    def CheckRegistration(
+        self,
+        request: _upkeep_pb2.CheckRegistrationRequest,
+        context: _aio.ServicerContext[_upkeep_pb2.CheckRegistrationRequest, _abc.Awaitable[_upkeep_pb2.CheckRegistrationResponse]],
+    ) -> _abc.Awaitable[_upkeep_pb2.CheckRegistrationResponse]:
+        """Looks at our registration in Lidarr at once, repairs it if need be, and says how it is."""
 
     @_abc_1.abstractmethod
     def ReconcileEvents(
