@@ -258,19 +258,23 @@ class StartOnboardingRequest(message.Message):
 
         ARTIST_FIELD_NUMBER: builtins.int
         TITLE_FIELD_NUMBER: builtins.int
+        RELEASE_GROUP_MBID_FIELD_NUMBER: builtins.int
         artist: builtins.str
         """Its artist."""
         title: builtins.str
         """Its title."""
+        release_group_mbid: builtins.str
+        """The MusicBrainz id of its release group: Lidarr needs it."""
         def __init__(
             self,
             *,
             artist: builtins.str = ...,
             title: builtins.str = ...,
+            release_group_mbid: builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = typing.Literal["artist", b"artist", "title", b"title"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = typing.Literal["artist", b"artist", "release_group_mbid", b"release_group_mbid", "title", b"title"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
