@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from google.protobuf.descriptor import MethodDescriptor
@@ -63,10 +63,13 @@ class Authenticator(Protocol):
 
 
 class KeyAuthenticator:
-    """Knows the suite's services by their token and everybody else by an API key."""
+    """Knows the suite's services by their token and everybody else by an API key.
 
-    def __init__(self, service_token: str, keys: Callable[[], Iterable[ApiKey]]) -> None:
-        self._service_digest = digest(service_token)
+    There is more than one token while the root key is being replaced (`libs.crypto.RootKeys.service_tokens`).
+    """
+
+    def __init__(self, service_tokens: Sequence[str], keys: Callable[[], Iterable[ApiKey]]) -> None:
+        self._service_digests = [digest(each) for each in service_tokens]
         self._keys = keys
 
     def authenticate(self, metadata: Mapping[str, str]) -> Principal:
@@ -80,7 +83,7 @@ class KeyAuthenticator:
         return found
 
     def _holder(self, presented: bytes) -> Principal | None:
-        if hmac.compare_digest(presented, self._service_digest):
+        if any([hmac.compare_digest(presented, each) for each in self._service_digests]):
             return SERVICE
         found = None
         for key in self._keys():  # all of them, always: the time says nothing about which one matched

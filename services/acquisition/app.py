@@ -61,7 +61,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
 
         server = Server(
             settings.listen,
-            authenticator=KeyAuthenticator(ground.token, ground.live.api_keys),
+            authenticator=KeyAuthenticator([ground.token], ground.live.api_keys),
             telemetry=ground.telemetry,
             ready=ground.ready,
         )

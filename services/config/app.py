@@ -66,7 +66,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         await poller.run_once()
         slices: list[Slice] = []
 
-        authenticator = KeyAuthenticator(ground.token, lambda: map(convert.key_to_pb, poller.current.keys))
+        authenticator = KeyAuthenticator([ground.token], lambda: map(convert.key_to_pb, poller.current.keys))
         server = Server(
             settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.database.ping
         )

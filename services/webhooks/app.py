@@ -78,5 +78,5 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
 
 
 def _server(settings: Settings, ground: Ground) -> Server:
-    authenticator = KeyAuthenticator(ground.token, ground.live.api_keys)
+    authenticator = KeyAuthenticator([ground.token], ground.live.api_keys)
     return Server(settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.ready)

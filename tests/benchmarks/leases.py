@@ -136,7 +136,7 @@ async def _served(url: str) -> AsyncIterator[RemoteLeases]:
 async def _serve(url: str) -> None:
     async with _leases_on(url) as database:
         leases = make_leases(database, tokens=PageTokens(b"key"), metrics=Metrics(), clock=SystemClock())
-        server = Server("127.0.0.1:0", authenticator=KeyAuthenticator(_TOKEN, lambda: []))
+        server = Server("127.0.0.1:0", authenticator=KeyAuthenticator([_TOKEN], lambda: []))
         leases.serve(server)
         async with server:
             print(server.address, flush=True)  # noqa: T201 (for who started it)

@@ -120,7 +120,7 @@ async def running_peers(secret: str = "") -> AsyncIterator[Peers]:
 
 
 def _server() -> Server:
-    return Server("127.0.0.1:0", authenticator=KeyAuthenticator(SERVICE_TOKEN, lambda: ()))
+    return Server("127.0.0.1:0", authenticator=KeyAuthenticator([SERVICE_TOKEN], lambda: ()))
 
 
 def _name(module: Any, service: str) -> str:

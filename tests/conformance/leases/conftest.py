@@ -109,7 +109,7 @@ async def leases(request: pytest.FixtureRequest, store: SqlLeaseStore, service: 
 @asynccontextmanager
 async def served(leases: Leases) -> AsyncIterator[RemoteLeases]:
     """The leases over a server on loopback."""
-    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator("token", lambda: []))
+    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator(["token"], lambda: []))
     server.add(LeaseServicer(leases), rpc.add_LeaseServiceServicer_to_server, SERVICE)
     async with server, open_channel(server.address, credential="token") as channel:
         yield RemoteLeases(channel)

@@ -103,7 +103,7 @@ async def arena(database_url: str, tmp_path: Path) -> AsyncIterator[Arena]:
         async with database.writing() as connection:
             await connection.run_sync(contender.metadata.create_all)
         leases = make_leases(database, tokens=PageTokens(b"key"), metrics=Metrics(), clock=SystemClock())
-        server = Server("127.0.0.1:0", authenticator=KeyAuthenticator(TOKEN, lambda: []))
+        server = Server("127.0.0.1:0", authenticator=KeyAuthenticator([TOKEN], lambda: []))
         leases.serve(server)
         await stack.enter_async_context(server)
         arena = Arena(database, tmp_path)

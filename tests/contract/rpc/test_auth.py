@@ -147,7 +147,7 @@ def absent_keys() -> list[pb.ApiKey]:
 
 
 async def webhooks_stub(net: Net, credential: str | None) -> AsyncIterator[webhooks_rpc.WebhooksServiceStub]:
-    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator(SERVICE_TOKEN, absent_keys))
+    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator([SERVICE_TOKEN], absent_keys))
     name = webhooks.DESCRIPTOR.services_by_name["WebhooksService"].full_name
     async with server.add(Sources(), webhooks_rpc.add_WebhooksServiceServicer_to_server, name):
         yield webhooks_rpc.WebhooksServiceStub(await net.channel(server.address, credential))
@@ -171,7 +171,7 @@ async def test_while_the_keys_are_away_the_suite_still_knows_itself(net: Net) ->
 
 
 def test_a_service_whose_method_has_no_scope_does_not_start() -> None:
-    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator(SERVICE_TOKEN, list))
+    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator([SERVICE_TOKEN], list))
 
     with pytest.raises(ValueError, match=r"grpc\.health\.v1\.Health\.Check has no"):
         server.add(object(), rpc.add_ConfigServiceServicer_to_server, "grpc.health.v1.Health")
@@ -179,7 +179,7 @@ def test_a_service_whose_method_has_no_scope_does_not_start() -> None:
 
 def test_a_credential_that_is_no_text_is_invalid() -> None:
     with pytest.raises(Unauthenticated):
-        KeyAuthenticator(SERVICE_TOKEN, list).authenticate({"x-api-key": "\udcff"})
+        KeyAuthenticator([SERVICE_TOKEN], list).authenticate({"x-api-key": "\udcff"})
 
 
 @pytest.mark.parametrize("odd", ["schlüssel", "tab\there", "line\nbreak", "nul\x00"])

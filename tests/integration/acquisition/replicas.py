@@ -156,7 +156,7 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
     )
     feed = Feed(store, bell=bell)
     servicer = AcquisitionServicer(acquisitions, control=control, feed=feed)
-    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator("token", lambda: []))
+    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator(["token"], lambda: []))
     server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
     async with server, open_channel(server.address, credential="token") as channel:
         served = Service(

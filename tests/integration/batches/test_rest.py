@@ -85,7 +85,7 @@ async def serving(service: Servable) -> AsyncIterator[None]:
 async def open_batches(folder: Path, listen: str) -> AsyncIterator[Acquisitions]:
     """The slice of batches on a database of its own, without workers of acquisitions."""
     key = config.ApiKey(title="ann", digest=sha256(KEY.encode()).digest(), scopes=[api.ADMIN])
-    authenticator = KeyAuthenticator(service_token(ROOT_KEY.encode()), lambda: [key])
+    authenticator = KeyAuthenticator([service_token(ROOT_KEY.encode())], lambda: [key])
     bell, tokens, telemetry = Bell(), PageTokens(b"key"), Telemetry("batches")
     async with open_database(f"sqlite+aiosqlite:///{folder}/test.db", schema="acquisition") as database:
         async with database.writing() as connection:

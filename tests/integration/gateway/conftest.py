@@ -156,7 +156,7 @@ class Suite:
     async def services(self) -> AsyncIterator[None]:
         """Runs the three servers."""
         key = config.ApiKey(title="tests", digest=sha256(KEY.encode()).digest(), scopes=[api.ADMIN])
-        authenticator = KeyAuthenticator(service_token(ROOT_KEY.encode()), lambda: [key])
+        authenticator = KeyAuthenticator([service_token(ROOT_KEY.encode())], lambda: [key])
         parts: list[tuple[str, Any, Any, Any]] = [
             (self.settings.acquisition, self.acquisitions, acquisition_rpc, acquisition),
             (self.settings.config, self.configuration, config_rpc, config),

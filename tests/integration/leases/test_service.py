@@ -61,7 +61,7 @@ async def service(tmp_path: Path) -> AsyncIterator[Service]:
             await connection.run_sync(tables.lease.create)
         made = make_leases(database, tokens=PageTokens(b"key"), metrics=Metrics(), clock=SystemClock())
         looking = asyncio.create_task(made.leases.run())
-        server = Server("127.0.0.1:0", authenticator=KeyAuthenticator("suite", lambda: keys))
+        server = Server("127.0.0.1:0", authenticator=KeyAuthenticator(["suite"], lambda: keys))
         made.serve(server)
         serving = await stack.enter_async_context(AsyncExitStack())
         await serving.enter_async_context(server)
