@@ -523,11 +523,11 @@ class AcquisitionSettings(message.Message):
     """Whether an album may be imported without some of its tracks when nobody has them; at least half of it."""
     @builtins.property
     def peer_block_duration(self) -> duration_pb2.Duration:
-        """For how long a peer that failed too often is left alone."""
+        """For how long a peer that failed too often is left alone, from now on: a block that is set stays as it is."""
 
     @builtins.property
     def search_ttl(self) -> duration_pb2.Duration:
-        """For how long a person's search can be read."""
+        """For how long a person's search can be read, counted from its beginning; those that were begun keep their time."""
 
     def __init__(
         self,
@@ -654,10 +654,10 @@ class LastfmSettings(message.Message):
     api_key: builtins.str
     """The API key. Without one, Last.fm is not asked."""
     api_secret: builtins.str
-    """The shared secret, for what is signed."""
+    """The shared secret, for calls that are signed: kept, but none is signed yet."""
     @builtins.property
     def cache_ttl(self) -> duration_pb2.Duration:
-        """For how long its answers are kept."""
+        """For how long an answer is kept before it is asked for again; answers that are kept already stay as they are."""
 
     def __init__(
         self,
@@ -801,7 +801,7 @@ class MusicBrainzSettings(message.Message):
     """How its operators reach you, an e-mail address or a page: it demands one. Without it, MusicBrainz is not asked."""
     @builtins.property
     def cache_ttl(self) -> duration_pb2.Duration:
-        """For how long its answers are kept."""
+        """For how long an answer is kept before it is asked for again; answers that are kept already stay as they are."""
 
     def __init__(
         self,
