@@ -35,6 +35,11 @@ class DescriptorSet:
         return self._comments.get(full_name, "")
 
 
+def comments(serialized: bytes, file: str) -> dict[str, str]:
+    """The leading comments of one file of a descriptor set, by full names; nothing else of the set is made usable."""
+    return dict(_comments(each for each in FileDescriptorSet.FromString(serialized).file if each.name == file))
+
+
 def message_class(descriptor: Descriptor) -> type[Message]:
     """The Python class of a message type; one per descriptor."""
     return GetMessageClass(descriptor)

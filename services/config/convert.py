@@ -1,6 +1,6 @@
 """Between the messages of the API and the domain's texts by path."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -46,6 +46,11 @@ def snapshot_to_pb(catalogue: Catalogue, snapshot: Snapshot) -> pb.Snapshot:
     )
 
 
+def description_to_pb(specs: Iterable[SettingSpec]) -> pb.DescribeSettingsResponse:
+    """The catalogue as people read it."""
+    return pb.DescribeSettingsResponse(settings=[_spec_to_pb(spec) for spec in specs])
+
+
 def key_to_pb(key: ApiKey) -> pb.ApiKey:
     """A key as services get it: its digest."""
     scopes = [annotations.Scope.Value(scope) for scope in key.scopes]
@@ -56,6 +61,24 @@ def wish_from_pb(catalogue: Catalogue, request: pb.UpdateSettingsRequest) -> Wis
     """What a caller asks for."""
     held = {spec.path: text for spec in catalogue if (text := _text(request.settings, spec)) is not None}
     return Wish(mask=tuple(request.update_mask.paths), texts=held, etag=request.settings.etag)
+
+
+def _spec_to_pb(spec: SettingSpec) -> pb.SettingSpec:
+    return pb.SettingSpec(
+        path=spec.json_path,
+        type=pb.SettingSpec.Type.Value(spec.kind.name),
+        unit=spec.unit,
+        default_value=spec.default,
+        minimum=spec.minimum,
+        maximum=spec.maximum,
+        choices=spec.choices,
+        pattern=spec.pattern,
+        max_length=spec.max_length,
+        secret=spec.secret,
+        environment=spec.environment,
+        services=spec.services,
+        help=spec.help,
+    )
 
 
 def _put(message: pb.Settings, spec: SettingSpec, text: str) -> None:

@@ -1,15 +1,14 @@
-"""`python -m services.config.reference`: the settings reference, printed from the descriptors as Markdown."""
+"""`python -m services.config.reference`: the settings reference, printed from the catalogue as Markdown."""
 
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
+from itertools import groupby
 
-from buf.validate import validate_pb2 as validate
-from google.protobuf.descriptor import FieldDescriptor
 from lockgroove.config.v1 import config_pb2 as pb
 
-from libs.transcoding.descriptors import DescriptorSet
-from services.config.catalogue import load_catalogue
+from libs.transcoding.descriptors import comments
+from services.config.catalogue import described, load_catalogue
 from services.config.domain.catalogue import Kind, SettingSpec
 
 _INTRODUCTION = """\
@@ -29,76 +28,68 @@ curl -X PATCH http://127.0.0.1:3006/api/v1/settings -H "X-Api-Key: $KEY" -H 'Con
 Running services obey a change within a second. Secrets are stored encrypted and never returned; `secretsSet` lists
 those that have a value. To change only what you have read, send the `etag` of the answer along: if somebody else was
 faster, the change is refused with 409 and the current `etag`. A wrong environment variable stops the config service
-at its start with the variable's name and what is expected of it; an empty one counts as unset.
+at its start with the variable's name and what is expected of it; an empty one counts as unset. `lockgroove validate`
+finds all of them before a start.
+
+This page as JSON, for a page of your own: `GET /api/v1/settings:describe`, with a `READ` key. The rest is in
+[configuration](configuration.md).
 """
-_HEADER = "| Setting | Meaning | Value | Default | Environment |\n| --- | --- | --- | --- | --- |"
+_COLUMNS = ("Setting", "Meaning", "Value", "Unit", "Default", "Environment", "Obeyed by")
+_HEADER = f"| {' | '.join(_COLUMNS)} |\n|{' --- |' * len(_COLUMNS)}"
 
 
 def reference() -> str:
     """The whole page."""
-    protos = DescriptorSet(files("lockgroove").joinpath("descriptors.binpb").read_bytes())
-    catalogue = {spec.path: spec for spec in load_catalogue()}
-    return "\n".join([_INTRODUCTION, *_sections(protos, catalogue)])
+    said = comments(files("lockgroove").joinpath("descriptors.binpb").read_bytes(), pb.DESCRIPTOR.name)
+    return "\n".join([_INTRODUCTION, *_sections(said)])
 
 
-def _sections(protos: DescriptorSet, catalogue: dict[str, SettingSpec]) -> Iterator[str]:
-    for subject in pb.Settings.DESCRIPTOR.fields:
-        if subject.message_type is None or subject.is_repeated:
-            continue
+def _sections(said: dict[str, str]) -> Iterator[str]:
+    for name, specs in groupby(described(load_catalogue()), key=_subject):
+        subject = pb.Settings.DESCRIPTOR.fields_by_name[name]
+        assert subject.message_type is not None, "a subject is a message"
         yield f"## {subject.json_name}\n"
-        yield f"{protos.comment(subject.message_type.full_name)}\n"
+        yield f"{said[subject.message_type.full_name]}\n"
         yield _HEADER
-        for field in subject.message_type.fields:
-            yield _row(catalogue[f"{subject.name}.{field.name}"], field, protos.comment(field.full_name))
+        yield from map(_row, specs)
         yield ""
 
 
-def _row(spec: SettingSpec, field: FieldDescriptor, meaning: str) -> str:
-    rules = field.GetOptions().Extensions[validate.field]
-    value = f"{_value(spec, rules)}, secret" if spec.secret else _value(spec, rules)
+def _subject(spec: SettingSpec) -> str:
+    return spec.path.partition(".")[0]
+
+
+def _row(spec: SettingSpec) -> str:
+    value = f"{_value(spec)}, secret" if spec.secret else _value(spec)
     default = _code(spec.default) if spec.default else ""
-    cells = [_code(spec.json_path), _one_line(meaning), value, default, _code(spec.environment)]
+    services = ", ".join(spec.services) or "nobody yet"
+    meaning = spec.help.replace("|", "\\|")
+    cells = [_code(spec.json_path), meaning, value, spec.unit, default, _code(spec.environment), services]
     return f"| {' | '.join(cells)} |"
 
 
-def _value(spec: SettingSpec, rules: validate.FieldRules) -> str:
+def _value(spec: SettingSpec) -> str:
     match spec.kind:
         case Kind.INTEGER:
-            return f"whole number{_between(*_bounds(rules.int32))}"
+            return f"whole number{_between(spec)}"
         case Kind.DURATION:
-            return f"duration{_between(*_bounds(rules.duration))}"
+            return f"duration{_between(spec)}"
         case Kind.CHOICE:
             return " or ".join(map(_code, spec.choices))
         case Kind.BOOLEAN:
             return "`true` or `false`"
         case Kind.TEXT:
-            return _text(rules.string)
+            form = f" like {_code(spec.pattern)}" if spec.pattern else ""
+            return f"text{form}, up to {spec.max_length} characters"
 
 
-def _text(rules: validate.StringRules) -> str:
-    form = f" like {_code(rules.pattern)}" if rules.pattern else ""
-    return f"text{form}, up to {rules.max_len} characters"
-
-
-def _bounds(rules: validate.Int32Rules | validate.DurationRules) -> tuple[str, str]:
-    texts = ("" if not rules.HasField(side) else _bound(getattr(rules, side)) for side in ("gte", "lte"))
-    return next(texts), next(texts)
-
-
-def _bound(value: object) -> str:
-    return str(value.ToJsonString() if hasattr(value, "ToJsonString") else value)
-
-
-def _between(least: str, most: str) -> str:
-    return (f" from {least}" if least else "") + (f" to {most}" if most else "")
+def _between(spec: SettingSpec) -> str:
+    least = f" from {spec.minimum}" if spec.minimum else ""
+    return f"{least} to {spec.maximum}" if spec.maximum else least
 
 
 def _code(text: str) -> str:
     return f"`{text}`".replace("|", "\\|")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 if __name__ == "__main__":

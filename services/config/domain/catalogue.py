@@ -37,7 +37,11 @@ class UnknownSetting(InvalidArgument):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingSpec:
-    """One setting: its path in proto spelling (`lidarr.api_key`), its fallbacks, and which texts are its values."""
+    """One setting: its path in proto spelling (`lidarr.api_key`), its fallbacks, and which texts are its values.
+
+    `minimum`, `maximum`, `pattern` and `max_length` (0: any) tell people of rules that are checked elsewhere;
+    `services` obey it. `help` is there only where somebody asked for it.
+    """
 
     path: str
     json_path: str
@@ -46,6 +50,13 @@ class SettingSpec:
     environment: str = ""
     default: str = ""
     choices: tuple[str, ...] = ()
+    unit: str = ""
+    services: tuple[str, ...] = ()
+    minimum: str = ""
+    maximum: str = ""
+    pattern: str = ""
+    max_length: int = 0
+    help: str = ""
 
     @property
     def expected(self) -> str:

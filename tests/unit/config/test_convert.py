@@ -9,7 +9,7 @@ from lockgroove.config.v1 import config_pb2 as pb
 
 from libs.errors import InvalidArgument
 from services.config import convert
-from services.config.catalogue import load_catalogue
+from services.config.catalogue import described, load_catalogue
 from services.config.domain.catalogue import Kind, SettingSpec
 from services.config.domain.keys import admin_key
 from services.config.domain.snapshot import Snapshot
@@ -88,3 +88,21 @@ def test_a_duration_that_has_no_json_form_is_refused_by_its_field() -> None:
 
 def _patch(settings: pb.Settings) -> pb.UpdateSettingsRequest:
     return pb.UpdateSettingsRequest(settings=settings)
+
+
+def test_a_described_setting_carries_all_that_the_catalogue_knows() -> None:
+    (shown,) = convert.description_to_pb(
+        each for each in described(CATALOGUE) if each.path == "storage.minimum_free_mib"
+    ).settings
+
+    assert shown == pb.SettingSpec(
+        path="storage.minimumFreeMib",
+        type=pb.SettingSpec.INTEGER,
+        unit="MiB",
+        default_value="500",
+        minimum="0",
+        maximum="100000000",
+        environment="MINIMUM_FREE_MIB",
+        services=["acquisition"],
+        help="How many MiB must stay free on the disks of downloads and library.",
+    )
