@@ -19,7 +19,7 @@ metadata = MetaData()
 
 # One row. `version` grows with every change; `canary` is a sealed record that only the right root key opens;
 # `fallbacks` is a fingerprint of what the environment and the defaults said at the last start. `data_key_epoch` is how
-# often somebody asked for new data keys, and `rotation_request_id` the last request for them.
+# often somebody asked for new data keys.
 config_state = Table(
     "config_state",
     metadata,
@@ -28,9 +28,16 @@ config_state = Table(
     Column("canary", LargeBinary),
     Column("fallbacks", Text, nullable=False),
     Column("data_key_epoch", BigInteger, nullable=False, server_default="0"),
-    Column("rotation_requested_at", UtcMillis),
-    Column("rotation_requested_by", Text),
-    Column("rotation_request_id", Text),
+)
+
+# Who asked for new data keys: one row for each epoch but the first.
+data_key_request = Table(
+    "data_key_request",
+    metadata,
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("request_id", Text, unique=True),
+    Column("actor", Text, nullable=False),
+    Column("requested_at", UtcMillis, nullable=False),
 )
 
 # A value is plain (`value`) or a secret (`sealed`), never both.
@@ -94,6 +101,7 @@ keyring_report = Table(
     Column("data_key_created_at", UtcMillis),
     Column("data_key_epoch", BigInteger, nullable=False),
     Column("done", BigInteger, nullable=False),
+    Column("unreadable", BigInteger, nullable=False),
     Column("total", BigInteger, nullable=False),
     Column("reported_at", UtcMillis, nullable=False),
 )

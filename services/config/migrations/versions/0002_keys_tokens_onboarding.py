@@ -23,7 +23,7 @@ _ADDED = {
         "request_id",
     ),
     "setting_revision": ("sealed", "origin"),
-    "config_state": ("data_key_epoch", "rotation_requested_at", "rotation_requested_by", "rotation_request_id"),
+    "config_state": ("data_key_epoch",),
 }
 
 
@@ -37,13 +37,14 @@ def upgrade() -> None:
 
 
 def _encryption() -> None:
-    for column in (
-        sa.Column("data_key_epoch", sa.BigInteger, nullable=False, server_default="0"),
-        sa.Column("rotation_requested_at", UtcMillis),
-        sa.Column("rotation_requested_by", sa.Text),
-        sa.Column("rotation_request_id", sa.Text),
-    ):
-        op.add_column("config_state", column)
+    op.add_column("config_state", sa.Column("data_key_epoch", sa.BigInteger, nullable=False, server_default="0"))
+    op.create_table(
+        "data_key_request",
+        sa.Column("epoch", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("request_id", sa.Text, unique=True),
+        sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("requested_at", UtcMillis, nullable=False),
+    )
     op.create_table(
         "keyring_report",
         sa.Column("service", sa.Text, primary_key=True),
@@ -54,6 +55,7 @@ def _encryption() -> None:
         sa.Column("data_key_created_at", UtcMillis),
         sa.Column("data_key_epoch", sa.BigInteger, nullable=False),
         sa.Column("done", sa.BigInteger, nullable=False),
+        sa.Column("unreadable", sa.BigInteger, nullable=False),
         sa.Column("total", sa.BigInteger, nullable=False),
         sa.Column("reported_at", UtcMillis, nullable=False),
     )
@@ -191,6 +193,7 @@ def downgrade() -> None:
         "oauth_token",
         "oauth_authorization",
         "keyring_report",
+        "data_key_request",
     ):
         op.drop_table(table)
     op.drop_index("api_key_request", "api_key")

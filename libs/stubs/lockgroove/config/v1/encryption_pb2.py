@@ -30,7 +30,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lockgroove.api.v1 import annotations_pb2 as lockgroove_dot_api_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%lockgroove/config/v1/encryption.proto\x12\x14lockgroove.config.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\xc2\x01\n\nEncryption\x12\x1c\n\x0e\x64\x61ta_key_epoch\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x36\n\x0crequest_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x61\x63tor\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x64one\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x35\n\x08keyrings\x18\x05 \x03(\x0b\x32\x1d.lockgroove.config.v1.KeyringB\x04\xe2\x41\x01\x03\"\xcd\x03\n\x07Keyring\x12\x1e\n\x07service\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18<\x12\x38\n\x05state\x18\x02 \x01(\x0e\x32#.lockgroove.config.v1.Keyring.StateB\x04\xe2\x41\x01\x02\x12 \n\x0broot_key_id\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18\x64\x12\x1f\n\x11previous_root_key\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12 \n\x0b\x64\x61ta_key_id\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18\x64\x12>\n\x14\x64\x61ta_key_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1c\n\x0e\x64\x61ta_key_epoch\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x18\n\ndone_count\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0btotal_count\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x35\n\x0breport_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"9\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43URRENT\x10\x01\x12\x0c\n\x08ROTATING\x10\x02\"\x16\n\x14GetEncryptionRequest\"<\n\x15RotateDataKeysRequest\x12#\n\nrequest_id\x18\x01 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"R\n\x14ReportKeyringRequest\x12:\n\x07keyring\x18\x01 \x01(\x0b\x32\x1d.lockgroove.config.v1.KeyringB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x17\n\x15ReportKeyringResponse2\xa3\x03\n\x11\x45ncryptionService\x12\x83\x01\n\rGetEncryption\x12*.lockgroove.config.v1.GetEncryptionRequest\x1a .lockgroove.config.v1.Encryption\"$\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x14\x12\x12/api/v1/encryption\x12\x94\x01\n\x0eRotateDataKeys\x12+.lockgroove.config.v1.RotateDataKeysRequest\x1a .lockgroove.config.v1.Encryption\"3\x90\x02\x02\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02&\"!/api/v1/encryption:rotateDataKeys:\x01*\x12q\n\rReportKeyring\x12*.lockgroove.config.v1.ReportKeyringRequest\x1a+.lockgroove.config.v1.ReportKeyringResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%lockgroove/config/v1/encryption.proto\x12\x14lockgroove.config.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\xc2\x01\n\nEncryption\x12\x1c\n\x0e\x64\x61ta_key_epoch\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x36\n\x0crequest_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x61\x63tor\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x64one\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x35\n\x08keyrings\x18\x05 \x03(\x0b\x32\x1d.lockgroove.config.v1.KeyringB\x04\xe2\x41\x01\x03\"\xed\x03\n\x07Keyring\x12\x1e\n\x07service\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18<\x12\x38\n\x05state\x18\x02 \x01(\x0e\x32#.lockgroove.config.v1.Keyring.StateB\x04\xe2\x41\x01\x02\x12 \n\x0broot_key_id\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18\x64\x12\x1f\n\x11previous_root_key\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12 \n\x0b\x64\x61ta_key_id\x18\x05 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18\x64\x12>\n\x14\x64\x61ta_key_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x1c\n\x0e\x64\x61ta_key_epoch\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x18\n\ndone_count\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0btotal_count\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x35\n\x0breport_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1e\n\x10unreadable_count\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x01\"9\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0b\n\x07\x43URRENT\x10\x01\x12\x0c\n\x08ROTATING\x10\x02\"\x16\n\x14GetEncryptionRequest\"<\n\x15RotateDataKeysRequest\x12#\n\nrequest_id\x18\x01 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"R\n\x14ReportKeyringRequest\x12:\n\x07keyring\x18\x01 \x01(\x0b\x32\x1d.lockgroove.config.v1.KeyringB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x17\n\x15ReportKeyringResponse2\xa3\x03\n\x11\x45ncryptionService\x12\x83\x01\n\rGetEncryption\x12*.lockgroove.config.v1.GetEncryptionRequest\x1a .lockgroove.config.v1.Encryption\"$\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x14\x12\x12/api/v1/encryption\x12\x94\x01\n\x0eRotateDataKeys\x12+.lockgroove.config.v1.RotateDataKeysRequest\x1a .lockgroove.config.v1.Encryption\"3\x90\x02\x02\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02&\"!/api/v1/encryption:rotateDataKeys:\x01*\x12q\n\rReportKeyring\x12*.lockgroove.config.v1.ReportKeyringRequest\x1a+.lockgroove.config.v1.ReportKeyringResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -67,6 +67,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYRING'].fields_by_name['total_count']._serialized_options = b'\342A\001\001'
   _globals['_KEYRING'].fields_by_name['report_time']._loaded_options = None
   _globals['_KEYRING'].fields_by_name['report_time']._serialized_options = b'\342A\001\003'
+  _globals['_KEYRING'].fields_by_name['unreadable_count']._loaded_options = None
+  _globals['_KEYRING'].fields_by_name['unreadable_count']._serialized_options = b'\342A\001\001'
   _globals['_ROTATEDATAKEYSREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_ROTATEDATAKEYSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001\272H\010r\003\260\001\001\330\001\001'
   _globals['_REPORTKEYRINGREQUEST'].fields_by_name['keyring']._loaded_options = None
@@ -80,17 +82,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENCRYPTION']._serialized_start=251
   _globals['_ENCRYPTION']._serialized_end=445
   _globals['_KEYRING']._serialized_start=448
-  _globals['_KEYRING']._serialized_end=909
-  _globals['_KEYRING_STATE']._serialized_start=852
-  _globals['_KEYRING_STATE']._serialized_end=909
-  _globals['_GETENCRYPTIONREQUEST']._serialized_start=911
-  _globals['_GETENCRYPTIONREQUEST']._serialized_end=933
-  _globals['_ROTATEDATAKEYSREQUEST']._serialized_start=935
-  _globals['_ROTATEDATAKEYSREQUEST']._serialized_end=995
-  _globals['_REPORTKEYRINGREQUEST']._serialized_start=997
-  _globals['_REPORTKEYRINGREQUEST']._serialized_end=1079
-  _globals['_REPORTKEYRINGRESPONSE']._serialized_start=1081
-  _globals['_REPORTKEYRINGRESPONSE']._serialized_end=1104
-  _globals['_ENCRYPTIONSERVICE']._serialized_start=1107
-  _globals['_ENCRYPTIONSERVICE']._serialized_end=1526
+  _globals['_KEYRING']._serialized_end=941
+  _globals['_KEYRING_STATE']._serialized_start=884
+  _globals['_KEYRING_STATE']._serialized_end=941
+  _globals['_GETENCRYPTIONREQUEST']._serialized_start=943
+  _globals['_GETENCRYPTIONREQUEST']._serialized_end=965
+  _globals['_ROTATEDATAKEYSREQUEST']._serialized_start=967
+  _globals['_ROTATEDATAKEYSREQUEST']._serialized_end=1027
+  _globals['_REPORTKEYRINGREQUEST']._serialized_start=1029
+  _globals['_REPORTKEYRINGREQUEST']._serialized_end=1111
+  _globals['_REPORTKEYRINGRESPONSE']._serialized_start=1113
+  _globals['_REPORTKEYRINGRESPONSE']._serialized_end=1136
+  _globals['_ENCRYPTIONSERVICE']._serialized_start=1139
+  _globals['_ENCRYPTIONSERVICE']._serialized_end=1558
 # @@protoc_insertion_point(module_scope)

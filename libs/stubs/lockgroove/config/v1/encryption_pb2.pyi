@@ -75,7 +75,7 @@ class Keyring(message.Message):
         STATE_UNSPECIFIED: Keyring._State.ValueType  # 0
         """Never used."""
         CURRENT: Keyring._State.ValueType  # 1
-        """All secrets are sealed with the newest data key."""
+        """All secrets that can be read are sealed with the newest data key."""
         ROTATING: Keyring._State.ValueType  # 2
         """Secrets are being sealed with it."""
 
@@ -85,7 +85,7 @@ class Keyring(message.Message):
     STATE_UNSPECIFIED: Keyring.State.ValueType  # 0
     """Never used."""
     CURRENT: Keyring.State.ValueType  # 1
-    """All secrets are sealed with the newest data key."""
+    """All secrets that can be read are sealed with the newest data key."""
     ROTATING: Keyring.State.ValueType  # 2
     """Secrets are being sealed with it."""
 
@@ -99,6 +99,7 @@ class Keyring(message.Message):
     DONE_COUNT_FIELD_NUMBER: builtins.int
     TOTAL_COUNT_FIELD_NUMBER: builtins.int
     REPORT_TIME_FIELD_NUMBER: builtins.int
+    UNREADABLE_COUNT_FIELD_NUMBER: builtins.int
     service: builtins.str
     """The service: `webhooks`."""
     state: Keyring.State.ValueType
@@ -112,9 +113,13 @@ class Keyring(message.Message):
     data_key_epoch: builtins.int
     """The epoch that it has reached."""
     done_count: builtins.int
-    """How many secrets are sealed with the newest data key, in the rotation that runs or ran last."""
+    """How many secrets are sealed with the newest data key."""
     total_count: builtins.int
-    """How many there are."""
+    """How many there are, unreadable ones included."""
+    unreadable_count: builtins.int
+    """How many cannot be opened: they were damaged, or sealed with a key that is not there. They stay as they are, and as
+    long as there are any, no older data key is forgotten. The log of the service names their places.
+    """
     @builtins.property
     def data_key_create_time(self) -> timestamp_pb2.Timestamp:
         """When that was made."""
@@ -136,10 +141,11 @@ class Keyring(message.Message):
         done_count: builtins.int = ...,
         total_count: builtins.int = ...,
         report_time: timestamp_pb2.Timestamp | None = ...,
+        unreadable_count: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["data_key_create_time", b"data_key_create_time", "report_time", b"report_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["data_key_create_time", b"data_key_create_time", "data_key_epoch", b"data_key_epoch", "data_key_id", b"data_key_id", "done_count", b"done_count", "previous_root_key", b"previous_root_key", "report_time", b"report_time", "root_key_id", b"root_key_id", "service", b"service", "state", b"state", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["data_key_create_time", b"data_key_create_time", "data_key_epoch", b"data_key_epoch", "data_key_id", b"data_key_id", "done_count", b"done_count", "previous_root_key", b"previous_root_key", "report_time", b"report_time", "root_key_id", b"root_key_id", "service", b"service", "state", b"state", "total_count", b"total_count", "unreadable_count", b"unreadable_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
