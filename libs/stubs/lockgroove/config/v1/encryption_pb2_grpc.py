@@ -65,7 +65,7 @@ class EncryptionServiceServicer:
 
     def RotateDataKeys(self, request, context):
         """Has every service make a new data key and seal all its secrets with it, while it serves. Once that is done, the old
-        key is forgotten.
+        key is forgotten. To ask while that goes on is to ask for yet another key: services go on with the newest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -20,7 +20,7 @@ class EncryptionServiceStub:
     """How every service that keeps secrets stands: its keys, and how far a rotation is."""
     RotateDataKeys: _aio.UnaryUnaryMultiCallable[_encryption_pb2.RotateDataKeysRequest, _encryption_pb2.Encryption]
     """Has every service make a new data key and seal all its secrets with it, while it serves. Once that is done, the old
-    key is forgotten.
+    key is forgotten. To ask while that goes on is to ask for yet another key: services go on with the newest.
     """
     ReportKeyring: _aio.UnaryUnaryMultiCallable[_encryption_pb2.ReportKeyringRequest, _encryption_pb2.ReportKeyringResponse]
     """Tells how a service stands."""
@@ -43,7 +43,7 @@ class EncryptionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _aio.ServicerContext[_encryption_pb2.RotateDataKeysRequest, _abc.Awaitable[_encryption_pb2.Encryption]],
     ) -> _abc.Awaitable[_encryption_pb2.Encryption]:
         """Has every service make a new data key and seal all its secrets with it, while it serves. Once that is done, the old
-        key is forgotten.
+        key is forgotten. To ask while that goes on is to ask for yet another key: services go on with the newest.
         """
 
     @_abc_1.abstractmethod
