@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from lockgroove.api.v1 import annotations_pb2 as lockgroove_dot_api_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&lockgroove/acquisition/v1/checks.proto\x12\x19lockgroove.acquisition.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a#lockgroove/api/v1/annotations.proto\"\\\n\x13\x43heckStorageRequest\x12 \n\nmusic_path\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xa0\x1f\x12#\n\rdownload_path\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xa0\x1f\"\xee\x02\n\x14\x43heckStorageResponse\x12G\n\x07\x66olders\x18\x01 \x03(\x0b\x32\x36.lockgroove.acquisition.v1.CheckStorageResponse.Folder\x12\x18\n\x10same_file_system\x18\x02 \x01(\x08\x1a\xf2\x01\n\x06\x46older\x12\x0f\n\x07setting\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12K\n\x05\x66\x61ult\x18\x03 \x01(\x0e\x32<.lockgroove.acquisition.v1.CheckStorageResponse.Folder.Fault\x12\x12\n\nfree_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cneeded_bytes\x18\x05 \x01(\x03\"R\n\x05\x46\x61ult\x12\x15\n\x11\x46\x41ULT_UNSPECIFIED\x10\x00\x12\t\n\x05UNSET\x10\x01\x12\x0b\n\x07MISSING\x10\x02\x12\x10\n\x0cNOT_WRITABLE\x10\x03\x12\x08\n\x04\x46ULL\x10\x04\"z\n\x14\x43heckSoulseekRequest\x12\x1e\n\x06server\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x1f\n\x08username\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x1e\x12!\n\x08password\x18\x03 \x01(\tB\x0f\xe2\x41\x02\x02\x04\xbaH\x07r\x05\x10\x01\x18\xac\x02\"\xc5\x02\n\x15\x43heckSoulseekResponse\x12I\n\x07\x66inding\x18\x01 \x01(\x0e\x32\x38.lockgroove.acquisition.v1.CheckSoulseekResponse.Finding\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bsession_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9f\x01\n\x07\x46inding\x12\x17\n\x13\x46INDING_UNSPECIFIED\x10\x00\x12\r\n\tCONNECTED\x10\x01\x12\r\n\tLOGGED_IN\x10\x02\x12\n\n\x06IN_USE\x10\x03\x12\x07\n\x03\x44NS\x10\x04\x12\x0b\n\x07REFUSED\x10\x05\x12\x0b\n\x07TIMEOUT\x10\x06\x12\x10\n\x0c\x42\x41\x44_PASSWORD\x10\x07\x12\x0c\n\x08REJECTED\x10\x08\x12\x0e\n\nBAD_ANSWER\x10\t2\x82\x02\n\x0c\x43heckService\x12x\n\x0c\x43heckStorage\x12..lockgroove.acquisition.v1.CheckStorageRequest\x1a/.lockgroove.acquisition.v1.CheckStorageResponse\"\x07\x90\x02\x01\x88\xb5\x18\x06\x12x\n\rCheckSoulseek\x12/.lockgroove.acquisition.v1.CheckSoulseekRequest\x1a\x30.lockgroove.acquisition.v1.CheckSoulseekResponse\"\x04\x88\xb5\x18\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&lockgroove/acquisition/v1/checks.proto\x12\x19lockgroove.acquisition.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a#lockgroove/api/v1/annotations.proto\"\xc8\x01\n\x13\x43heckStorageRequest\x12 \n\nmusic_path\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xa0\x1f\x12#\n\rdownload_path\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xa0\x1f\x12)\n\x13slskd_download_path\x18\x03 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xa0\x1f\x12*\n\x10minimum_free_mib\x18\x04 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00H\x00\x88\x01\x01\x42\x13\n\x11_minimum_free_mib\"\xfb\x02\n\x14\x43heckStorageResponse\x12G\n\x07\x66olders\x18\x01 \x03(\x0b\x32\x36.lockgroove.acquisition.v1.CheckStorageResponse.Folder\x12\x18\n\x10same_file_system\x18\x02 \x01(\x08\x1a\xff\x01\n\x06\x46older\x12\x0f\n\x07setting\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12K\n\x05\x66\x61ult\x18\x03 \x01(\x0e\x32<.lockgroove.acquisition.v1.CheckStorageResponse.Folder.Fault\x12\x12\n\nfree_bytes\x18\x04 \x01(\x03\x12\x14\n\x0cneeded_bytes\x18\x05 \x01(\x03\"_\n\x05\x46\x61ult\x12\x15\n\x11\x46\x41ULT_UNSPECIFIED\x10\x00\x12\t\n\x05UNSET\x10\x01\x12\x0b\n\x07MISSING\x10\x02\x12\x10\n\x0cNOT_WRITABLE\x10\x03\x12\x08\n\x04\x46ULL\x10\x04\x12\x0b\n\x07STALLED\x10\x05\"z\n\x14\x43heckSoulseekRequest\x12\x1e\n\x06server\x18\x01 \x01(\tB\x0e\xe2\x41\x01\x02\xbaH\x07r\x05\x10\x01\x18\xac\x02\x12\x1f\n\x08username\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x1e\x12!\n\x08password\x18\x03 \x01(\tB\x0f\xe2\x41\x02\x02\x04\xbaH\x07r\x05\x10\x01\x18\xac\x02\"\xc5\x02\n\x15\x43heckSoulseekResponse\x12I\n\x07\x66inding\x18\x01 \x01(\x0e\x32\x38.lockgroove.acquisition.v1.CheckSoulseekResponse.Finding\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bsession_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9f\x01\n\x07\x46inding\x12\x17\n\x13\x46INDING_UNSPECIFIED\x10\x00\x12\r\n\tCONNECTED\x10\x01\x12\r\n\tLOGGED_IN\x10\x02\x12\n\n\x06IN_USE\x10\x03\x12\x07\n\x03\x44NS\x10\x04\x12\x0b\n\x07REFUSED\x10\x05\x12\x0b\n\x07TIMEOUT\x10\x06\x12\x10\n\x0c\x42\x41\x44_PASSWORD\x10\x07\x12\x0c\n\x08REJECTED\x10\x08\x12\x0e\n\nBAD_ANSWER\x10\t2\x82\x02\n\x0c\x43heckService\x12x\n\x0c\x43heckStorage\x12..lockgroove.acquisition.v1.CheckStorageRequest\x1a/.lockgroove.acquisition.v1.CheckStorageResponse\"\x07\x90\x02\x01\x88\xb5\x18\x06\x12x\n\rCheckSoulseek\x12/.lockgroove.acquisition.v1.CheckSoulseekRequest\x1a\x30.lockgroove.acquisition.v1.CheckSoulseekResponse\"\x04\x88\xb5\x18\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKSTORAGEREQUEST'].fields_by_name['music_path']._serialized_options = b'\342A\001\001\272H\005r\003\030\240\037'
   _globals['_CHECKSTORAGEREQUEST'].fields_by_name['download_path']._loaded_options = None
   _globals['_CHECKSTORAGEREQUEST'].fields_by_name['download_path']._serialized_options = b'\342A\001\001\272H\005r\003\030\240\037'
+  _globals['_CHECKSTORAGEREQUEST'].fields_by_name['slskd_download_path']._loaded_options = None
+  _globals['_CHECKSTORAGEREQUEST'].fields_by_name['slskd_download_path']._serialized_options = b'\342A\001\001\272H\005r\003\030\240\037'
+  _globals['_CHECKSTORAGEREQUEST'].fields_by_name['minimum_free_mib']._loaded_options = None
+  _globals['_CHECKSTORAGEREQUEST'].fields_by_name['minimum_free_mib']._serialized_options = b'\342A\001\001\272H\004\032\002(\000'
   _globals['_CHECKSOULSEEKREQUEST'].fields_by_name['server']._loaded_options = None
   _globals['_CHECKSOULSEEKREQUEST'].fields_by_name['server']._serialized_options = b'\342A\001\002\272H\007r\005\020\001\030\254\002'
   _globals['_CHECKSOULSEEKREQUEST'].fields_by_name['username']._loaded_options = None
@@ -49,20 +53,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKSERVICE'].methods_by_name['CheckStorage']._serialized_options = b'\220\002\001\210\265\030\006'
   _globals['_CHECKSERVICE'].methods_by_name['CheckSoulseek']._loaded_options = None
   _globals['_CHECKSERVICE'].methods_by_name['CheckSoulseek']._serialized_options = b'\210\265\030\006'
-  _globals['_CHECKSTORAGEREQUEST']._serialized_start=200
-  _globals['_CHECKSTORAGEREQUEST']._serialized_end=292
-  _globals['_CHECKSTORAGERESPONSE']._serialized_start=295
-  _globals['_CHECKSTORAGERESPONSE']._serialized_end=661
-  _globals['_CHECKSTORAGERESPONSE_FOLDER']._serialized_start=419
-  _globals['_CHECKSTORAGERESPONSE_FOLDER']._serialized_end=661
-  _globals['_CHECKSTORAGERESPONSE_FOLDER_FAULT']._serialized_start=579
-  _globals['_CHECKSTORAGERESPONSE_FOLDER_FAULT']._serialized_end=661
-  _globals['_CHECKSOULSEEKREQUEST']._serialized_start=663
-  _globals['_CHECKSOULSEEKREQUEST']._serialized_end=785
-  _globals['_CHECKSOULSEEKRESPONSE']._serialized_start=788
-  _globals['_CHECKSOULSEEKRESPONSE']._serialized_end=1113
-  _globals['_CHECKSOULSEEKRESPONSE_FINDING']._serialized_start=954
-  _globals['_CHECKSOULSEEKRESPONSE_FINDING']._serialized_end=1113
-  _globals['_CHECKSERVICE']._serialized_start=1116
-  _globals['_CHECKSERVICE']._serialized_end=1374
+  _globals['_CHECKSTORAGEREQUEST']._serialized_start=201
+  _globals['_CHECKSTORAGEREQUEST']._serialized_end=401
+  _globals['_CHECKSTORAGERESPONSE']._serialized_start=404
+  _globals['_CHECKSTORAGERESPONSE']._serialized_end=783
+  _globals['_CHECKSTORAGERESPONSE_FOLDER']._serialized_start=528
+  _globals['_CHECKSTORAGERESPONSE_FOLDER']._serialized_end=783
+  _globals['_CHECKSTORAGERESPONSE_FOLDER_FAULT']._serialized_start=688
+  _globals['_CHECKSTORAGERESPONSE_FOLDER_FAULT']._serialized_end=783
+  _globals['_CHECKSOULSEEKREQUEST']._serialized_start=785
+  _globals['_CHECKSOULSEEKREQUEST']._serialized_end=907
+  _globals['_CHECKSOULSEEKRESPONSE']._serialized_start=910
+  _globals['_CHECKSOULSEEKRESPONSE']._serialized_end=1235
+  _globals['_CHECKSOULSEEKRESPONSE_FINDING']._serialized_start=1076
+  _globals['_CHECKSOULSEEKRESPONSE_FINDING']._serialized_end=1235
+  _globals['_CHECKSERVICE']._serialized_start=1238
+  _globals['_CHECKSERVICE']._serialized_end=1496
 # @@protoc_insertion_point(module_scope)

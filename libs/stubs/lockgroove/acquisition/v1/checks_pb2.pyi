@@ -28,21 +28,31 @@ class CheckStorageRequest(message.Message):
 
     MUSIC_PATH_FIELD_NUMBER: builtins.int
     DOWNLOAD_PATH_FIELD_NUMBER: builtins.int
+    SLSKD_DOWNLOAD_PATH_FIELD_NUMBER: builtins.int
+    MINIMUM_FREE_MIB_FIELD_NUMBER: builtins.int
     music_path: builtins.str
     """The library; as the settings say, when empty."""
     download_path: builtins.str
     """Where downloads wait; as the settings say, when empty."""
+    slskd_download_path: builtins.str
+    """Where slskd's downloads are. Only this one is looked at then, and it need not be writable."""
+    minimum_free_mib: builtins.int
+    """How much must be free, in MiB; as the settings say, when absent."""
     def __init__(
         self,
         *,
         music_path: builtins.str = ...,
         download_path: builtins.str = ...,
+        slskd_download_path: builtins.str = ...,
+        minimum_free_mib: builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_minimum_free_mib", b"_minimum_free_mib", "minimum_free_mib", b"minimum_free_mib"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["download_path", b"download_path", "music_path", b"music_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_minimum_free_mib", b"_minimum_free_mib", "download_path", b"download_path", "minimum_free_mib", b"minimum_free_mib", "music_path", b"music_path", "slskd_download_path", b"slskd_download_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__minimum_free_mib: _TypeAlias = typing.Literal["minimum_free_mib"]  # noqa: Y015
+    _WhichOneofArgType__minimum_free_mib: _TypeAlias = typing.Literal["_minimum_free_mib", b"_minimum_free_mib"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__minimum_free_mib) -> _WhichOneofReturnType__minimum_free_mib | None: ...
 
 @typing.final
 class CheckStorageResponse(message.Message):
@@ -72,6 +82,8 @@ class CheckStorageResponse(message.Message):
             """It cannot be written to."""
             FULL: CheckStorageResponse.Folder._Fault.ValueType  # 4
             """It has less room than it must."""
+            STALLED: CheckStorageResponse.Folder._Fault.ValueType  # 5
+            """Its disk does not answer."""
 
         class Fault(_Fault, metaclass=_FaultEnumTypeWrapper):
             """What is wrong with it."""
@@ -86,6 +98,8 @@ class CheckStorageResponse(message.Message):
         """It cannot be written to."""
         FULL: CheckStorageResponse.Folder.Fault.ValueType  # 4
         """It has less room than it must."""
+        STALLED: CheckStorageResponse.Folder.Fault.ValueType  # 5
+        """Its disk does not answer."""
 
         SETTING_FIELD_NUMBER: builtins.int
         PATH_FIELD_NUMBER: builtins.int

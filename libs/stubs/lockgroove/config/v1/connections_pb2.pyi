@@ -76,6 +76,8 @@ class _DiagnosisEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Diagnosis.Va
     """It works, but is not connected to what stands behind it."""
     SUITE_UNAVAILABLE: _Diagnosis.ValueType  # 23
     """The part of the suite that would try it cannot be reached."""
+    CLOCK_SKEW: _Diagnosis.ValueType  # 24
+    """Its clock is far from ours."""
 
 class Diagnosis(_Diagnosis, metaclass=_DiagnosisEnumTypeWrapper):
     """What was found. Each has a message and advice of its own."""
@@ -128,6 +130,8 @@ NOT_CONNECTED: Diagnosis.ValueType  # 22
 """It works, but is not connected to what stands behind it."""
 SUITE_UNAVAILABLE: Diagnosis.ValueType  # 23
 """The part of the suite that would try it cannot be reached."""
+CLOCK_SKEW: Diagnosis.ValueType  # 24
+"""Its clock is far from ours."""
 
 @typing.final
 class ConnectionTest(message.Message):
