@@ -1,0 +1,122 @@
+"""What each step of the onboarding makes of what it finds."""
+
+from datetime import timedelta
+
+import pytest
+from lockgroove.acquisition.v1 import acquisition_pb2 as acquisition
+from lockgroove.webhooks.v1 import upkeep_pb2 as upkeep
+
+from libs.errors import FailedPrecondition
+from services.config.domain.onboarding import Onboarding, OnboardingState, StepState
+from services.config.onboarding.steps import PATIENCE
+from tests.integration.onboarding.conftest import NAME, Bench, Found
+
+UNSET = Found(diagnosis="NOT_CONFIGURED")
+REFUSED = Found(diagnosis="REFUSED", message="nobody listens", advice="start it")
+
+
+def states(onboarding: Onboarding) -> list[str]:
+    return [step.state.value for step in onboarding.steps]
+
+
+async def test_where_all_works_five_looks_complete_it(bench: Bench) -> None:
+    await bench.start()
+
+    onboarding = await bench.look(5)
+
+    assert (onboarding.state, onboarding.progress) == (OnboardingState.COMPLETED, 100)
+    assert states(onboarding) == ["DONE"] * 5
+    assert onboarding.acquisition == NAME
+
+
+async def test_what_is_not_set_up_is_left_out(bench: Bench) -> None:
+    bench.found["lidarr"] = UNSET
+    await bench.start(album=None)
+
+    assert states(await bench.look(5)) == ["DONE", "SKIPPED", "DONE", "SKIPPED", "SKIPPED"]
+
+
+async def test_a_step_that_fails_says_what_to_do(bench: Bench) -> None:
+    bench.found["lidarr"] = REFUSED
+    await bench.start()
+
+    failed = (await bench.look(2)).steps[1]
+
+    assert (failed.state, failed.reason, failed.advice) == (StepState.FAILED, "REFUSED", "start it")
+
+
+async def test_a_failed_step_is_looked_at_again_after_a_start(bench: Bench) -> None:
+    bench.found["lidarr"] = REFUSED
+    await bench.start()
+    await bench.look(2)
+    bench.found["lidarr"] = Found()
+    await bench.start()
+
+    assert states(await bench.look(1))[:2] == ["DONE", "DONE"]
+    assert bench.tested.count("storage") == 1
+
+
+async def test_without_any_source_it_fails(bench: Bench) -> None:
+    bench.found.update(lidarr=UNSET, soulseek=UNSET)
+    await bench.start()
+
+    assert (await bench.look(3)).steps[2].reason == "NO_SOURCE"
+
+
+async def test_one_broken_source_of_two_fails_the_step(bench: Bench) -> None:
+    bench.found.update(slskd=REFUSED)
+    await bench.start()
+
+    assert (await bench.look(3)).steps[2].reason == "REFUSED"
+
+
+async def test_a_registration_that_waits_is_waited_for_and_then_fails(bench: Bench) -> None:
+    bench.inbox.standing = upkeep.CheckRegistrationResponse.WAITING
+    await bench.start()
+
+    waiting = (await bench.look(5)).steps[3]
+    bench.clock.advance(PATIENCE + timedelta(seconds=1))
+    failed = (await bench.look(1)).steps[3]
+
+    assert (waiting.state, failed.state) == (StepState.RUNNING, StepState.FAILED)
+
+
+async def test_an_album_on_its_way_is_progress(bench: Bench) -> None:
+    bench.acquisitions.state = acquisition.Acquisition.DOWNLOADING
+    await bench.start()
+
+    onboarding = await bench.look(6)
+
+    assert (onboarding.progress, onboarding.steps[4].message) == (90, "DOWNLOADING")
+    assert len(bench.acquisitions.requests) == 1
+
+
+async def test_an_album_that_nobody_has_fails_the_last_step(bench: Bench) -> None:
+    bench.acquisitions.state = acquisition.Acquisition.FAILED
+    bench.acquisitions.failure = acquisition.Failure(reason="NOT_FOUND", message="nobody has it")
+    await bench.start()
+
+    failed = (await bench.look(5)).steps[4]
+
+    assert (failed.state, failed.reason, failed.message) == (StepState.FAILED, "NOT_FOUND", "nobody has it")
+
+
+async def test_a_refused_request_fails_at_once(bench: Bench) -> None:
+    bench.acquisitions.refusal = FailedPrecondition("no source is set up", reason="NO_SOURCE")
+    await bench.start()
+
+    assert (await bench.look(5)).steps[4].reason == "NO_SOURCE"
+
+
+@pytest.mark.parametrize("restarts", [1, 2])
+async def test_a_crash_after_the_request_asks_for_the_same_acquisition(bench: Bench, restarts: int) -> None:
+    bench.acquisitions.state = acquisition.Acquisition.QUEUED
+    await bench.start()
+    before = await bench.look(4)
+    for _ in range(restarts):  # asks, and dies before it can note the answer
+        await bench.steps.look(before)
+
+    await bench.look(1)
+
+    assert len(set(bench.acquisitions.requests)) == 1
+    assert len(bench.acquisitions.requests) == restarts + 1
