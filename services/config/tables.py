@@ -13,6 +13,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from libs.crypto.tables import data_key_table
 from libs.sql.types import Json, OrderedText, UtcMillis
 
 metadata = MetaData()
@@ -119,8 +120,9 @@ oauth_authorization = Table(
     Index("oauth_authorization_expiry", "expires_at"),
 )
 
-# The tokens of one user at one provider, sealed. `refreshing_until` is the lease of whoever refreshes them; each change
-# of the row grows `version`, which is what a refresh is fenced by.
+# The tokens of one user at one provider, sealed. `refreshing_until` is the lease of whoever refreshes them, fenced by
+# `version`, which grows with every change but not when tokens are sealed anew: a refresh under way must not be lost by
+# that. `rest_until` is how long the provider asked to be left alone.
 oauth_token = Table(
     "oauth_token",
     metadata,
@@ -131,11 +133,12 @@ oauth_token = Table(
     Column("refresh_token", LargeBinary),
     Column("scope", Text, nullable=False, server_default=""),
     Column("state", Text, nullable=False),
-    Column("expires_at", UtcMillis),
+    Column("expires_at", UtcMillis, nullable=False),
     Column("last_refresh_at", UtcMillis),
     Column("refresh_count", Integer, nullable=False, server_default="0"),
     Column("last_error", Text, nullable=False, server_default=""),
     Column("refreshing_until", UtcMillis),
+    Column("rest_until", UtcMillis),
     Column("version", BigInteger, nullable=False, server_default="1"),
     Column("created_at", UtcMillis, nullable=False),
     Column("updated_at", UtcMillis, nullable=False),
@@ -217,3 +220,5 @@ onboarding = Table(
     Column("updated_at", UtcMillis, nullable=False),
     Column("version", BigInteger, nullable=False, server_default="1"),
 )
+
+data_key = data_key_table(metadata)

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from libs.crypto import ddl
 from libs.sql.types import Json, OrderedText, UtcMillis
 
 revision = "0002"
@@ -37,6 +38,7 @@ def upgrade() -> None:
 
 
 def _encryption() -> None:
+    ddl.create_v1(op)
     op.add_column("config_state", sa.Column("data_key_epoch", sa.BigInteger, nullable=False, server_default="0"))
     op.create_table(
         "data_key_request",
@@ -104,11 +106,12 @@ def _oauth() -> None:
         sa.Column("refresh_token", sa.LargeBinary),
         sa.Column("scope", sa.Text, nullable=False, server_default=""),
         sa.Column("state", sa.Text, nullable=False),
-        sa.Column("expires_at", UtcMillis),
+        sa.Column("expires_at", UtcMillis, nullable=False),
         sa.Column("last_refresh_at", UtcMillis),
         sa.Column("refresh_count", sa.Integer, nullable=False, server_default="0"),
         sa.Column("last_error", sa.Text, nullable=False, server_default=""),
         sa.Column("refreshing_until", UtcMillis),
+        sa.Column("rest_until", UtcMillis),
         sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
         sa.Column("created_at", UtcMillis, nullable=False),
         sa.Column("updated_at", UtcMillis, nullable=False),
