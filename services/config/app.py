@@ -21,6 +21,7 @@ from services.config.domain.environment import read_environment
 from services.config.domain.keys import ApiKey, admin_key, given_admin_key, new_key
 from services.config.domain.snapshot import Snapshots
 from services.config.domain.values import Fallbacks
+from services.config.encryption.store import SqlEncryptionStore
 from services.config.ground import open_ground
 from services.config.rules import ProtoRules
 from services.config.servicer import ConfigServicer
@@ -62,7 +63,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
 
         changed = Event()
         configuration = Configuration(store, catalogue=catalogue, fallbacks=fallbacks, rules=rules, changed=changed.set)
-        poller = SnapshotPoller(Snapshots(configuration, keys, given=given), changed)
+        epoch = SqlEncryptionStore(ground.database).epoch
+        poller = SnapshotPoller(Snapshots(configuration, keys, given=given, epoch=epoch), changed)
         await poller.run_once()
         slices: list[Slice] = []
 

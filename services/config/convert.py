@@ -43,6 +43,7 @@ def snapshot_to_pb(catalogue: Catalogue, snapshot: Snapshot) -> pb.Snapshot:
         revision=snapshot.revision,
         settings=message_of(catalogue, snapshot.settings.texts),
         api_keys=[key_to_pb(key) for key in snapshot.keys],
+        data_key_epoch=snapshot.data_key_epoch,
     )
 
 

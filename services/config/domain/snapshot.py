@@ -1,6 +1,6 @@
 """A snapshot: all that the services of the suite obey, at one revision."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,10 +11,11 @@ from services.config.domain.values import InForce
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The settings in force with their secrets, and the keys that callers may hold."""
+    """The settings in force with their secrets, the keys that callers may hold, and the epoch of data keys."""
 
     settings: InForce
     keys: tuple[ApiKey, ...]
+    data_key_epoch: int = 0
 
     @property
     def revision(self) -> int:
@@ -39,11 +40,22 @@ class SnapshotFeed(Protocol):
 
 
 class Snapshots:
-    """Takes snapshots; `given` is a key that counts as long as this process runs, and is kept nowhere."""
+    """Takes snapshots; `given` is a key that counts as long as this process runs, and is kept nowhere.
 
-    def __init__(self, configuration: Configuration, keys: KeyStore, *, given: ApiKey | None) -> None:
+    `epoch` is how often somebody asked for new data keys.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        keys: KeyStore,
+        *,
+        given: ApiKey | None,
+        epoch: Callable[[], Awaitable[int]],
+    ) -> None:
         self._configuration = configuration
         self._keys = keys
+        self._epoch = epoch
         self._given = () if given is None else (given,)
 
     async def revision(self) -> int:
@@ -53,4 +65,5 @@ class Snapshots:
     async def take(self) -> Snapshot:
         """The snapshot in force. Settings first: a key that arrives in between belongs to the next revision too."""
         settings = await self._configuration.current()
-        return Snapshot(settings=settings, keys=(*self._given, *await self._keys.keys()))
+        keys = (*self._given, *await self._keys.keys())
+        return Snapshot(settings=settings, keys=keys, data_key_epoch=await self._epoch())
