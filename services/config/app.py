@@ -16,6 +16,7 @@ from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
 from services.config import convert
 from services.config.catalogue import load_catalogue
+from services.config.connections.wiring import make_connections
 from services.config.domain.configuration import Configuration
 from services.config.domain.environment import read_environment
 from services.config.domain.keys import ApiKey, admin_key, given_admin_key, new_key
@@ -66,7 +67,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         epoch = SqlEncryptionStore(ground.database).epoch
         poller = SnapshotPoller(Snapshots(configuration, keys, given=given, epoch=epoch), changed)
         await poller.run_once()
-        slices: list[Slice] = []
+        connections = make_connections(ground, current=configuration.current, catalogue=catalogue, rules=rules)
+        slices: list[Slice] = [connections]
 
         authenticator = KeyAuthenticator([ground.token], lambda: map(convert.key_to_pb, poller.current.keys))
         server = Server(

@@ -1,0 +1,110 @@
+"""The API of a program that runs near us, with a URL base that people get wrong, and a key."""
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+from services.config.connections.answer import Answer, Ask
+from services.config.domain.connections import CheckFailedError
+from services.config.domain.diagnoses import Diagnosis
+
+_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})")
+_PRINTABLE = re.compile(r"https?://[\x21-\x7e]{1,200}")
+_SERVER_ERRORS = 500
+
+
+class Api:
+    """Asks below a URL base, with the key in a header; `alive` is a path that needs no key.
+
+    `bases` are the URL bases that are tried, without the key, where nothing answers below the given one.
+    """
+
+    def __init__(
+        self, ask: Ask, url: str, *, header: tuple[str, str], alive: str, bases: Sequence[str], setting: str
+    ) -> None:
+        self._ask = ask
+        self._url = url.rstrip("/")
+        self._header = header
+        self._alive = alive
+        self._bases = bases
+        self._setting = setting
+
+    async def get(self, path: str) -> Answer:
+        """The answer, whatever it is; raises CheckFailedError where none comes."""
+        name, key = self._header
+        return await self._ask(f"{self._url}{path}", headers={name: key}, params={})
+
+    async def expect(self, answer: Answer) -> Answer:
+        """The answer, if it is what was asked for; else raises CheckFailedError with what is wrong."""
+        if answer.is_redirect:
+            raise self._sent_away(answer)
+        if answer.status == 404 or (answer.is_page and answer.status == 200):
+            raise await self._misplaced(answer)
+        if (diagnosis := of_status(answer)) is not None:
+            raise diagnosis
+        return answer
+
+    def _sent_away(self, answer: Answer) -> CheckFailedError:
+        """Somebody else may be there: the key does not follow, but a person may look."""
+        target = urlsplit(urljoin(self._url, answer.headers.get("location", "")))
+        place = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))
+        where = f" to {place}" if _PRINTABLE.fullmatch(place) else ""
+        return CheckFailedError(
+            Diagnosis.WRONG_URL_BASE,
+            f"What answers at {self._setting} sends us on{where}; nobody follows that with a key.",
+            f"Set {self._setting} to the address to which it sends, up to the URL base, if that is the program itself.",
+        )
+
+    async def _misplaced(self, answer: Answer) -> CheckFailedError:
+        """A page, or nothing: the program may be below another URL base, or another program may be here."""
+        if (found := await self._elsewhere()) is not None:
+            return CheckFailedError(
+                Diagnosis.WRONG_URL_BASE, f"It answers at {found}.", f"Set {self._setting} to {found}."
+            )
+        if answer.program:
+            return CheckFailedError(Diagnosis.WRONG_PROGRAM, f"{answer.program} answers at {self._setting}.")
+        if answer.is_login:
+            return CheckFailedError(
+                Diagnosis.WRONG_PROGRAM,
+                f"A login page answers at {self._setting}.",
+                f"Let the proxy before it pass the API, or set {self._setting} to the address behind the proxy.",
+            )
+        return CheckFailedError(Diagnosis.WRONG_URL_BASE)
+
+    async def _elsewhere(self) -> str | None:
+        """Another URL base below which the program says that it lives; asked without the key."""
+        parts = urlsplit(self._url)
+        for base in self._bases:
+            url = urlunsplit((parts.scheme, parts.netloc, base, "", ""))
+            if url != self._url and self._is_alive(await self._ask(f"{url}{self._alive}", headers={}, params={})):
+                return url
+        return None
+
+    def _is_alive(self, answer: Answer) -> bool:
+        return answer.status == 200 and not answer.is_page and answer.body.strip() in _ALIVE
+
+
+_ALIVE = frozenset({b'{"status":"OK"}', b'{"status": "OK"}', b'{\n  "status": "OK"\n}', b"Healthy"})
+
+
+def of_status(answer: Answer) -> CheckFailedError | None:
+    """What a status says that is no success."""
+    match answer.status:
+        case 401:
+            return CheckFailedError(Diagnosis.UNAUTHORIZED, subject="key")
+        case 403:
+            return CheckFailedError(Diagnosis.FORBIDDEN, subject="key")
+        case 429:
+            return CheckFailedError(Diagnosis.RATE_LIMITED)
+        case status if status >= _SERVER_ERRORS:
+            return CheckFailedError(Diagnosis.SERVER_ERROR)
+        case 200:
+            return None
+        case _:
+            return CheckFailedError(Diagnosis.BAD_ANSWER)
+
+
+def version_of(text: str) -> tuple[int, int] | None:
+    """The first two numbers of a version."""
+    found = _VERSION.match(text)
+    return (int(found[1]), int(found[2])) if found else None
