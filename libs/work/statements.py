@@ -285,13 +285,15 @@ def new_row(job: NewJob) -> dict[str, Any]:
     }
 
 
-def pause(tables: WorkTables, dialect: str) -> Insert:
-    """Sets a switch."""
+def pause(tables: WorkTables, dialect: str, *, version: int | None = None) -> Insert:
+    """Sets a switch; one that is there only where it has this version, if one is given."""
     table = tables.queue
     statement = _insert(dialect)(table).values(version=1)
     changes = {name: statement.excluded[name] for name in ("paused", "reason", "actor")}
     upsert: Insert = statement.on_conflict_do_update(
-        index_elements=[table.c.name], set_=changes | {"version": table.c.version + 1}
+        index_elements=[table.c.name],
+        set_=changes | {"version": table.c.version + 1},
+        where=None if version is None else table.c.version == version,
     ).returning(*table.c)
     return upsert
 

@@ -90,7 +90,10 @@ def switch_from_pb(request: pb.SetKillSwitchRequest, *, actor: str) -> Switch:
 
 def kill_switch_to_pb(switch: Switch) -> pb.KillSwitch:
     """The switch, as the API shows it."""
-    return pb.KillSwitch(enabled=switch.paused, reason=switch.reason, actor=switch.actor)
+    shown = pb.KillSwitch(enabled=switch.paused, reason=switch.reason, actor=switch.actor, etag=switch.etag)
+    if switch.since is not None:
+        shown.update_time.FromDatetime(switch.since)
+    return shown
 
 
 def _source_status_to_pb(one: SourceStatus) -> pb.AcquisitionsStatus.SourceStatus:

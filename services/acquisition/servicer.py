@@ -100,7 +100,7 @@ class AcquisitionServicer(rpc.AcquisitionServiceServicer):
 
     async def SetKillSwitch(self, request: pb.SetKillSwitchRequest, context: Context) -> pb.KillSwitch:
         switch = convert.switch_from_pb(request, actor=call.principal.get().name)
-        return convert.kill_switch_to_pb(await self._control.put(switch))
+        return convert.kill_switch_to_pb(await self._control.put(switch, etag=request.etag))
 
     async def ReportLidarrFact(
         self, request: pb.ReportLidarrFactRequest, context: Context

@@ -30,6 +30,18 @@ call_slot = call_slot_table(metadata)
 cached_answer = cached_answer_table(metadata)
 
 
+# Every change of the switch of all (`*` in `work_queue`), by the version that it gave it: who, why and when.
+switch_change = Table(
+    "switch_change",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("paused", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("changed", UtcMillis, nullable=False),
+)
+
+
 def _owner() -> Column[str]:
     return Column("acquisition", OrderedText, ForeignKey("acquisition.id", ondelete="CASCADE"), primary_key=True)
 

@@ -2,20 +2,56 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from libs.errors import Conflict, FailedPrecondition
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.bell import Bell
 
 
+class KillSwitchOn(FailedPrecondition):
+    """The kill switch is on: nothing may begin."""
+
+    reason = "KILL_SWITCH_ON"
+
+
+class SwitchMoved(Conflict):
+    """The switch is not the one that the caller read."""
+
+    reason = "ETAG_MISMATCH"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
-    """Whether all acquisitions are held, why, and who used the switch last."""
+    """Whether all acquisitions are held, why, who used the switch last, and when.
+
+    `version` counts how often it was put: 0 while nobody ever did.
+    """
 
     paused: bool = False
     reason: str = ""
     actor: str = ""
+    since: datetime | None = None
+    version: int = 0
+
+    @property
+    def etag(self) -> str:
+        """Changes every time that it is put; the quotes belong to it (AIP-154)."""
+        return f'"{self.version}"'
+
+    def ensure_etag(self, etag: str) -> None:
+        """Raises SwitchMoved, with the current etag, for another one; an empty one is every one."""
+        if etag and etag != self.etag:
+            raise moved(self)
+
+    def ensure_off(self) -> None:
+        """Raises KillSwitchOn, naming who put it on, and why."""
+        if self.paused:
+            why = f": {self.reason}" if self.reason else "."
+            message = f"The kill switch is on, nothing begins. {self.actor or 'Somebody'} put it on{why}"
+            since = {"since": self.since.isoformat()} if self.since else {}
+            raise KillSwitchOn(message, metadata={"actor": self.actor, "reason": self.reason} | since)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +87,8 @@ class ControlStore(Protocol):
         """How the switch stands."""
         ...
 
-    async def set_switch(self, switch: Switch) -> Switch:
-        """Put the switch, for every replica and across restarts."""
+    async def set_switch(self, switch: Switch, *, etag: str = "") -> Switch:
+        """Put the switch, for every replica and across restarts; raises SwitchMoved for another etag."""
         ...
 
     async def backlog(self) -> Mapping[Source, Backlog]:
@@ -93,9 +129,9 @@ class Control:
         """How the switch stands."""
         return await self._store.switch()
 
-    async def put(self, switch: Switch) -> Switch:
-        """Put the switch, for every replica and across restarts; what runs sees it at once."""
-        kept = await self._store.set_switch(switch)
+    async def put(self, switch: Switch, *, etag: str = "") -> Switch:
+        """Put the switch, for every replica and across restarts; what runs sees it at once. Raises SwitchMoved."""
+        kept = await self._store.set_switch(switch, etag=etag)
         self._bell.ring()
         await self._hurry()
         return kept
@@ -108,3 +144,9 @@ class Control:
             for source, problem in self._problems.items()
         ]
         return Status(switch=await self._store.switch(), sources=tuple(sources))
+
+
+def moved(now: Switch) -> SwitchMoved:
+    """The error for who read another switch than this one."""
+    message = "The kill switch was put meanwhile: read it, then decide again."
+    return SwitchMoved(message, metadata={"etag": now.etag})

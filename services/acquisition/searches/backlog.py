@@ -8,8 +8,10 @@ from sqlalchemy import ColumnElement, select, update
 
 from libs.sql.engine import Database
 from libs.sql.types import from_millis, now_ms
+from services.acquisition.domain.control import KillSwitchOn
 from services.acquisition.domain.searching import Offered, Question, SearchState, kept
 from services.acquisition.searches import rows
+from services.acquisition.switches import standing
 from services.acquisition.tables import search as table
 
 ABANDONED = timedelta(seconds=60)  # without a sign of life of who collects
@@ -28,7 +30,10 @@ class SqlBacklog:
         self._now = select(now_ms() if now is None else now)
 
     async def take(self, runner: str, limit: int) -> Sequence[Question]:
-        """Take the oldest questions that nobody works on; of several processes that try, each gets others."""
+        """Take the oldest questions that nobody works on; of several processes that try, each gets others.
+
+        While the kill switch is on there are none: those that wait end, telling who put it on, and why.
+        """
         free = _RUNNING & table.c.runner.is_(None)
         async with self._database.reading() as connection:
             if (await connection.execute(select(table.c.id).where(free).limit(1))).first() is None:
@@ -36,6 +41,12 @@ class SqlBacklog:
         taken: dict[str, Question] = {}
         async with self._database.writing() as connection:
             now = from_millis((await connection.execute(self._now)).scalar_one())
+            try:
+                (await standing(connection)).ensure_off()
+            except KillSwitchOn as refusal:
+                ended = {"state": SearchState.FAILED, "problem": refusal.message, "updated": now}
+                await connection.execute(update(table).where(free).values(version=table.c.version + 1, **ended))
+                return []
             found = select(table.c.fingerprint, table.c.query, table.c.album).where(free).order_by(table.c.created)
             for row in (await connection.execute(found.with_for_update())).mappings():
                 if row["fingerprint"] in taken or len(taken) < limit:
@@ -50,6 +61,11 @@ class SqlBacklog:
         state = SearchState.FAILED if problem else SearchState.DONE
         stored = [offer.to_json() for offer in kept(offers)]
         await self._set(asked, state=state, problem=problem, offers=stored, offer_count=len(offers), runner=None)
+
+    async def ensure_going(self) -> None:
+        """Goes before everything that is sent; raises KillSwitchOn, and Unavailable where that cannot be known."""
+        async with self._database.reading() as connection:
+            (await standing(connection)).ensure_off()
 
     async def touch(self, runner: str) -> None:
         """Say that this process still collects."""

@@ -1,15 +1,15 @@
 """Searches between the domain and their rows."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.acquisition.domain.album import Album
 from services.acquisition.domain.searching import KEPT, NewSearch, Offered, Question, Search, SearchState
 
 
-def new_row(new: NewSearch, now: datetime) -> dict[str, Any]:
-    """A search that begins."""
+def new_row(new: NewSearch, now: datetime, *, kept: timedelta = KEPT) -> dict[str, Any]:
+    """A search that begins, and is kept for so long."""
     album = new.question.album
     return {
         "id": new.id,
@@ -26,7 +26,7 @@ def new_row(new: NewSearch, now: datetime) -> dict[str, Any]:
         "runner": None,
         "created": now,
         "updated": now,
-        "expires": now + KEPT,
+        "expires": now + kept,
     }
 
 

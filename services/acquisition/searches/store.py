@@ -1,6 +1,6 @@
-"""The SQL of searches as people see them: begun once, read by their owner, gone after an hour."""
+"""The SQL of searches as people see them: begun once, read by their owner, gone after a while."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from libs.sql.engine import Database
 from libs.sql.paging import Order, PageTokens, SortKey
 from libs.sql.types import from_millis, now_ms
 from services.acquisition.domain.searching import (
+    KEPT,
     MAX_OF_ONE,
     SAME,
     Gate,
@@ -24,6 +25,7 @@ from services.acquisition.domain.searching import (
     TooManySearches,
 )
 from services.acquisition.searches import rows
+from services.acquisition.switches import standing
 from services.acquisition.tables import search as table
 
 _SHOWN = [column for column in table.c if column.name != "offers"]
@@ -36,20 +38,28 @@ _RUNNING = table.c.state == SearchState.RUNNING
 
 
 class SqlSearches:
-    """The searches, on SQLite and PostgreSQL. `gate` knows what the network bears."""
+    """The searches, on SQLite and PostgreSQL. `gate` knows what the network bears; `kept`: for how long."""
 
     def __init__(
-        self, database: Database, *, tokens: PageTokens, gate: Gate, now: ColumnElement[int] | None = None
+        self,
+        database: Database,
+        *,
+        tokens: PageTokens,
+        gate: Gate,
+        kept: Callable[[], timedelta] = lambda: KEPT,
+        now: ColumnElement[int] | None = None,
     ) -> None:
         self._database = database
         self._tokens = tokens
         self._gate = gate
+        self._kept = kept
         self._now = select(now_ms() if now is None else now)
 
     async def create(self, new: NewSearch) -> Search:
         """Begin it, or find the same one: by the same request, by the same owner, or by anybody a moment ago.
 
-        Raises RequestIdReused, TooManySearches, and SearchBudgetSpent where it would cost what is not there.
+        Raises KillSwitchOn for a new one while nothing may begin, RequestIdReused, TooManySearches, and
+        SearchBudgetSpent where it would cost what is not there.
         """
         room = await self._gate.room()
         async with self._database.writing() as connection:
@@ -58,8 +68,9 @@ class SqlSearches:
             await connection.execute(delete(table).where(table.c.expires <= now))
             if (before := await _asked_before(connection, new, now)) is not None:
                 return rows.search_of(before)
+            (await standing(connection)).ensure_off()
             await _make_room(connection, new.owner)
-            row = rows.new_row(new, now)
+            row = rows.new_row(new, now, kept=self._kept())
             same = await _first(connection, table.c.fingerprint == row["fingerprint"], _is_fresh(now))
             if same is None and room.left <= await _waiting(connection):
                 raise SearchBudgetSpent("the network bears no further search now", retry_after=max(room.wait, _SOON))

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lockgroove.acquisition.v1 import searches_pb2 as pb
 from lockgroove.acquisition.v1 import searches_pb2_grpc as rpc
@@ -52,6 +53,7 @@ def make_searches(
     *,
     tokens: PageTokens,
     gate: Gate,
+    kept: Callable[[], timedelta],
     network: Callable[[], PeerNetwork | None],
     is_ours: Callable[[], bool],
     records: PeerRecords,
@@ -69,6 +71,6 @@ def make_searches(
         runner=new_holder(),
         clock=clock,
     )
-    searches = SqlSearches(database, tokens=tokens, gate=gate)
+    searches = SqlSearches(database, tokens=tokens, gate=gate, kept=kept)
     servicer = SearchServicer(searches, configured=lambda: network() is not None, begun=work.wake, new_id=ids.new)
     return SearchSlice(servicer=servicer, work=work, settled=settled)

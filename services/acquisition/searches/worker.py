@@ -9,6 +9,7 @@ from libs.clock import Clock
 from libs.errors import AppError
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.candidates import Candidate
+from services.acquisition.domain.control import KillSwitchOn
 from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerNetwork, PeerNetworkFault
 from services.acquisition.domain.providers import Taste
 from services.acquisition.domain.reputation import PeerRecords
@@ -95,7 +96,7 @@ class SearchWork:
     async def _one(self, network: PeerNetwork, question: Question) -> None:
         try:
             await self._backlog.end(question, await self._patiently(network, question))
-        except PeerNetworkFault as fault:
+        except (PeerNetworkFault, KillSwitchOn) as fault:
             await self._backlog.end(question, problem=fault.message)
         except AppError as error:  # it is found again without a sign of life
             log.warning("searches.not_ended", reason=error.code_reason)
@@ -117,6 +118,7 @@ class SearchWork:
         """One query after the other, until something suits."""
         offers: list[Offered] = []
         for query in question.queries:
+            await self._backlog.ensure_going()
             offers = await self._judge(question, list(await network.search(query)))
             if offers:
                 break

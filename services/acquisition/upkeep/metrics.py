@@ -17,6 +17,8 @@ class UpkeepMetrics:
             "acquisition_backlog_age_seconds", "For how long the most overdue one has been due.", ["source"]
         )
         self._paused = metrics.gauge("acquisitions_paused", "Whether all acquisitions are held.")
+        self._kill_switch = metrics.gauge("kill_switch", "Whether nothing may begin; 1 also where that is unknown.")
+        self._kill_switch.set(1)  # nothing is known yet
         self._removed = metrics.counter("acquisition_retention_removed", "What retention has removed.", ["what"])
 
     def backlog(self, found: Mapping[Source, Backlog]) -> None:
@@ -29,6 +31,11 @@ class UpkeepMetrics:
     def switch(self, *, paused: bool) -> None:
         """All are held, or not."""
         self._paused.set(paused)
+        self._kill_switch.set(paused)
+
+    def switch_unknown(self) -> None:
+        """How the switch stands cannot be read: nothing begins."""
+        self._kill_switch.set(1)
 
     def removed(self, what: str, count: int) -> None:
         """So many of one kind were removed."""

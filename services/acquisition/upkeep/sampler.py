@@ -21,7 +21,7 @@ class Sampler:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Again and again; a look that fails leaves what was shown."""
+        """Again and again; a look that fails leaves what was shown, but for the switch, which counts as on then."""
         while True:
             await self.run_once()
             await asyncio.sleep(LOOK.total_seconds())
@@ -29,7 +29,8 @@ class Sampler:
     async def run_once(self) -> None:
         """One look."""
         try:
-            self._metrics.backlog(await self._store.backlog())
             self._metrics.switch(paused=(await self._store.switch()).paused)
+            self._metrics.backlog(await self._store.backlog())
         except AppError as error:
+            self._metrics.switch_unknown()
             log.debug("acquisition.not_sampled", reason=error.code_reason)

@@ -7,12 +7,15 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from libs import ids
 from libs.clock import SystemClock
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
+from services.acquisition.domain.album import Album
 from services.acquisition.domain.candidates import Candidate, RemoteFile
+from services.acquisition.domain.control import KillSwitchOn, Switch
 from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerNetworkFault
 from services.acquisition.domain.providers import Taste
 from services.acquisition.domain.searching import (
@@ -34,6 +37,7 @@ from services.acquisition.peers.store import SqlPeerRecords
 from services.acquisition.searches.backlog import ABANDONED, UNWANTED, SqlBacklog
 from services.acquisition.searches.store import SqlSearches
 from services.acquisition.searches.worker import SearchWork
+from services.acquisition.switches import SqlSwitches
 from tests.integration.acquisition.network import MemoryNetwork
 from tests.support.database_clock import DatabaseClock
 from tests.support.waiting import eventually
@@ -97,6 +101,9 @@ class Station:
             clock=CLOCK,
             pause_seconds=0.0,
         )
+
+    async def put(self, *, on: bool) -> None:
+        await SqlSwitches(self.database).set_switch(Switch(paused=on, reason="a new disk", actor="ann"))
 
     async def again(self, asked: Search) -> Search:
         return await self.searches.get(asked.id, asked.owner)
@@ -350,3 +357,64 @@ async def eventually_done(station: Station, asked: Search) -> None:
         return (await station.again(asked)).state is SearchState.DONE
 
     await eventually(done)
+
+
+async def test_no_search_begins_while_the_kill_switch_is_on(station: Station) -> None:
+    before = await station.ask("ipsum", request_id="one")
+    await station.put(on=True)
+
+    with pytest.raises(KillSwitchOn, match="ann put it on: a new disk"):
+        await station.ask()
+    assert (await station.ask("ipsum", request_id="one")).id == before.id  # nothing begins by that
+
+    await station.put(on=False)
+    await station.ask()
+    await station.work().run_once()
+    assert sorted(station.network.asked) == ["ipsum", "lorem"]
+
+
+async def test_a_search_that_waits_when_the_kill_switch_comes_ends_and_says_why(station: Station) -> None:
+    asked = await station.ask()
+    await station.put(on=True)
+
+    await station.work().run_once()
+
+    found = await station.again(asked)
+    assert (found.state, station.network.asked) == (SearchState.FAILED, [])
+    assert "ann put it on: a new disk" in found.problem
+
+
+async def test_a_search_under_way_sends_no_further_query_once_the_kill_switch_is_on(station: Station) -> None:
+    album = Album(artist="The Placeholders", title="Lorem Ipsum")  # one that is asked for in two ways
+    asked = await station.searches.create(NewSearch(id="sch-1", owner="ada", question=Question(album=album)))
+    station.network.may_answer.clear()
+    async with running(station.work()):
+        await station.network.was_asked.wait()
+        await station.put(on=True)
+        station.network.may_answer.set()
+
+        await eventually_ended(station, asked)
+    assert len(station.network.asked) == 1
+    assert "ann put it on" in (await station.again(asked)).problem
+
+
+async def test_nothing_is_sent_while_the_kill_switch_cannot_be_read(station: Station) -> None:
+    asked = await station.ask()
+    async with station.database.writing() as connection:
+        await connection.execute(text("ALTER TABLE switch_change RENAME TO hidden"))
+    try:
+        with pytest.raises(Exception, match="switch_change"):
+            await station.work().run_once()
+    finally:
+        async with station.database.writing() as connection:
+            await connection.execute(text("ALTER TABLE hidden RENAME TO switch_change"))
+
+    assert station.network.asked == []
+    assert (await station.again(asked)).state is SearchState.RUNNING
+
+
+async def eventually_ended(station: Station, asked: Search) -> None:
+    async def there() -> bool:
+        return (await station.again(asked)).state is not SearchState.RUNNING
+
+    await eventually(there)
