@@ -1,7 +1,7 @@
-"""The API of a program that runs near us, with a URL base that people get wrong, and a key."""
+"""The API of a program, below a URL base that people get wrong."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from services.config.connections.answer import Answer, Ask
@@ -11,28 +11,35 @@ from services.config.domain.diagnoses import Diagnosis
 _VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})")
 _PRINTABLE = re.compile(r"https?://[\x21-\x7e]{1,200}")
 _SERVER_ERRORS = 500
+_ALIVE = frozenset({b'{"status":"OK"}', b"Healthy"})
 
 
 class Api:
-    """Asks below a URL base, with the key in a header; `alive` is a path that needs no key.
+    """Asks below a URL base, with the key in `headers`; `alive` is a path that needs no key.
 
     `bases` are the URL bases that are tried, without the key, where nothing answers below the given one.
     """
 
     def __init__(
-        self, ask: Ask, url: str, *, header: tuple[str, str], alive: str, bases: Sequence[str], setting: str
+        self,
+        ask: Ask,
+        url: str,
+        *,
+        setting: str,
+        headers: Mapping[str, str] | None = None,
+        alive: str = "",
+        bases: Sequence[str] = (),
     ) -> None:
         self._ask = ask
         self._url = url.rstrip("/")
-        self._header = header
+        self._headers = headers or {}
         self._alive = alive
         self._bases = bases
         self._setting = setting
 
-    async def get(self, path: str) -> Answer:
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
         """The answer, whatever it is; raises CheckFailedError where none comes."""
-        name, key = self._header
-        return await self._ask(f"{self._url}{path}", headers={name: key}, params={})
+        return await self._ask(f"{self._url}{path}", headers=self._headers, params=params or {})
 
     async def expect(self, answer: Answer) -> Answer:
         """The answer, if it is what was asked for; else raises CheckFailedError with what is wrong."""
@@ -81,10 +88,7 @@ class Api:
         return None
 
     def _is_alive(self, answer: Answer) -> bool:
-        return answer.status == 200 and not answer.is_page and answer.body.strip() in _ALIVE
-
-
-_ALIVE = frozenset({b'{"status":"OK"}', b'{"status": "OK"}', b'{\n  "status": "OK"\n}', b"Healthy"})
+        return answer.status == 200 and b"".join(answer.body[:100].split()) in _ALIVE
 
 
 def of_status(answer: Answer) -> CheckFailedError | None:

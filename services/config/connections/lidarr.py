@@ -96,7 +96,7 @@ def _api(ask: Ask, values: Mapping[str, str]) -> Api:
     url, key = values.get("lidarr.url"), values.get("lidarr.api_key")
     if not (url and key):
         raise CheckFailedError(Diagnosis.NOT_CONFIGURED, subject="settings")
-    return Api(ask, url, header=("X-Api-Key", key), alive="/ping", bases=("", "/lidarr"), setting="lidarr.url")
+    return Api(ask, url, headers={"X-Api-Key": key}, alive="/ping", bases=("", "/lidarr"), setting="lidarr.url")
 
 
 async def _name_sibling(api: Api) -> None:

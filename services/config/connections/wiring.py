@@ -9,7 +9,10 @@ from lockgroove.config.v1 import connections_pb2_grpc as rpc
 from libs.rpc.server import Server
 from libs.service import Loop
 from services.config.connections.lidarr import LidarrProbe
+from services.config.connections.providers import LastfmProbe, MusicBrainzProbe, SpotifyProbe
 from services.config.connections.servicer import ConnectionServicer
+from services.config.connections.slskd import SlskdProbe
+from services.config.connections.suite import SuiteProbe
 from services.config.connections.tester import Connections, Probe
 from services.config.connections.web import Resolve, Web, system_resolve
 from services.config.domain.catalogue import Catalogue
@@ -47,8 +50,17 @@ def make_connections(
     resolve: Resolve = system_resolve,
 ) -> ConnectionSlice:
     """Wires the slice; `current` tells the settings in force."""
-    lidarr = LidarrProbe(Web(resolve), clock=ground.clock)
-    probes: dict[str, Probe] = {"lidarr": lidarr.test}
+    web, suite = Web(resolve), SuiteProbe(ground.acquisition)
+    lidarr = LidarrProbe(web, clock=ground.clock)
+    probes: dict[str, Probe] = {
+        "lidarr": lidarr.test,
+        "slskd": SlskdProbe(web, suite.slskd_folder).test,
+        "soulseek": suite.soulseek,
+        "lastfm": LastfmProbe(web).test,
+        "musicbrainz": MusicBrainzProbe(web, clock=ground.clock).test,
+        "spotify": SpotifyProbe(web).test,
+        "storage": suite.storage,
+    }
     connections = Connections(
         current, catalogue=catalogue, rules=rules, probes=probes, look_up=lidarr.look_up, clock=ground.clock
     )
