@@ -158,7 +158,8 @@ oauth_failure = Table(
     Index("oauth_failure_recent", "user_name", "failed_at"),
 )
 
-# What the suite does of its own accord; off unless somebody turned it on. `claimed_until` is the lease of who runs it.
+# What the suite does of its own accord; off unless somebody turned it on. `claimed_until` is the lease of who runs it,
+# `fence` guards what he writes, and `runs` is how many runs ended. `version` counts what people change.
 automation = Table(
     "automation",
     metadata,
@@ -170,11 +171,13 @@ automation = Table(
     Column("last_result", Text, nullable=False, server_default=""),
     Column("actor", Text, nullable=False, server_default=""),
     Column("claimed_until", UtcMillis),
+    Column("fence", BigInteger, nullable=False, server_default="0"),
+    Column("runs", BigInteger, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, server_default="1"),
     Column("updated_at", UtcMillis, nullable=False),
 )
 
-# What automations did, or would have done; limits are counted here.
+# What automations did, or would have done; limits are counted here. `etag` is what the target was when it was reserved.
 automation_action = Table(
     "automation_action",
     metadata,
@@ -186,6 +189,7 @@ automation_action = Table(
     Column("status", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("idempotency_key", Text, nullable=False),
+    Column("etag", Text, nullable=False, server_default=""),
     Column("acted_at", UtcMillis, nullable=False),
     UniqueConstraint("idempotency_key", name="automation_action_once"),
     Index("automation_action_of_user", "user_name", "acted_at"),
@@ -193,13 +197,15 @@ automation_action = Table(
     Index("automation_action_by_time", "acted_at", "id"),
 )
 
-# Users whose automations are paused after failures, until they or an operator let them go on.
+# Users whose automations were paused after failures: they go on once `resumed_at` is set, and failures before it count
+# no more.
 automation_pause = Table(
     "automation_pause",
     metadata,
     Column("user_name", Text, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("paused_at", UtcMillis, nullable=False),
+    Column("resumed_at", UtcMillis),
 )
 
 # One row: the onboarding of this installation. `claimed_until` is the lease of who works on it, fenced by `version`.

@@ -140,6 +140,8 @@ def _automations() -> None:
         sa.Column("last_result", sa.Text, nullable=False, server_default=""),
         sa.Column("actor", sa.Text, nullable=False, server_default=""),
         sa.Column("claimed_until", UtcMillis),
+        sa.Column("fence", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("runs", sa.BigInteger, nullable=False, server_default="0"),
         sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
         sa.Column("updated_at", UtcMillis, nullable=False),
     )
@@ -153,6 +155,7 @@ def _automations() -> None:
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False, server_default=""),
         sa.Column("idempotency_key", sa.Text, nullable=False),
+        sa.Column("etag", sa.Text, nullable=False, server_default=""),
         sa.Column("acted_at", UtcMillis, nullable=False),
         sa.UniqueConstraint("idempotency_key", name="automation_action_once"),
     )
@@ -164,6 +167,7 @@ def _automations() -> None:
         sa.Column("user_name", sa.Text, primary_key=True),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("paused_at", UtcMillis, nullable=False),
+        sa.Column("resumed_at", UtcMillis),
     )
 
 
