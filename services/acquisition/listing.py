@@ -35,6 +35,7 @@ _FILTERS: dict[str, Field] = {
     "batch": _BatchField(),
     "priority": NumberField(engine.work.c.priority),
     "paused": EnumField(engine.work.c.paused, {"true": True, "false": False}),
+    "failure_reason": TextField(acquisition.c.failure_reason),
     "artist": TextField(acquisition.c.artist),
     "title": TextField(acquisition.c.title),
     "release_group_mbid": TextField(acquisition.c.release_group_mbid),

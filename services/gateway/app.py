@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
 from libs.clock import SystemClock
-from libs.crypto import load_root_key, service_token
+from libs.crypto import load_root_keys
 from libs.errors import AppError
 from libs.rpc.client import open_channel
 from libs.telemetry import open_telemetry
@@ -20,7 +20,7 @@ from libs.transcoding.descriptors import DescriptorSet
 from services.gateway import problems
 from services.gateway.description import Description
 from services.gateway.edge import Edge
-from services.gateway.health import Health, HealthPages
+from services.gateway.health import Health, HealthPages, KillSwitch
 from services.gateway.metrics import SuiteMetrics
 from services.gateway.server import HttpServer
 from services.gateway.settings import Settings
@@ -38,23 +38,29 @@ async def open_app(settings: Settings) -> AsyncIterator[HttpServer]:
         telemetry = stack.enter_context(
             open_telemetry("gateway", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
         )
-        token = service_token(load_root_key(settings.home, settings.secret_key))
+        roots = load_root_keys(
+            settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
+        )
         descriptors = DescriptorSet((files("lockgroove") / "descriptors.binpb").read_bytes())
         channels = {
             f"lockgroove.{name}.v1": await stack.enter_async_context(open_channel(target, tracer=telemetry.tracer))
             for name, target in targets.items()
         }
-        trusted = await stack.enter_async_context(open_channel(targets["webhooks"], credential=token))
+        trusted = await stack.enter_async_context(open_channel(targets["webhooks"], credential=roots.service_token))
         intake = Intake(webhooks.WebhooksServiceStub(trusted), clock)
         stack.push_async_callback(intake.aclose)
         health = Health(targets, clock=clock)
         stack.push_async_callback(health.aclose)
+        switch = KillSwitch(
+            await stack.enter_async_context(open_channel(targets["acquisition"], credential=roots.service_token)),
+            clock=clock,
+        )
 
         transcoded = TranscodedRoute(descriptors, channels, Streams(drain))
         application = build(
             transcoded,
             intake=intake,
-            health=HealthPages(health, version=release, drain=drain),
+            health=HealthPages(health, switch, version=release, drain=drain),
             metrics=SuiteMetrics(telemetry, targets),
             description=Description(descriptors, transcoded.bindings, version=release),
         )

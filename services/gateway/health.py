@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped] # has no types
+from lockgroove.acquisition.v1 import acquisition_pb2 as pb
+from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
 from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.clock import Clock
+from libs.errors import AppError
 from libs.transcoding import jsontext
 
 TIMEOUT = timedelta(seconds=5)
+SWITCH_TIMEOUT = timedelta(seconds=2)
 KEPT = timedelta(seconds=1)
 KEPT_WHILE_DOWN = timedelta(seconds=0.2)  # at the start of the suite everybody waits for this
 
@@ -83,11 +87,49 @@ class Health:
                 self._states[name] = State(status=status, since=now)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How the kill switch stands, and since when, where somebody put it so. One that is not `readable` is on."""
+
+    enabled: bool = True
+    since: datetime | None = None
+    readable: bool = False
+
+
+class KillSwitch:
+    """Asks acquisition for the kill switch, over a channel that may. What cannot be read counts as on: fail closed."""
+
+    def __init__(self, channel: grpc.aio.Channel, *, clock: Clock) -> None:
+        self._stub = rpc.AcquisitionServiceStub(channel)
+        self._clock = clock
+        self._found = Standing()
+        self._asked_at = -KEPT.total_seconds()
+        self._asking = asyncio.Lock()
+
+    async def standing(self) -> Standing:
+        """How it stands, at most a moment ago."""
+        async with self._asking:
+            kept = KEPT if self._found.readable else KEPT_WHILE_DOWN
+            if self._clock.monotonic() - self._asked_at >= kept.total_seconds():
+                self._found = await self._ask()
+                self._asked_at = self._clock.monotonic()
+        return self._found
+
+    async def _ask(self) -> Standing:
+        try:
+            found = await self._stub.GetKillSwitch(pb.GetKillSwitchRequest(), timeout=SWITCH_TIMEOUT.total_seconds())
+        except AppError:
+            return Standing()
+        since = found.update_time.ToDatetime(UTC) if found.HasField("update_time") else None
+        return Standing(enabled=found.enabled, since=since, readable=True)
+
+
 class HealthPages:
     """The endpoints. None needs a credential, none tells more than names and states."""
 
-    def __init__(self, health: Health, *, version: str, drain: asyncio.Event) -> None:
+    def __init__(self, health: Health, switch: KillSwitch, *, version: str, drain: asyncio.Event) -> None:
         self._health = health
+        self._switch = switch
         self._version = version
         self._drain = drain
 
@@ -104,14 +146,19 @@ class HealthPages:
         return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)
 
     async def health(self, _request: Request) -> Response:
-        """`/api/health`: every service with its state and since when."""
-        states = await self._health.states()
+        """`/api/health`: every service with its state and since when, and the kill switch, without who and why."""
+        states, switch = await asyncio.gather(self._health.states(), self._switch.standing())
         return _json(
             {
                 "status": _summary([state.status for state in states.values()]),
                 "version": self._version,
                 "services": {
                     name: {"status": state.status, "since": _text(state.since)} for name, state in states.items()
+                },
+                "killSwitch": {
+                    "enabled": switch.enabled,
+                    "since": _text(switch.since) if switch.since else None,
+                    "readable": switch.readable,
                 },
             }
         )

@@ -20,7 +20,7 @@ from lockgroove.webhooks.v1 import webhooks_pb2 as webhooks
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as webhooks_rpc
 
 from libs.crypto import service_token
-from libs.errors import AppError, NotFound
+from libs.errors import AppError, NotFound, Unavailable
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.errors import to_status
 from libs.rpc.server import Server
@@ -37,6 +37,7 @@ KEY = "lg_gateway-tests"
 class Acquisitions(acquisition_rpc.AcquisitionServiceServicer):
     def __init__(self) -> None:
         self.requests: list[Any] = []
+        self.switch: acquisition.KillSwitch | None = acquisition.KillSwitch()
         self.changes: asyncio.Queue[acquisition.WatchAcquisitionsResponse | AppError | None] = asyncio.Queue()
         self.waiting = asyncio.Event()
         self.cancelled = asyncio.Event()
@@ -79,6 +80,11 @@ class Acquisitions(acquisition_rpc.AcquisitionServiceServicer):
 
     async def RetryAcquisition(self, request: Any, context: Any) -> acquisition.Acquisition:
         raise NotImplementedError
+
+    async def GetKillSwitch(self, request: Any, context: Any) -> acquisition.KillSwitch:
+        if self.switch is None:
+            raise Unavailable("the database is away")
+        return self.switch
 
     async def ReportLidarrFact(self, request: Any, context: Any) -> acquisition.ReportLidarrFactResponse:
         raise NotImplementedError

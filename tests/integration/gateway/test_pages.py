@@ -1,14 +1,18 @@
 """What the gateway serves itself: health, metrics, the description, the page."""
 
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 import httpx
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from lockgroove.acquisition.v1.acquisition_pb2 import KillSwitch
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from services.gateway.settings import Settings
 from tests.integration.gateway.conftest import Suite
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -28,6 +32,35 @@ async def test_a_suite_that_serves_is_ready_and_healthy(anonymous: httpx.AsyncCl
     assert health["version"]
 
 
+async def test_health_tells_whether_the_kill_switch_is_on_but_not_who_and_why(
+    suite: Suite, anonymous: httpx.AsyncClient
+) -> None:
+    suite.acquisitions.switch = KillSwitch(
+        enabled=True, actor="ann", reason="a new disk", update_time=Timestamp(seconds=1_800_000_000)
+    )
+
+    switch = (await anonymous.get("/api/health")).json()["killSwitch"]
+
+    assert switch == {"enabled": True, "since": "2027-01-15T08:00:00.000Z", "readable": True}
+
+
+async def test_health_follows_the_kill_switch_in_both_directions(suite: Suite, anonymous: httpx.AsyncClient) -> None:
+    async def shows(enabled: bool) -> bool:
+        return (await anonymous.get("/api/health")).json()["killSwitch"]["enabled"] is enabled
+
+    for enabled in (True, False):
+        suite.acquisitions.switch = KillSwitch(enabled=enabled)
+        assert await eventually(partial(shows, enabled))
+
+
+async def test_a_kill_switch_that_cannot_be_read_counts_as_on(suite: Suite, anonymous: httpx.AsyncClient) -> None:
+    suite.acquisitions.switch = None
+
+    switch = (await anonymous.get("/api/health")).json()["killSwitch"]
+
+    assert switch == {"enabled": True, "since": None, "readable": False}
+
+
 async def test_a_suite_without_services_is_alive_but_not_ready(settings: Settings) -> None:
     lonely = Suite(settings)
     async with lonely.gateway():
@@ -38,6 +71,7 @@ async def test_a_suite_without_services_is_alive_but_not_ready(settings: Setting
     assert (live.status_code, ready.status_code, health.status_code) == (200, 503, 200)
     assert "config: UNREACHABLE" in ready.json()["reasons"]
     assert health.json()["status"] == "unhealthy"
+    assert health.json()["killSwitch"]["enabled"]
 
 
 async def test_metrics_are_those_of_the_whole_suite(anonymous: httpx.AsyncClient) -> None:
