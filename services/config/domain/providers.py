@@ -2,13 +2,12 @@
 
 import base64
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from libs.errors import FailedPrecondition, InvalidArgument
+from libs.errors import FailedPrecondition, InvalidArgument, Violation
 
 _PKCE = "S256"  # RFC 7636, 4.2; its `plain` protects from nobody who reads addresses
 
@@ -84,9 +83,9 @@ class Providers:
         """The provider of this name; raises UnsupportedService."""
         found = self._known.get(name)
         if found is None:
-            raise InvalidArgument.field(
-                "service", f"must be one of {', '.join(self._known)}", reason=UnsupportedService.reason
-            )
+            description = f"must be one of {', '.join(self._known)}"
+            violation = Violation(field="service", description=description, reason=UnsupportedService.reason)
+            raise UnsupportedService(f"service: {description}", violations=[violation])
         return found
 
     def all(self) -> list[Provider]:
