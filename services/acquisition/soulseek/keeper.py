@@ -5,19 +5,19 @@ OFF ─── an account ───► WAITING ─► CONNECTING ─► CONNECTED
  └── none any more      lease         └► STOPPED ◄──┘ refused or kicked: nothing but other settings ends this
 
 From CONNECTING on the lease is ours, and lost it is back to WAITING. STOPPED keeps it: another replica would only be
-kicked in its turn, and kick.
+kicked in its turn, and kick. In AWAY and STOPPED, trial logins may borrow it.
 """
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from libs.clock import Clock
-from libs.errors import AppError
+from libs.errors import AppError, Unavailable
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.peers import NetworkUnusable, PeerNetworkFault
 from services.acquisition.domain.providers import Sharing
@@ -36,6 +36,8 @@ LEASE_PAUSE = timedelta(seconds=2)
 _SETTLED = timedelta(minutes=5)  # a session that lasted so long makes earlier failures forgotten
 _MAX_DOUBLINGS = 10
 
+T = TypeVar("T")
+
 Hold = Callable[[str], AbstractAsyncContextManager[object]]
 """Holds the named lease for as long as the context lasts; cancels the body before it could belong to another."""
 
@@ -51,6 +53,12 @@ class KeeperState(StrEnum):
     CONNECTED = "CONNECTED"
     AWAY = "AWAY"
     STOPPED = "STOPPED"
+
+
+class AccountBusy(Unavailable):
+    """A session is there, or may be at any moment: no trial login may disturb it."""
+
+    reason = "SOULSEEK_ACCOUNT_BUSY"
 
 
 class SessionKeeper:
@@ -76,6 +84,9 @@ class SessionKeeper:
         self._sharing = Sharing()
         self._changed = asyncio.Event()
         self._live: SoulseekSession | None = None
+        self._live_since = 0.0  # on the monotonic clock
+        self._resting = False
+        self._trial: asyncio.Task[Any] | None = None
         self._fault: PeerNetworkFault = SoulseekOff()
         self._state = KeeperState.OFF
         self._connected_or_not = asyncio.Event()
@@ -90,6 +101,39 @@ class SessionKeeper:
     def message(self) -> str:
         """Why there is no session, and what to do, for people; empty while there is one."""
         return "" if self._live else self._fault.message
+
+    @property
+    def account(self) -> Account | None:
+        """The account that the session is for."""
+        return self._account
+
+    @property
+    def fault(self) -> PeerNetworkFault:
+        """Why there is no session, or was none before."""
+        return self._fault
+
+    @property
+    def session_age(self) -> timedelta | None:
+        """For how long the live session has run; None where there is none."""
+        return timedelta(seconds=self._clock.monotonic() - self._live_since) if self._live else None
+
+    async def lend(self, trial: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a trial login with the account whose lease is ours, while no session is there nor being connected.
+
+        No session begins before it has ended, and it is cancelled where the lease goes. Raises AccountBusy.
+        """
+        if not self._resting or self._trial is not None:
+            raise AccountBusy("the account is about to be logged in")
+        self._trial = running = asyncio.create_task(trial())
+        try:
+            await asyncio.wait([running])
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+            self._trial = None
+        if running.cancelled():
+            raise AccountBusy("the account went to somebody else")
+        return running.result()
 
     def session(self) -> "SoulseekSession":
         """The live session.
@@ -136,7 +180,10 @@ class SessionKeeper:
         while True:
             try:
                 async with self._hold(f"soulseek/{account.server}/{account.username}"):
-                    await self._stay(account)
+                    try:
+                        await self._stay(account)
+                    finally:
+                        await self._end_trial()
             except AppError as error:  # held by another, lost, or its store is down: none of them lets us log in
                 self._now(KeeperState.WAITING, SoulseekAway(error.message.rstrip(".")))
             await asyncio.sleep(self._lease_pause.total_seconds() * random.uniform(0.5, 1))  # noqa: S311 spreads replicas
@@ -154,17 +201,33 @@ class SessionKeeper:
                 self._now(KeeperState.AWAY, SoulseekAway("its session has just ended"))
                 await asyncio.sleep(self._lease_pause.total_seconds())
                 self._now(KeeperState.STOPPED, fault)
-                await _for_ever()
+                await self._rest(None)
             lasted = timedelta(seconds=self._clock.monotonic() - begun)
             failures = 0 if lasted > _SETTLED else failures + 1
             self._now(KeeperState.AWAY, fault)
-            await asyncio.sleep(self._pause(failures))
+            await self._rest(self._pause(failures))
+
+    async def _rest(self, seconds: float | None) -> None:
+        """Do nothing for so long, or for ever; a trial login that has begun is waited for."""
+        self._resting = True
+        try:
+            await (_for_ever() if seconds is None else asyncio.sleep(seconds))
+            while self._trial is not None:
+                await asyncio.wait([self._trial])
+                await asyncio.sleep(0)
+        finally:
+            self._resting = False
+
+    async def _end_trial(self) -> None:
+        if self._trial is not None:
+            self._trial.cancel()
+            await asyncio.wait([self._trial])
 
     async def _connect(self, account: Account) -> PeerNetworkFault:
         """One session from login to its end; returns why it ended or never began."""
         try:
             async with self._open_session(account) as session:
-                self._live = session
+                self._live, self._live_since = session, self._clock.monotonic()
                 session.share(self._sharing)
                 self._metrics.connected(True)
                 self._now(KeeperState.CONNECTED, SoulseekAway("it was connected"))
