@@ -69,7 +69,9 @@ class ProviderClient:
     async def _learn(self, question: Question, read: Reading) -> Any | None:
         provider = self._provider
         body = await self._persist(question, read)
-        ttl = provider.missing_ttl if body is None else provider.ttl
+        ttl = question.ttl or provider.ttl
+        if body is None:
+            ttl = min(ttl, provider.missing_ttl)
         await self._answers.keep(provider.name, question.key, Answer(body=body), ttl=ttl)
         self._metrics.kept(provider.name)
         return body

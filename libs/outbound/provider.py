@@ -29,13 +29,17 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked of the server at `base`; `secrets` go into the query too, but into nothing that is kept or told."""
+    """What is asked of the server at `base`; `secrets` go into the query too, but into nothing that is kept or told.
+
+    `ttl` is how long the answer holds, where that is not for the provider to say.
+    """
 
     base: str
     path: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ttl: timedelta | None = None
 
     def __post_init__(self) -> None:
         """Holds the path below the base: `@elsewhere` would make another host of it."""

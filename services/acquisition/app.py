@@ -43,7 +43,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         leases = make_leases(
             ground.database, tokens=ground.tokens, metrics=ground.telemetry.metrics, clock=ground.clock
         )
-        records = SqlPeerRecords(ground.database, tokens=ground.tokens, clock=ground.clock)
+        records = SqlPeerRecords(
+            ground.database, tokens=ground.tokens, clock=ground.clock, block=ground.wishes.peer_block
+        )
         sources = Sources(ground, leases=leases.leases, records=records)
         jobs = Jobs(ground, sources, leases=leases.leases)
         stack.push_async_callback(jobs.feed.aclose)
@@ -51,6 +53,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             ground.database,
             tokens=ground.tokens,
             gate=sources.soulseek.gate,
+            kept=ground.wishes.search_time,
             network=sources.network,
             is_ours=sources.soulseek.is_ours,
             records=records,

@@ -10,6 +10,7 @@ from lockgroove.config.v1 import config_pb2 as pb
 
 from services.acquisition.domain.acquisitions import Rules
 from services.acquisition.domain.attempt import Source
+from services.acquisition.domain.lidarr import NO_LIDARR
 from services.acquisition.domain.providers import (
     LastfmAddress,
     LibraryOwner,
@@ -19,15 +20,20 @@ from services.acquisition.domain.providers import (
     SlskdAddress,
     Taste,
 )
+from services.acquisition.domain.reputation import BLOCK
+from services.acquisition.domain.searching import KEPT
 from services.acquisition.domain.sources import SourceRules
 from services.acquisition.domain.wish import Scope
 from services.acquisition.lidarr.client import LidarrAddress
 from services.acquisition.lidarr.source import LidarrChoices
-from services.acquisition.soulseek.account import Account
+from services.acquisition.slskd.errors import NO_SLSKD
+from services.acquisition.soulseek.account import NO_ACCOUNT, Account
 from services.acquisition.soulseek.network import TimeLimits
 from services.acquisition.steps.lidarr import LidarrTimes
 
 _MIB = 1024 * 1024
+
+Switchable = pb.LidarrSettings | pb.SoulseekSettings | pb.SlskdSettings | pb.LastfmSettings | pb.MusicBrainzSettings
 _SOURCES = {pb.AcquisitionSettings.Source.Value(source): source for source in Source}
 
 
@@ -117,9 +123,9 @@ class Wishes:
         return Path(self._settings.storage.download_path or self._home / "downloads")
 
     def account(self) -> Account | None:
-        """The account on Soulseek, if there is one."""
+        """The account on Soulseek, if there is one, and Soulseek is not switched off."""
         soulseek = self._settings.soulseek
-        if not (soulseek.username and soulseek.password):
+        if not (_enabled(soulseek) and soulseek.username and soulseek.password):
             return None
         host, _, port = soulseek.server.rpartition(":")
         return Account(
@@ -148,46 +154,62 @@ class Wishes:
         return Sharing(folder=folder, upload_slots=slots, private=(self.downloads(),))
 
     def slskd(self) -> SlskdAddress | None:
-        """Where slskd is, if somebody said so."""
+        """Where slskd is, if somebody said so and did not switch it off."""
         slskd = self._settings.slskd
-        if not (slskd.url and slskd.api_key):
+        if not (_enabled(slskd) and slskd.url and slskd.api_key):
             return None
         downloads = Path(slskd.download_path) if slskd.download_path else None
         return SlskdAddress(url=slskd.url, api_key=slskd.api_key, download_path=downloads)
 
     def musicbrainz(self) -> MusicBrainzAddress | None:
-        """Where MusicBrainz is, if its operators may be told whom to reach."""
+        """Where MusicBrainz is, if it is to be asked and its operators may be told whom to reach."""
         musicbrainz = self._settings.musicbrainz
-        if not (musicbrainz.url and musicbrainz.contact):
+        if not (_enabled(musicbrainz) and musicbrainz.url and musicbrainz.contact):
             return None
-        return MusicBrainzAddress(url=musicbrainz.url, contact=musicbrainz.contact)
+        return MusicBrainzAddress(
+            url=musicbrainz.url,
+            contact=musicbrainz.contact,
+            cache_ttl=musicbrainz.cache_ttl.ToTimedelta() or None,
+        )
 
     def lastfm(self) -> LastfmAddress | None:
         """Where Last.fm is, if it is to be asked."""
         lastfm = self._settings.lastfm
-        return LastfmAddress(url=lastfm.url, api_key=lastfm.api_key) if lastfm.url and lastfm.api_key else None
+        if not (_enabled(lastfm) and lastfm.url and lastfm.api_key):
+            return None
+        return LastfmAddress(url=lastfm.url, api_key=lastfm.api_key, cache_ttl=lastfm.cache_ttl.ToTimedelta() or None)
 
     def lidarr_downloads(self) -> str | None:
         """The downloads folder as Lidarr sees it, where it is not as we see it."""
         return self._settings.lidarr.download_path or None
 
     def lidarr(self) -> LidarrAddress | None:
-        """Where Lidarr is, if somebody said so."""
+        """Where Lidarr is, if somebody said so and did not switch it off."""
         lidarr = self._settings.lidarr
-        if not (lidarr.url and lidarr.api_key):
+        if not (_enabled(lidarr) and lidarr.url and lidarr.api_key):
             return None
         return LidarrAddress(url=lidarr.url, api_key=lidarr.api_key)
 
+    def soulseek_problem(self) -> str:
+        """Why there is no account on Soulseek, and what to do; empty while there is one."""
+        if not _enabled(self._settings.soulseek):
+            return "Soulseek is switched off. Set soulseek.enabled to true, then retry."
+        return "" if self.account() else NO_ACCOUNT
+
     def lidarr_problem(self) -> str:
         """Why Lidarr cannot be used, and what to do; empty while it is configured."""
-        return "" if self.lidarr() else "Lidarr has no address. Set lidarr.url and lidarr.apiKey."
+        if not _enabled(self._settings.lidarr):
+            return "Lidarr is switched off. Set lidarr.enabled to true, then retry."
+        return "" if self.lidarr() else NO_LIDARR
 
     def slskd_problem(self) -> str:
         """Why slskd cannot be used, and what to do; empty while it is configured."""
+        if not _enabled(self._settings.slskd):
+            return "slskd is switched off. Set slskd.enabled to true, then retry."
         slskd = self.slskd()
         if slskd is None:
-            return "slskd has no address. Set slskd.url and slskd.apiKey."
-        return "" if slskd.download_path else "slskd's folder is not set. Set slskd.downloadPath."
+            return NO_SLSKD
+        return "" if slskd.download_path else "slskd's folder is not set. Set slskd.downloadPath, then retry."
 
     def choices(self) -> LidarrChoices:
         """What a new artist gets in Lidarr."""
@@ -206,9 +228,22 @@ class Wishes:
             idle_timeout=_duration(lidarr.idle_timeout, timedelta(days=1)),
         )
 
+    def peer_block(self) -> timedelta:
+        """For how long a peer that failed too often is left alone."""
+        return _duration(self._settings.acquisition.peer_block_duration, BLOCK)
+
+    def search_time(self) -> timedelta:
+        """For how long a person's search can be read."""
+        return _duration(self._settings.acquisition.search_ttl, KEPT)
+
     @property
     def _settings(self) -> pb.Settings:
         return self._current().settings
+
+
+def _enabled(subject: Switchable) -> bool:
+    """Whether nobody switched it off."""
+    return subject.enabled or not subject.HasField("enabled")
 
 
 def _given(settings: Message, name: str, usual: int) -> int:

@@ -120,7 +120,7 @@ class Soulseek:
         )
         self.network = SoulseekNetwork(self.keeper, limits=wishes.limits, clock=clock)
         self.steps = stages.steps(self.network, Source.SOULSEEK)
-        ground.live.subscribe(lambda _: self.keeper.follow(wishes.account()))
+        ground.live.subscribe(lambda _: self.keeper.follow(wishes.account(), problem=wishes.soulseek_problem()))
         ground.live.subscribe(lambda _: self.keeper.share(wishes.sharing()))
 
     def problem(self) -> str:
@@ -138,8 +138,11 @@ class Slskd:
     def __init__(self, ground: Ground, stages: Stages, *, gate: SearchGate) -> None:
         wishes, clock = ground.wishes, ground.clock
         self.network = SlskdNetwork(
-            SlskdClient(ground.http, address=wishes.slskd, tracer=ground.telemetry.tracer),
+            SlskdClient(
+                ground.http, address=wishes.slskd, problem=wishes.slskd_problem, tracer=ground.telemetry.tracer
+            ),
             address=wishes.slskd,
+            problem=wishes.slskd_problem,
             limits=wishes.limits,
             gate=gate,
             metrics=DownloadMetrics(ground.telemetry.metrics, clock, prefix="slskd"),
@@ -163,6 +166,7 @@ class Sources:
         lidarr = LidarrClient(
             ground.http,
             address=wishes.lidarr,
+            problem=wishes.lidarr_problem,
             clock=ground.clock,
             metrics=ground.metrics,
             tracer=ground.telemetry.tracer,

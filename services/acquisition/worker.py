@@ -121,7 +121,9 @@ class AcquisitionWork:
         if failed.failure is None or failed.next_source is None or failed.failure.reason in OURS:
             return move
         if failed.next_source not in self._configured():
-            return replace(move, acquisition=failed.without_fallback("it has no address or account in the settings."))
+            return replace(
+                move, acquisition=failed.without_fallback("it is not set up, or switched off, in the settings.")
+            )
         await self._steps[failed.current].clean_up(failed)
         return Move(acquisition=failed.handed_over(self._clock.now()), binding=move.binding)
 

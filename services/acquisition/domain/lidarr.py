@@ -2,7 +2,7 @@
 
 LidarrFault
 ├── LidarrUnavailable     cannot be reached, overloaded, or not in its right mind: unknown, try later
-├── LidarrNotConfigured   no address or no key is set
+├── LidarrNotConfigured   no address or no key is set, or it is switched off
 ├── LidarrRefusedKey      the key is wrong
 ├── LidarrNotReady        it lacks a root folder or a profile that an artist needs
 ├── LidarrRefused         it refuses what we ask, and says why
@@ -18,6 +18,8 @@ from typing import ClassVar, Protocol
 
 from services.acquisition.domain.album import Album
 from services.acquisition.domain.files import LibraryFile
+
+NO_LIDARR = "Lidarr has no address. Set lidarr.url and lidarr.apiKey, then retry."
 
 
 class LidarrFault(Exception):
@@ -37,7 +39,7 @@ class LidarrUnavailable(LidarrFault):
 
 
 class LidarrNotConfigured(LidarrFault):
-    """No address or no key is set."""
+    """No address or no key is set, or Lidarr is switched off."""
 
     reason = "LIDARR_NOT_CONFIGURED"
 

@@ -1,6 +1,7 @@
 """Where others are that we ask, and how things are to be kept: the settings in the words of the domain."""
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -23,18 +24,23 @@ class SlskdAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MusicBrainzAddress:
-    """Where MusicBrainz is, and how its operators reach whoever runs this suite: they demand it."""
+    """Where MusicBrainz is, and how its operators reach whoever runs this suite: they demand it.
+
+    Its answers are kept for `cache_ttl`, None for as long as usual.
+    """
 
     url: str
     contact: str
+    cache_ttl: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastfmAddress:
-    """Where Last.fm is, and the key it asks for."""
+    """Where Last.fm is, and the key it asks for. Its answers are kept for `cache_ttl`, None for as long as usual."""
 
     url: str
     api_key: str = field(repr=False)
+    cache_ttl: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

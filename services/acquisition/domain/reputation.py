@@ -1,7 +1,8 @@
 """What is remembered of a peer, and when it is not asked for a while.
 
-Three counted failures within a day block a peer for a day from the third; later ones do not make it longer. A success
-halves the count, and lifts a block that no longer has its three. A block by hand is changed by hands alone.
+Three counted failures within a day block a peer from the third on, for a day unless the settings say otherwise; later
+ones do not make it longer. A success halves the count, and lifts a block that no longer has its three. A block by hand
+is changed by hands alone.
 
 Counted is what a peer does after it has begun, or does again: see `COUNTED` and `FORGIVEN_ONCE`. Never counted: that it
 is offline, that its queue is long, and faults of our own disk, session or patience.
@@ -82,8 +83,8 @@ class PeerRecord:
             record = replace(record, blocked_until=None, manual=False, reason="")
         return record
 
-    def failed(self, reason: str, now: datetime) -> "PeerRecord":
-        """After a failure that `is_remembered`."""
+    def failed(self, reason: str, now: datetime, *, block: timedelta = BLOCK) -> "PeerRecord":
+        """After a failure that `is_remembered`; one too many blocks the peer for so long."""
         record = self.at(now)
         again = record.last_failure in FORGIVEN_ONCE
         record = replace(record, failed_at=now, last_failure=reason)
@@ -91,7 +92,7 @@ class PeerRecord:
             return record
         record = replace(record, failures=record.failures + 1, first_failure=record.first_failure or now)
         if record.failures >= THRESHOLD and record.blocked_until is None:
-            record = replace(record, blocked_until=now + BLOCK)
+            record = replace(record, blocked_until=now + block)
         return record
 
     def delivered(self, size: int, now: datetime) -> "PeerRecord":

@@ -22,7 +22,7 @@ from services.acquisition.domain.queries import queries
 from services.acquisition.domain.ranking import rank
 from services.acquisition.domain.reputation import PeerRecord
 
-KEPT = timedelta(hours=1)
+KEPT = timedelta(hours=1)  # unless the settings say otherwise
 SAME = timedelta(minutes=1)
 MAX_OF_ONE = 50  # searches of one owner
 MAX_OFFERS = 200

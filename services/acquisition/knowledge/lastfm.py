@@ -43,6 +43,7 @@ class LastfmCorrections:
             params=params,
             secrets={"api_key": address.api_key},
             headers={"User-Agent": LOCKGROOVE},
+            ttl=address.cache_ttl,
         )
         try:
             answer = await self._client.ask(question, _read)

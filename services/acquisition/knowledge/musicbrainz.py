@@ -109,6 +109,7 @@ class _Inquiry:
                 path=f"/ws/2{path}",
                 params={**params, "fmt": "json"},
                 headers={"User-Agent": user_agent(self._address.contact)},
+                ttl=self._address.cache_ttl,
             ),
             read,
         )

@@ -14,6 +14,7 @@ from libs.outbound.bounded import bounded
 from libs.outbound.http import httpx
 from libs.telemetry.tracing import LocalTracer, Tracer
 from services.acquisition.domain.lidarr import (
+    NO_LIDARR,
     LidarrFault,
     LidarrNotConfigured,
     LidarrRefused,
@@ -54,13 +55,17 @@ class LidarrGone(LidarrFault):
 
 
 class LidarrClient:
-    """Speaks HTTP with the Lidarr that `address` names at that moment; one breaker for it, one for its metadata."""
+    """Speaks HTTP with the Lidarr that `address` names at that moment; one breaker for it, one for its metadata.
+
+    `problem` says why there is no address, and what to do.
+    """
 
     def __init__(
         self,
         http: httpx.AsyncClient,
         *,
         address: Callable[[], LidarrAddress | None],
+        problem: Callable[[], str] = lambda: NO_LIDARR,
         clock: Clock,
         metrics: AcquisitionMetrics,
         tracer: Tracer | None = None,
@@ -70,6 +75,7 @@ class LidarrClient:
         self._metrics = metrics
         self._tracer = tracer or LocalTracer()
         self._address = address
+        self._problem = problem
         self._pace = pace or Pace(clock)
         self._breaker = Breaker("Lidarr", clock)
         self._metadata_breaker = Breaker("Lidarr's metadata service", clock)
@@ -109,7 +115,7 @@ class LidarrClient:
     ) -> Any:
         address = self._address()
         if address is None:
-            raise LidarrNotConfigured("Lidarr is not set up: set lidarr.url and lidarr.apiKey.")
+            raise LidarrNotConfigured(self._problem())
         breaker = self._metadata_breaker if _asks_metadata(method, path) else self._breaker
         breaker.check()
         try:

@@ -5,7 +5,7 @@ other's.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Insert, select, update
@@ -16,7 +16,7 @@ from libs.errors import AppError
 from libs.sql.engine import Database
 from libs.sql.paging import Order, PageTokens, SortKey
 from libs.telemetry.logger import get_logger
-from services.acquisition.domain.reputation import PeerPage, PeerRecord, is_remembered
+from services.acquisition.domain.reputation import BLOCK, PeerPage, PeerRecord, is_remembered
 from services.acquisition.tables import peer as table
 
 log = get_logger()
@@ -27,9 +27,15 @@ Change = Callable[[PeerRecord, datetime], PeerRecord]
 
 
 class SqlPeerRecords:
-    """Implements `domain.reputation.PeerRecords`, and what people do with the list."""
+    """Implements `domain.reputation.PeerRecords`, and what people do with the list.
 
-    def __init__(self, database: Database, *, tokens: PageTokens, clock: Clock) -> None:
+    `block` is for how long a peer is left alone that failed too often.
+    """
+
+    def __init__(
+        self, database: Database, *, tokens: PageTokens, clock: Clock, block: Callable[[], timedelta] = lambda: BLOCK
+    ) -> None:
+        self._block = block
         self._database = database
         self._tokens = tokens
         self._clock = clock
@@ -46,7 +52,8 @@ class SqlPeerRecords:
     async def failed(self, peer: str, reason: str) -> None:
         """Count a failure that is the peer's own."""
         if is_remembered(reason):
-            await self._note(peer, lambda record, now: record.failed(reason, now))
+            block = self._block()
+            await self._note(peer, lambda record, now: record.failed(reason, now, block=block))
 
     async def delivered(self, peer: str, size: int) -> None:
         """Count a file of so many bytes."""

@@ -14,6 +14,7 @@ from services.acquisition.domain.candidates import RemoteFile
 from services.acquisition.domain.providers import SlskdAddress
 from services.acquisition.slskd.errors import (
     FIRST_VERSION,
+    NO_SLSKD,
     SlskdAway,
     SlskdBusy,
     SlskdFault,
@@ -54,18 +55,23 @@ class Enqueued:
 
 
 class SlskdClient:
-    """Speaks HTTP with the slskd that `address` names at that moment: one caller at a time where slskd wants that."""
+    """Speaks HTTP with the slskd that `address` names at that moment: one caller at a time where slskd wants that.
+
+    `problem` says why there is no address, and what to do.
+    """
 
     def __init__(
         self,
         http: httpx.AsyncClient,
         *,
         address: Callable[[], SlskdAddress | None],
+        problem: Callable[[], str] = lambda: NO_SLSKD,
         tracer: Tracer | None = None,
         pause: Callable[[], float] = lambda: random.uniform(0.5, 2),  # noqa: S311 (jitter, not a secret)
     ) -> None:
         self._http = http
         self._address = address
+        self._problem = problem
         self._tracer = tracer or LocalTracer()
         self._pause = pause
         self._searching = asyncio.Lock()
@@ -189,7 +195,7 @@ class SlskdClient:
     ) -> httpx.Response:
         address = self._address()
         if address is None:
-            raise SlskdOff
+            raise SlskdOff(self._problem())
         attributes = {"provider": "slskd", "url.path": path}
         with self._tracer.span(f"{method} slskd", "client", attributes=attributes) as span:
             try:

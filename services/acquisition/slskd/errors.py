@@ -7,7 +7,7 @@ NetworkAway
 ├── SlskdFault            it answers, and not what it should
 └── SlskdBusy             it refuses one call too many, again and again
 NetworkUnusable
-├── SlskdOff              no address or no key is set
+├── SlskdOff              no address or no key is set, or it is switched off
 ├── SlskdDownloadsNotSet  where its downloads are for us is not set, or there is no such folder
 ├── SlskdRefusedKey       the key is wrong, or not for us
 ├── SlskdTooOld           it knows no batches
@@ -19,6 +19,7 @@ PeerFailed
 
 from services.acquisition.domain.peers import NetworkAway, NetworkUnusable, PeerFailed
 
+NO_SLSKD = "slskd has no address. Set slskd.url and slskd.apiKey, then retry."
 FIRST_VERSION = (0, 26)  # with batches
 
 
@@ -58,10 +59,10 @@ class SlskdBusy(NetworkAway):
 
 
 class SlskdOff(NetworkUnusable):
-    """No address or no key is set."""
+    """No address or no key is set, or slskd is switched off; `problem` says which, and what to do."""
 
-    def __init__(self) -> None:
-        super().__init__("SLSKD_NOT_CONFIGURED", "slskd has no address. Set slskd.url and slskd.apiKey, then retry.")
+    def __init__(self, problem: str = NO_SLSKD) -> None:
+        super().__init__("SLSKD_NOT_CONFIGURED", problem)
 
 
 class SlskdDownloadsNotSet(NetworkUnusable):

@@ -18,7 +18,7 @@ from services.acquisition.metrics import DownloadMetrics
 from services.acquisition.slskd.client import SlskdClient
 from services.acquisition.slskd.download import Download
 from services.acquisition.slskd.ending import end
-from services.acquisition.slskd.errors import SlskdDownloadsNotSet, SlskdFault, SlskdOff
+from services.acquisition.slskd.errors import NO_SLSKD, SlskdDownloadsNotSet, SlskdFault, SlskdOff
 from services.acquisition.slskd.landing import Landing
 from services.acquisition.slskd.patience import Limits, Paces
 from services.acquisition.slskd.place import FOLDER, Place, is_of
@@ -41,13 +41,17 @@ class Gate(Protocol):
 
 
 class SlskdNetwork:
-    """Asks whatever slskd the settings name now, within the limits that are in force."""
+    """Asks whatever slskd the settings name now, within the limits that are in force.
+
+    `problem` says why they name none, and what to do.
+    """
 
     def __init__(
         self,
         client: SlskdClient,
         *,
         address: Callable[[], SlskdAddress | None],
+        problem: Callable[[], str] = lambda: NO_SLSKD,
         limits: Callable[[], Limits],
         gate: Gate,
         metrics: DownloadMetrics,
@@ -56,6 +60,7 @@ class SlskdNetwork:
     ) -> None:
         self._client = client
         self._address = address
+        self._problem = problem
         self._limits = limits
         self._gate = gate
         self._metrics = metrics
@@ -117,9 +122,7 @@ class SlskdNetwork:
                 await asyncio.to_thread(landing.prune, place.folder)
 
     async def abandon(self, acquisition: str) -> None:
-        """Stop and remove what is left of an acquisition; while slskd is away, as soon as it can be reached."""
-        if self._address() is None:
-            return
+        """Stop and remove what is left of an acquisition; while slskd is away or off, as soon as it can be asked."""
         self._abandoned.add(acquisition)
         try:
             await self._settle(acquisition)
@@ -170,7 +173,7 @@ class SlskdNetwork:
     async def _downloads(self) -> Landing:
         address = self._address()
         if address is None:
-            raise SlskdOff
+            raise SlskdOff(self._problem())
         if address.download_path is None:
             raise SlskdDownloadsNotSet
         if not await asyncio.to_thread(os.path.isdir, address.download_path):  # False where the disk is away, too

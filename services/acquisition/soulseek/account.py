@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+NO_ACCOUNT = "Soulseek has no account. Set soulseek.username and soulseek.password, then retry."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:

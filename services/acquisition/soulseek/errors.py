@@ -8,7 +8,7 @@ NetworkAway
 └── NetworkBusy
     └── SearchLimitReached  as many searches as the server bears were sent already
 NetworkUnusable
-├── SoulseekOff         no account is configured
+├── SoulseekOff         no account is configured, or it is switched off
 ├── LoginRefused        the server does not accept the account
 └── Kicked              somebody else logged in with the account
 PeerFailed
@@ -21,6 +21,7 @@ OSError
 from datetime import timedelta
 
 from services.acquisition.domain.peers import NetworkAway, NetworkBusy, NetworkUnusable, PeerFailed
+from services.acquisition.soulseek.account import NO_ACCOUNT
 
 
 class Disconnected(NetworkAway):
@@ -53,13 +54,10 @@ class ServerUnreachable(NetworkAway):
 
 
 class SoulseekOff(NetworkUnusable):
-    """No account is configured."""
+    """No account is configured, or Soulseek is switched off; `problem` says which, and what to do."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            "SOULSEEK_NOT_CONFIGURED",
-            "Soulseek has no account. Set soulseek.username and soulseek.password, then retry.",
-        )
+    def __init__(self, problem: str = NO_ACCOUNT) -> None:
+        super().__init__("SOULSEEK_NOT_CONFIGURED", problem)
 
 
 class LoginRefused(NetworkUnusable):

@@ -21,7 +21,7 @@ from libs.errors import AppError, Unavailable
 from libs.telemetry.logger import get_logger
 from services.acquisition.domain.peers import NetworkUnusable, PeerNetworkFault
 from services.acquisition.domain.providers import Sharing
-from services.acquisition.soulseek.account import Account
+from services.acquisition.soulseek.account import NO_ACCOUNT, Account
 from services.acquisition.soulseek.errors import SoulseekAway, SoulseekOff
 from services.acquisition.soulseek.metrics import SoulseekMetrics
 
@@ -87,7 +87,8 @@ class SessionKeeper:
         self._live_since = 0.0  # on the monotonic clock
         self._resting = False
         self._trial: asyncio.Task[Any] | None = None
-        self._fault: PeerNetworkFault = SoulseekOff()
+        self._off = SoulseekOff()
+        self._fault: PeerNetworkFault = self._off
         self._state = KeeperState.OFF
         self._connected_or_not = asyncio.Event()
         self._connected_or_not.set()
@@ -149,8 +150,14 @@ class SessionKeeper:
         """Wait while a session is being connected: until there is one, or it is known why there is none."""
         await self._connected_or_not.wait()
 
-    def follow(self, account: Account | None) -> None:
-        """Use this account from now on; the same one again changes nothing, and None ends the session."""
+    def follow(self, account: Account | None, *, problem: str = NO_ACCOUNT) -> None:
+        """Use this account from now on; the same one again changes nothing.
+
+        None ends the session; `problem` tells people why there is none, and what to do.
+        """
+        self._off = SoulseekOff(problem)
+        if self._state is KeeperState.OFF:
+            self._fault = self._off
         if account != self._account:
             self._account = account
             self._changed.set()
@@ -173,7 +180,7 @@ class SessionKeeper:
 
     async def _keep(self, account: Account | None) -> None:
         if account is None:
-            self._now(KeeperState.OFF, SoulseekOff())
+            self._now(KeeperState.OFF, self._off)
             await _for_ever()
             return
         self._now(KeeperState.WAITING, SoulseekAway("it is being connected"))

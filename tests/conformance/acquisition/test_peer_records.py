@@ -45,6 +45,22 @@ async def test_a_peer_that_fails_three_times_is_blocked_for_a_day(records: SqlPe
     assert not (await records.of(["ada"]))["ada"].is_blocked(clock.now())
 
 
+async def test_a_peer_is_blocked_for_as_long_as_the_settings_say_when_it_fails(
+    database: Database, clock: ManualClock
+) -> None:
+    block = timedelta(hours=1)
+    records = SqlPeerRecords(database, tokens=PageTokens(b"key"), clock=clock, block=lambda: block)
+    for _ in range(3):
+        await records.failed("ada", "TRANSFER_STALLED")
+    block = timedelta(hours=2)
+    for _ in range(3):
+        await records.failed("bob", "TRANSFER_STALLED")
+
+    until = {name: record.blocked_until for name, record in (await records.of(["ada", "bob"])).items()}
+
+    assert until == {"ada": START + timedelta(hours=1), "bob": START + timedelta(hours=2)}
+
+
 async def test_a_fault_of_ours_leaves_no_trace(records: SqlPeerRecords) -> None:
     await records.failed("ada", "PEER_OFFLINE")
 

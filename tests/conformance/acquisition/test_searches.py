@@ -186,6 +186,21 @@ async def test_a_search_is_gone_after_its_hour(station: Station) -> None:
     assert (await station.searches.page("ada", page_size=0, page_token="")).searches == []
 
 
+async def test_a_search_is_kept_for_as_long_as_the_settings_say_when_it_begins(station: Station) -> None:
+    kept, tokens = 2 * KEPT, PageTokens(b"key")
+    station.searches = SqlSearches(
+        station.database, tokens=tokens, gate=station.gate, kept=lambda: kept, now=station.clock.now
+    )
+    asked = await station.ask()
+    kept = KEPT
+    station.clock.advance(2 * KEPT - SECOND)
+
+    assert (await station.again(asked)).id == asked.id
+    station.clock.advance(SECOND)
+    with pytest.raises(SearchNotFound):
+        await station.again(asked)
+
+
 async def test_a_search_that_was_deleted_is_gone(station: Station) -> None:
     asked = await station.ask()
     await station.searches.delete(asked.id, "ada")

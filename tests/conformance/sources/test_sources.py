@@ -121,6 +121,22 @@ async def test_without_credentials_it_fails_and_names_the_setting(world: SourceW
     assert f"{world.source.lower()}." in failed.failure.message
 
 
+async def test_a_source_that_is_switched_off_in_the_middle_fails_names_the_setting_and_touches_nothing_foreign(
+    world: SourceWorld,
+) -> None:
+    await world.offer_what_hangs()
+    before = await world.meddle()
+    driver = Driver(world)
+    running = await hanging(driver, world)
+
+    await world.forget_credentials()
+    failed = await running
+
+    assert failed.failure is not None
+    assert failed.failure.reason == f"{world.source}_NOT_CONFIGURED"
+    assert world.foreign() == before
+
+
 async def test_what_belongs_to_somebody_else_stays_as_it_was(world: SourceWorld) -> None:
     await world.offer()
     before = await world.meddle()

@@ -1,9 +1,13 @@
 """Names of artists as Last.fm spells them, which nobody may depend on."""
 
+from datetime import timedelta
+
 import pytest
 
 from deploy.demo.http_faults import Fault
 from deploy.demo.lastfm.world import LastfmWorld
+from services.acquisition.domain.providers import LastfmAddress
+from services.acquisition.knowledge.lastfm import LASTFM, LastfmCorrections
 from tests.integration.knowledge.conftest import Suite
 
 NAMES = {"quarrys": "The Quarries"}
@@ -14,6 +18,20 @@ async def test_a_misspelled_artist_is_corrected_and_asked_for_once(suite: Suite)
         corrections = suite.lastfm(world)
         assert [await corrections.corrected("Quarrys") for _ in range(3)] == ["The Quarries"] * 3
         assert world.asked == ["Quarrys"]
+
+
+async def test_a_correction_is_asked_for_again_after_the_time_that_the_settings_say(suite: Suite) -> None:
+    async with LastfmWorld(NAMES) as world:
+        address = LastfmAddress(url=world.url, api_key=world.api_key, cache_ttl=timedelta(minutes=2))
+        corrections = LastfmCorrections(suite.client(LASTFM), address=lambda: address)
+        await corrections.corrected("Quarrys")
+        suite.clock.advance(timedelta(minutes=1))
+        await corrections.corrected("Quarrys")
+        asked = list(world.asked)
+        suite.clock.advance(timedelta(minutes=1))
+        await corrections.corrected("Quarrys")
+
+        assert (asked, world.asked) == (["Quarrys"], ["Quarrys"] * 2)
 
 
 async def test_an_artist_without_a_correction_keeps_the_name(suite: Suite) -> None:

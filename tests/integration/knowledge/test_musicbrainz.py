@@ -11,8 +11,9 @@ from deploy.demo.musicbrainz.catalogue import Group, Medium, Recording, Release,
 from deploy.demo.musicbrainz.world import MusicBrainzWorld
 from services.acquisition.domain.album import Album, Track
 from services.acquisition.domain.knowledge import Edition, Knowledge, KnowledgeAway
-from services.acquisition.knowledge.musicbrainz import MUSICBRAINZ
-from tests.integration.knowledge.conftest import Suite
+from services.acquisition.domain.providers import MusicBrainzAddress
+from services.acquisition.knowledge.musicbrainz import MUSICBRAINZ, MusicBrainz
+from tests.integration.knowledge.conftest import CONTACT, Suite
 
 HOUR = timedelta(hours=1)
 
@@ -70,6 +71,20 @@ async def test_an_album_that_is_known_is_asked_for_once_a_month(
 
     suite.clock.advance(timedelta(days=1))
     assert await knower.knowledge(wish) == first
+    assert len(musicbrainz.calls) == 2 * calls
+
+
+async def test_an_album_is_asked_for_again_after_the_time_that_the_settings_say(
+    suite: Suite, musicbrainz: MusicBrainzWorld, wish: Album
+) -> None:
+    address = MusicBrainzAddress(url=musicbrainz.url, contact=CONTACT, cache_ttl=timedelta(hours=2))
+    knower = MusicBrainz(suite.client(MUSICBRAINZ), address=lambda: address)
+    await knower.knowledge(wish)
+    calls = len(musicbrainz.calls)
+
+    suite.clock.advance(timedelta(hours=2))
+    await knower.knowledge(wish)
+
     assert len(musicbrainz.calls) == 2 * calls
 
 

@@ -36,6 +36,18 @@ async def test_an_absence_is_remembered_for_a_shorter_time(shop: Shop, client: P
     assert len(shop.requests) == 2
 
 
+async def test_no_answer_is_remembered_for_longer_than_the_question_says(shop: Shop, client: ProviderClient) -> None:
+    questions = [replace(shop.question(path), ttl=timedelta(minutes=1)) for path in ("/thing", "/missing")]
+    for question in questions:
+        await client.ask(question, read)
+
+    shop.clock.advance(timedelta(minutes=1))
+    for question in questions:
+        await client.ask(question, read)
+
+    assert len(shop.requests) == 4
+
+
 @pytest.mark.parametrize(
     "fault",
     [

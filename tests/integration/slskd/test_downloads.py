@@ -320,6 +320,26 @@ async def test_an_abandoned_acquisition_leaves_nothing_even_after_an_outage(stat
     assert state(station) == "Completed, Cancelled"
 
 
+async def test_what_was_left_in_a_slskd_that_was_switched_off_is_removed_when_it_is_on_again(
+    station: Station, album: Album
+) -> None:
+    peer = station.slskd.join(sharing("que", album, conduct=Conduct.QUEUEING))
+    crashed = asyncio.create_task(station.fetch(peer))
+    await until(lambda: state(station) == "Queued, Remotely")
+    address, station.address = station.address, None
+    with pytest.raises(NetworkUnusable, match=r"slskd\.url"):
+        await crashed
+    await station.network.abandon("acq-1")
+    assert state(station) == "Queued, Remotely"
+
+    station.address = address
+    tending = asyncio.create_task(station.network.run(all_of_them))
+    await until(lambda: station.listed() == [])
+    await interrupted(tending)
+
+    assert state(station) == "Completed, Cancelled"
+
+
 async def all_of_them(acquisitions: Collection[str]) -> Collection[str]:
     return tuple(acquisitions)
 

@@ -92,6 +92,29 @@ async def test_without_an_account_nobody_logs_in(run_keeper: RunKeeper) -> None:
             keeper.session()
 
 
+async def test_soulseek_that_is_switched_off_ends_the_session_and_says_so(
+    network: OpenNetwork, run_keeper: RunKeeper
+) -> None:
+    world = await network()
+
+    async with run_keeper() as keeper:
+        keeper.follow(account_on(world))
+        await reaches(keeper, KeeperState.CONNECTED)
+        keeper.follow(None, problem="Set soulseek.enabled.")
+        await reaches(keeper, KeeperState.OFF)
+
+        assert not world.server.is_online("lockgroove")
+        assert keeper.message == "Set soulseek.enabled."
+
+
+async def test_a_keeper_without_an_account_says_what_is_missing_now(run_keeper: RunKeeper) -> None:
+    async with run_keeper() as keeper:
+        await reaches(keeper, KeeperState.OFF)
+        keeper.follow(None, problem="Set soulseek.enabled.")
+
+        assert keeper.message == "Set soulseek.enabled."
+
+
 async def test_an_account_is_logged_in(network: OpenNetwork, run_keeper: RunKeeper) -> None:
     world = await network()
 
