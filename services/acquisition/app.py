@@ -15,6 +15,7 @@ from libs.rpc.server import Server
 from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
 from services.acquisition.batches.wiring import BatchSlice, make_batches
+from services.acquisition.checks.wiring import serve_checks
 from services.acquisition.domain.acquisitions import Acquisitions
 from services.acquisition.domain.control import Control
 from services.acquisition.domain.feed import Feed
@@ -72,6 +73,14 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         leases.serve(server)
         serve_peers(server, records, ground.clock)
         searches.serve(server)
+        serve_checks(
+            server,
+            sources.soulseek.keeper,
+            leases=leases.leases,
+            wanted=ground.wishes,
+            home=ground.home,
+            clock=ground.clock,
+        )
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
         yield Service(server, loops=[ground.live.run, *leases.loops, *jobs.loops, *searches.loops])
 

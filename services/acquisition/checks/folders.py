@@ -76,9 +76,9 @@ class FolderCheck:
 
 
 def _look(need: Need, path: Path) -> Look:
-    if need.parent is not None and not path.exists():
-        path = need.parent
     try:
+        if need.parent is not None and not path.exists():
+            path = need.parent
         device, free = path.stat().st_dev, shutil.disk_usage(path).free
         os.scandir(path).close()
     except (OSError, ValueError):  # a path may hold what no file system takes
