@@ -2,12 +2,14 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
 import grpc
 from lockgroove.config.v1 import config_pb2 as pb
 from lockgroove.config.v1 import config_pb2_grpc as rpc
+from lockgroove.config.v1 import keys_pb2 as keys_pb
+from lockgroove.config.v1 import keys_pb2_grpc as keys_rpc
 
 from libs.errors import AppError, Unavailable
 from libs.telemetry.logger import get_logger
@@ -31,6 +33,7 @@ class LiveSettings:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = rpc.ConfigServiceStub(channel)
+        self._keys = keys_rpc.KeyServiceStub(channel)
         self._snapshot: pb.Snapshot | None = None
         self._changed = asyncio.Condition()
         self._callbacks: list[Callable[[pb.Snapshot], None]] = []
@@ -42,9 +45,16 @@ class LiveSettings:
             raise SettingsAbsent("the settings are not here yet: the config service cannot be reached")
         return self._snapshot
 
-    def api_keys(self) -> Iterable[pb.ApiKey]:
+    def api_keys(self) -> Sequence[pb.ApiKey]:
         """The API keys in force, for KeyAuthenticator; raises SettingsAbsent before the first snapshot."""
         return self.current.api_keys
+
+    async def report_key_uses(self, uses: Mapping[str, datetime]) -> None:
+        """Tells when keys were used, for KeyUses; raises AppError."""
+        request = keys_pb.ReportKeyUsesRequest()
+        for key_id, used in uses.items():
+            request.uses.add(key=key_id).use_time.FromDatetime(used)
+        await self._keys.ReportKeyUses(request)
 
     async def ready(self) -> None:
         """For a server's readiness: raises SettingsAbsent before the first snapshot."""

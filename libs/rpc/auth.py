@@ -2,12 +2,17 @@
 
 import hashlib
 import hmac
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Protocol
 
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.api.v1 import annotations_pb2 as api
 
+from libs.clock import Clock, SystemClock
 from libs.errors import AppError, PermissionDenied, Unauthenticated
 from libs.rpc.principal import ANONYMOUS, SERVICE, Principal
 
@@ -15,6 +20,7 @@ CREDENTIALS = frozenset({"x-api-key", "authorization"})  # keys of metadata that
 
 _LONGEST_CREDENTIAL = 512
 _BEARER = "bearer "
+_CLOCK = SystemClock()
 
 
 class CredentialMissing(Unauthenticated):
@@ -29,6 +35,12 @@ class CredentialInvalid(Unauthenticated):
     reason = "CREDENTIAL_INVALID"
 
 
+class CredentialExpired(Unauthenticated):
+    """The credential was good once: whoever sends it has held it, so it may be told."""
+
+    reason = "CREDENTIAL_EXPIRED"
+
+
 class ScopeMissing(PermissionDenied):
     """The credential is good, but not for this method."""
 
@@ -39,8 +51,18 @@ class ApiKey(Protocol):
     """A key that a caller may hold, as the snapshot of the config service lists it."""
 
     @property
+    def id(self) -> str:
+        """Its id; empty for the key of the environment."""
+        ...
+
+    @property
     def title(self) -> str:
         """What it is for."""
+        ...
+
+    @property
+    def user(self) -> str:
+        """The name under which its holder acts; as the title, when empty."""
         ...
 
     @property
@@ -51,6 +73,11 @@ class ApiKey(Protocol):
     @property
     def scopes(self) -> Iterable[int]:
         """What it allows."""
+        ...
+
+    @property
+    def expire_time(self) -> Timestamp:
+        """When it ends; never, when empty."""
         ...
 
 
@@ -66,30 +93,82 @@ class KeyAuthenticator:
     """Knows the suite's services by their token and everybody else by an API key.
 
     There is more than one token while the root key is being replaced (`libs.crypto.RootKeys.service_tokens`).
+    `keys` gives those in force: another sequence after each change, which nobody changes afterwards. `used` is told the
+    id of a key with each call that it makes.
     """
 
-    def __init__(self, service_tokens: Sequence[str], keys: Callable[[], Iterable[ApiKey]]) -> None:
+    def __init__(
+        self,
+        service_tokens: Sequence[str],
+        keys: Callable[[], Sequence[ApiKey]],
+        *,
+        clock: Clock = _CLOCK,
+        used: Callable[[str], None] = lambda key_id: None,
+    ) -> None:
         self._service_digests = [digest(each) for each in service_tokens]
         self._keys = keys
+        self._clock = clock
+        self._used = used
+        self._holders = _Holders(())
 
     def authenticate(self, metadata: Mapping[str, str]) -> Principal:
-        """Who sent this metadata; raises CredentialMissing or CredentialInvalid."""
+        """Who sent this metadata; raises CredentialMissing, CredentialInvalid or CredentialExpired."""
         credential = credential_of(metadata)
         if credential is None:
             raise CredentialMissing("send an API key as `X-Api-Key: KEY` or `Authorization: Bearer KEY`")
         found = self._holder(digest(credential)) if len(credential) <= _LONGEST_CREDENTIAL else None
         if found is None:
             raise CredentialInvalid("the API key is not valid: nobody holds it, or it was taken back")
-        return found
+        if found.ends is not None and found.ends <= self._clock.now():
+            raise CredentialExpired("the API key has ended: ask for another one")
+        if found.principal.key:
+            self._used(found.principal.key)
+        return found.principal
 
-    def _holder(self, presented: bytes) -> Principal | None:
+    def _holder(self, presented: bytes) -> "_Holder | None":
         if any([hmac.compare_digest(presented, each) for each in self._service_digests]):
-            return SERVICE
-        found = None
-        for key in self._keys():  # all of them, always: the time says nothing about which one matched
-            if hmac.compare_digest(presented, key.digest):
-                found = found or Principal(name=key.title, scopes=frozenset(key.scopes) - {api.INTERNAL})
-        return found
+            return _SERVICE
+        keys = self._keys()
+        if keys is not self._holders.keys:
+            self._holders = _Holders(keys)
+        return self._holders.find(presented)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Holder:
+    principal: Principal
+    ends: datetime | None = None
+
+
+_SERVICE = _Holder(principal=SERVICE)
+
+
+class _Holders:
+    """Who holds which key, found in the same time whether there is one key or a thousand.
+
+    The time says nothing about digests: what is looked up, and compared, is an HMAC under a key that only this process
+    knows (comparing a thousand digests each in constant time took 190 µs a call, this takes 3).
+    """
+
+    def __init__(self, keys: Sequence[ApiKey]) -> None:
+        self.keys = keys
+        self._blind = os.urandom(32)
+        self._holders: dict[bytes, _Holder] = {}
+        for key in keys:
+            self._holders.setdefault(self._print(key.digest), _holder_of(key))
+
+    def find(self, presented: bytes) -> _Holder | None:
+        return self._holders.get(self._print(presented))
+
+    def _print(self, digest: bytes) -> bytes:
+        return hmac.digest(self._blind, digest, "sha256")
+
+
+def _holder_of(key: ApiKey) -> _Holder:
+    scopes = frozenset(key.scopes) - {api.INTERNAL}
+    principal = Principal(name=key.user or key.title, scopes=scopes, title=key.title, key=key.id)
+    ends = key.expire_time.ToDatetime(UTC) if key.expire_time.ToMilliseconds() else None
+    return _Holder(principal=principal, ends=ends)
 
 
 def digest(credential: str) -> bytes:

@@ -7,7 +7,9 @@ from lockgroove.api.v1 import annotations_pb2 as api
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who makes a call: a key by its title, one of the suite's services, or nobody in particular.
+    """Who makes a call: the user of a key, one of the suite's services, or nobody in particular.
+
+    `key` is the id of the key, and `title` what it is for; both are empty where there is none.
 
     READ < REQUEST < OPERATE < ADMIN: each scope includes the ones before it. INTERNAL includes them all, and only the
     suite's own services have it.
@@ -15,6 +17,8 @@ class Principal:
 
     name: str
     scopes: frozenset[int]
+    title: str = ""
+    key: str = ""
 
     def may(self, scope: int) -> bool:
         """Whether a method with this scope may be called."""

@@ -12,6 +12,7 @@ from libs import ids
 from libs.leases.hold import LeaseStore
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.server import Server
+from libs.rpc.uses import KeyUses
 from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
 from services.acquisition.batches.wiring import BatchSlice, make_batches
@@ -63,9 +64,10 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             clock=ground.clock,
         )
 
+        uses = KeyUses(ground.live.report_key_uses, clock=ground.clock)
         server = Server(
             settings.listen,
-            authenticator=KeyAuthenticator([ground.token], ground.live.api_keys),
+            authenticator=KeyAuthenticator([ground.token], ground.live.api_keys, used=uses.note),
             telemetry=ground.telemetry,
             ready=ground.ready,
         )
@@ -82,7 +84,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             clock=ground.clock,
         )
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
-        yield Service(server, loops=[ground.live.run, *leases.loops, *jobs.loops, *searches.loops])
+        yield Service(server, loops=[ground.live.run, uses.run, *leases.loops, *jobs.loops, *searches.loops])
 
 
 class Jobs:

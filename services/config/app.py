@@ -1,7 +1,5 @@
 """The config service, put together."""
 
-import os
-import sys
 from asyncio import Event
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,24 +8,23 @@ from typing import Protocol
 from lockgroove.config.v1 import config_pb2 as pb
 from lockgroove.config.v1 import config_pb2_grpc as rpc
 
-from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.server import Server
 from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
-from services.config import convert
 from services.config.catalogue import load_catalogue
 from services.config.connections.wiring import make_connections
 from services.config.domain.configuration import Configuration
 from services.config.domain.environment import read_environment
-from services.config.domain.keys import ApiKey, admin_key, given_admin_key, new_key
+from services.config.domain.keys import given_admin_key
 from services.config.domain.snapshot import Snapshots
 from services.config.domain.values import Fallbacks
 from services.config.encryption.store import SqlEncryptionStore
 from services.config.ground import open_ground
+from services.config.keys.wiring import make_keys
 from services.config.rules import ProtoRules
 from services.config.servicer import ConfigServicer
 from services.config.settings import Settings
-from services.config.store import SqlKeyStore, SqlSettingStore
+from services.config.store import SqlSettingStore
 from services.config.worker import SnapshotPoller
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ConfigService"].full_name
@@ -56,21 +53,21 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(open_ground(settings))
         store = SqlSettingStore(ground.database, catalogue=catalogue, vault=ground.vault)
-        keys = SqlKeyStore(ground.database)
         await store.check_root_key()
         await store.note_fallbacks(fallbacks.texts, given)
-        if given is None:
-            await keys.keep_first(announced_admin_key)
-
         changed = Event()
+        keys = make_keys(ground, given=given is not None, changed=changed)
+        if given is None:
+            await keys.keep_first()
+
         configuration = Configuration(store, catalogue=catalogue, fallbacks=fallbacks, rules=rules, changed=changed.set)
         epoch = SqlEncryptionStore(ground.database).epoch
-        poller = SnapshotPoller(Snapshots(configuration, keys, given=given, epoch=epoch), changed)
+        poller = SnapshotPoller(Snapshots(configuration, keys.store, given=given, epoch=epoch), changed)
         await poller.run_once()
         connections = make_connections(ground, current=configuration.current, catalogue=catalogue, rules=rules)
-        slices: list[Slice] = [connections]
+        slices: list[Slice] = [keys, connections]
 
-        authenticator = KeyAuthenticator([ground.token], lambda: map(convert.key_to_pb, poller.current.keys))
+        authenticator = keys.authenticator([ground.token], lambda: poller.current.keys)
         server = Server(
             settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.database.ping
         )
@@ -80,11 +77,3 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             each.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
         yield Service(server, loops=[poller.run, *(loop for each in slices for loop in each.loops)])
-
-
-def announced_admin_key() -> ApiKey:
-    """A new key for the administrator, shown on stdout, where it must have arrived before anything else happens."""
-    key = new_key(os.urandom)
-    sys.stdout.write(f"Admin API key (shown once): {key}\n")
-    sys.stdout.flush()
-    return admin_key(key, title="admin")

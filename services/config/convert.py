@@ -55,7 +55,10 @@ def description_to_pb(specs: Iterable[SettingSpec]) -> pb.DescribeSettingsRespon
 def key_to_pb(key: ApiKey) -> pb.ApiKey:
     """A key as services get it: its digest."""
     scopes = [annotations.Scope.Value(scope) for scope in key.scopes]
-    return pb.ApiKey(title=key.title, digest=key.digest, scopes=scopes)
+    message = pb.ApiKey(id=key.id, title=key.title, user=key.user, digest=key.digest, scopes=scopes)
+    if key.expires_at is not None:
+        message.expire_time.FromDatetime(key.expires_at)
+    return message
 
 
 def wish_from_pb(catalogue: Catalogue, request: pb.UpdateSettingsRequest) -> Wish:

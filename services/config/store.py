@@ -1,13 +1,12 @@
-"""Settings, their history and API keys in SQL; secrets enter and leave the rows sealed."""
+"""Settings and their history in SQL; secrets enter and leave the rows sealed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from libs import ids
 from libs.crypto import Tampered, WrongKey
 from libs.errors import FailedPrecondition
 from libs.sql.engine import Database
@@ -17,7 +16,7 @@ from services.config.domain.catalogue import Catalogue, WrongValueError
 from services.config.domain.configuration import VersionMovedError
 from services.config.domain.keys import ApiKey
 from services.config.domain.values import Stored
-from services.config.tables import api_key, config_state, setting, setting_revision
+from services.config.tables import config_state, setting, setting_revision
 from services.config.vault import Vault
 
 _CANARY = "canary"
@@ -128,34 +127,6 @@ class SqlSettingStore:
 
     def _shown(self, path: str, text: str | None) -> str:
         return f"{path}={'(reset)' if text is None else self._vault.fingerprint(path, text)}"
-
-
-class SqlKeyStore:
-    """API keys in one database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def keys(self) -> Sequence[ApiKey]:
-        """Every key that is held, oldest first."""
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(select(api_key).order_by(api_key.c.created_at, api_key.c.id))).mappings()
-            return [ApiKey(title=row["title"], digest=row["digest"], scopes=tuple(row["scopes"])) for row in rows]
-
-    async def keep_first(self, make: Callable[[], ApiKey]) -> None:
-        """Keeps the key that `make` makes, unless there is one already; of several processes one makes it.
-
-        `make` shows the key to its owner before this commits: a crash in between leaves a key that was shown and does
-        not work, and the next start shows another one. The other order could leave one that works and nobody knows.
-        """
-        async with self._database.writing() as connection:
-            await connection.execute(select(config_state.c.id).with_for_update())
-            if await connection.scalar(select(func.count()).select_from(api_key)):
-                return
-            key = make()
-            row = {"id": ids.new("key"), "title": key.title, "digest": key.digest, "scopes": list(key.scopes)}
-            await connection.execute(insert(api_key).values(**row, created_at=now_ms()))
-            await connection.execute(update(config_state).values(version=config_state.c.version + 1))
 
 
 async def _version(connection: AsyncConnection) -> int:

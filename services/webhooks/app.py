@@ -8,6 +8,7 @@ from typing import Protocol
 from libs.outbound.http import httpx
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.server import Server
+from libs.rpc.uses import KeyUses
 from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
 from services.webhooks.acquisition import open_acquisitions
@@ -69,14 +70,16 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         neighbours = Neighbours(wake=events.revive, newest=acquisitions.newest, gaps=[*lidarr.gaps, *slskd])
         upkeep = Upkeep(ground, partitions=partitions, neighbours=neighbours)
 
-        server = _server(settings, ground)
+        uses = KeyUses(ground.live.report_key_uses, clock=ground.clock)
+        server = _server(settings, ground, uses)
         slices: list[Slice] = [events, sources, dead_letters, replays, upkeep]
         for each in slices:
             each.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
-        yield Service(server, loops=[ground.live.run, lidarr.run, *(loop for each in slices for loop in each.loops)])
+        loops = [loop for each in slices for loop in each.loops]
+        yield Service(server, loops=[ground.live.run, uses.run, lidarr.run, *loops])
 
 
-def _server(settings: Settings, ground: Ground) -> Server:
-    authenticator = KeyAuthenticator([ground.token], ground.live.api_keys)
+def _server(settings: Settings, ground: Ground, uses: KeyUses) -> Server:
+    authenticator = KeyAuthenticator([ground.token], ground.live.api_keys, used=uses.note)
     return Server(settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.ready)

@@ -9,7 +9,7 @@ from libs.sql.engine import Database
 from libs.sql.migrations import migrate
 from services.config import migrations
 from services.config.catalogue import load_catalogue
-from services.config.store import SqlKeyStore, SqlSettingStore
+from services.config.store import SqlSettingStore
 from services.config.vault import Vault
 
 ROOT = b"r" * 32
@@ -34,8 +34,3 @@ async def make_store(database: Database) -> MakeStore:
 @pytest.fixture
 def store(make_store: MakeStore) -> SqlSettingStore:
     return make_store()
-
-
-@pytest.fixture
-def keys(make_store: MakeStore, database: Database) -> SqlKeyStore:
-    return SqlKeyStore(database)

@@ -33,7 +33,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lockgroove.api.v1 import annotations_pb2 as lockgroove_dot_api_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flockgroove/config/v1/keys.proto\x12\x14lockgroove.config.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\xf8\x05\n\x03Key\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1c\n\x05title\x18\x02 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1a\n\x04user\x18\x03 \x01(\tB\x0c\xe2\x41\x02\x01\x05\xbaH\x04r\x02\x18\x64\x12\x45\n\x06scopes\x18\x04 \x03(\x0e\x32\x18.lockgroove.api.v1.ScopeB\x1b\xe2\x41\x01\x02\xbaH\x14\x92\x01\x11\x10\x04\x18\x01\"\x0b\x82\x01\x08\x18\x02\x18\x03\x18\x04\x18\x05\x12\x35\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x34\n\x05state\x18\x06 \x01(\x0e\x32\x1f.lockgroove.config.v1.Key.StateB\x04\xe2\x41\x01\x03\x12\x14\n\x06secret\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04hint\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63reator\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\rlast_use_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0brevoke_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12:\n\x10overlap_end_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x0f \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\x0b\n\x07\x45XPIRED\x10\x02\x12\x0b\n\x07REVOKED\x10\x03:3\xea\x41\x30\n\x17lockgroove.internal/Key\x12\nkeys/{key}*\x04keys2\x03key\"k\n\x10\x43reateKeyRequest\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32\x19.lockgroove.config.v1.KeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12#\n\nrequest_id\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"^\n\rGetKeyRequest\x12M\n\x04name\x18\x01 \x01(\tB?\xe2\x41\x01\x02\xfa\x41\x19\n\x17lockgroove.internal/Key\xbaH\x1cr\x1a\x32\x18^keys/[a-z0-9_-]{1,100}$\"S\n\x0fListKeysRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\"T\n\x10ListKeysResponse\x12\'\n\x04keys\x18\x01 \x03(\x0b\x32\x19.lockgroove.config.v1.Key\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x10UpdateKeyRequest\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32\x19.lockgroove.config.v1.KeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"\xbc\x01\n\x10RotateKeyRequest\x12M\n\x04name\x18\x01 \x01(\tB?\xe2\x41\x01\x02\xfa\x41\x19\n\x17lockgroove.internal/Key\xbaH\x1cr\x1a\x32\x18^keys/[a-z0-9_-]{1,100}$\x12>\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xe2\x41\x01\x01\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xf5$2\x00\x12\x19\n\x04\x65tag\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"|\n\x10RevokeKeyRequest\x12M\n\x04name\x18\x01 \x01(\tB?\xe2\x41\x01\x02\xfa\x41\x19\n\x17lockgroove.internal/Key\xbaH\x1cr\x1a\x32\x18^keys/[a-z0-9_-]{1,100}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"\x12\n\x10GetCallerRequest\"a\n\x06\x43\x61ller\x12\x12\n\x04user\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05title\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x06scopes\x18\x03 \x03(\x0e\x32\x18.lockgroove.api.v1.ScopeB\x04\xe2\x41\x01\x03\"\xc0\x01\n\x14ReportKeyUsesRequest\x12K\n\x04uses\x18\x01 \x03(\x0b\x32..lockgroove.config.v1.ReportKeyUsesRequest.UseB\r\xe2\x41\x01\x02\xbaH\x06\x92\x01\x03\x10\xe8\x07\x1a[\n\x03Use\x12\x1a\n\x03key\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x64\x12\x38\n\x08use_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x17\n\x15ReportKeyUsesResponse2\xfd\x07\n\nKeyService\x12v\n\tCreateKey\x12&.lockgroove.config.v1.CreateKeyRequest\x1a\x19.lockgroove.config.v1.Key\"&\x90\x02\x02\xda\x41\x03key\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x13\"\x0c/api/v1/keys:\x03key\x12u\n\x06GetKey\x12#.lockgroove.config.v1.GetKeyRequest\x1a\x19.lockgroove.config.v1.Key\"+\x90\x02\x01\xda\x41\x04name\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/{name=keys/*}\x12y\n\x08ListKeys\x12%.lockgroove.config.v1.ListKeysRequest\x1a&.lockgroove.config.v1.ListKeysResponse\"\x1e\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/keys\x12\x8f\x01\n\tUpdateKey\x12&.lockgroove.config.v1.UpdateKeyRequest\x1a\x19.lockgroove.config.v1.Key\"?\x90\x02\x02\xda\x41\x0fkey,update_mask\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02 2\x19/api/v1/{key.name=keys/*}:\x03key\x12\x82\x01\n\tRotateKey\x12&.lockgroove.config.v1.RotateKeyRequest\x1a\x19.lockgroove.config.v1.Key\"2\xda\x41\x04name\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/{name=keys/*}:rotate:\x01*\x12\x85\x01\n\tRevokeKey\x12&.lockgroove.config.v1.RevokeKeyRequest\x1a\x19.lockgroove.config.v1.Key\"5\x90\x02\x02\xda\x41\x04name\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/{name=keys/*}:revoke:\x01*\x12s\n\tGetCaller\x12&.lockgroove.config.v1.GetCallerRequest\x1a\x1c.lockgroove.config.v1.Caller\" \x90\x02\x01\xda\x41\x00\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/caller\x12q\n\rReportKeyUses\x12*.lockgroove.config.v1.ReportKeyUsesRequest\x1a+.lockgroove.config.v1.ReportKeyUsesResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flockgroove/config/v1/keys.proto\x12\x14lockgroove.config.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\xf6\x05\n\x03Key\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x1a\n\x05title\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x02\xbaH\x04r\x02\x18\x64\x12\x1a\n\x04user\x18\x03 \x01(\tB\x0c\xe2\x41\x02\x01\x05\xbaH\x04r\x02\x18\x64\x12\x45\n\x06scopes\x18\x04 \x03(\x0e\x32\x18.lockgroove.api.v1.ScopeB\x1b\xe2\x41\x01\x02\xbaH\x14\x92\x01\x11\x10\x04\x18\x01\"\x0b\x82\x01\x08\x18\x02\x18\x03\x18\x04\x18\x05\x12\x35\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x34\n\x05state\x18\x06 \x01(\x0e\x32\x1f.lockgroove.config.v1.Key.StateB\x04\xe2\x41\x01\x03\x12\x14\n\x06secret\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x12\n\x04hint\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x63reator\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x37\n\rlast_use_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0brevoke_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12:\n\x10overlap_end_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x19\n\x04\x65tag\x18\x0f \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"D\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\x0b\n\x07\x45XPIRED\x10\x02\x12\x0b\n\x07REVOKED\x10\x03:3\xea\x41\x30\n\x17lockgroove.internal/Key\x12\nkeys/{key}*\x04keys2\x03key\"k\n\x10\x43reateKeyRequest\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32\x19.lockgroove.config.v1.KeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12#\n\nrequest_id\x18\x02 \x01(\tB\x0f\xe2\x41\x01\x01\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"^\n\rGetKeyRequest\x12M\n\x04name\x18\x01 \x01(\tB?\xe2\x41\x01\x02\xfa\x41\x19\n\x17lockgroove.internal/Key\xbaH\x1cr\x1a\x32\x18^keys/[a-z0-9_-]{1,100}$\"S\n\x0fListKeysRequest\x12\x1e\n\tpage_size\x18\x01 \x01(\x05\x42\x0b\xe2\x41\x01\x01\xbaH\x04\x1a\x02(\x00\x12 \n\npage_token\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xe8\x07\"T\n\x10ListKeysResponse\x12\'\n\x04keys\x18\x01 \x03(\x0b\x32\x19.lockgroove.config.v1.Key\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"}\n\x10UpdateKeyRequest\x12\x32\n\x03key\x18\x01 \x01(\x0b\x32\x19.lockgroove.config.v1.KeyB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\"\xbc\x01\n\x10RotateKeyRequest\x12M\n\x04name\x18\x01 \x01(\tB?\xe2\x41\x01\x02\xfa\x41\x19\n\x17lockgroove.internal/Key\xbaH\x1cr\x1a\x32\x18^keys/[a-z0-9_-]{1,100}$\x12>\n\x07overlap\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\xe2\x41\x01\x01\xbaH\x0b\xaa\x01\x08\"\x04\x08\x80\xf5$2\x00\x12\x19\n\x04\x65tag\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"|\n\x10RevokeKeyRequest\x12M\n\x04name\x18\x01 \x01(\tB?\xe2\x41\x01\x02\xfa\x41\x19\n\x17lockgroove.internal/Key\xbaH\x1cr\x1a\x32\x18^keys/[a-z0-9_-]{1,100}$\x12\x19\n\x04\x65tag\x18\x02 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"\x12\n\x10GetCallerRequest\"a\n\x06\x43\x61ller\x12\x12\n\x04user\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x13\n\x05title\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12.\n\x06scopes\x18\x03 \x03(\x0e\x32\x18.lockgroove.api.v1.ScopeB\x04\xe2\x41\x01\x03\"\xc0\x01\n\x14ReportKeyUsesRequest\x12K\n\x04uses\x18\x01 \x03(\x0b\x32..lockgroove.config.v1.ReportKeyUsesRequest.UseB\r\xe2\x41\x01\x02\xbaH\x06\x92\x01\x03\x10\xe8\x07\x1a[\n\x03Use\x12\x1a\n\x03key\x18\x01 \x01(\tB\r\xe2\x41\x01\x02\xbaH\x06r\x04\x10\x01\x18\x64\x12\x38\n\x08use_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xe2\x41\x01\x02\xbaH\x03\xc8\x01\x01\"\x17\n\x15ReportKeyUsesResponse2\xfd\x07\n\nKeyService\x12v\n\tCreateKey\x12&.lockgroove.config.v1.CreateKeyRequest\x1a\x19.lockgroove.config.v1.Key\"&\x90\x02\x02\xda\x41\x03key\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x13\"\x0c/api/v1/keys:\x03key\x12u\n\x06GetKey\x12#.lockgroove.config.v1.GetKeyRequest\x1a\x19.lockgroove.config.v1.Key\"+\x90\x02\x01\xda\x41\x04name\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/{name=keys/*}\x12y\n\x08ListKeys\x12%.lockgroove.config.v1.ListKeysRequest\x1a&.lockgroove.config.v1.ListKeysResponse\"\x1e\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02\x0e\x12\x0c/api/v1/keys\x12\x8f\x01\n\tUpdateKey\x12&.lockgroove.config.v1.UpdateKeyRequest\x1a\x19.lockgroove.config.v1.Key\"?\x90\x02\x02\xda\x41\x0fkey,update_mask\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02 2\x19/api/v1/{key.name=keys/*}:\x03key\x12\x82\x01\n\tRotateKey\x12&.lockgroove.config.v1.RotateKeyRequest\x1a\x19.lockgroove.config.v1.Key\"2\xda\x41\x04name\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/{name=keys/*}:rotate:\x01*\x12\x85\x01\n\tRevokeKey\x12&.lockgroove.config.v1.RevokeKeyRequest\x1a\x19.lockgroove.config.v1.Key\"5\x90\x02\x02\xda\x41\x04name\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02!\"\x1c/api/v1/{name=keys/*}:revoke:\x01*\x12s\n\tGetCaller\x12&.lockgroove.config.v1.GetCallerRequest\x1a\x1c.lockgroove.config.v1.Caller\" \x90\x02\x01\xda\x41\x00\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/caller\x12q\n\rReportKeyUses\x12*.lockgroove.config.v1.ReportKeyUsesRequest\x1a+.lockgroove.config.v1.ReportKeyUsesResponse\"\x07\x90\x02\x02\x88\xb5\x18\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,7 +43,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEY'].fields_by_name['name']._loaded_options = None
   _globals['_KEY'].fields_by_name['name']._serialized_options = b'\342A\001\010'
   _globals['_KEY'].fields_by_name['title']._loaded_options = None
-  _globals['_KEY'].fields_by_name['title']._serialized_options = b'\342A\001\002\272H\006r\004\020\001\030d'
+  _globals['_KEY'].fields_by_name['title']._serialized_options = b'\342A\001\002\272H\004r\002\030d'
   _globals['_KEY'].fields_by_name['user']._loaded_options = None
   _globals['_KEY'].fields_by_name['user']._serialized_options = b'\342A\002\001\005\272H\004r\002\030d'
   _globals['_KEY'].fields_by_name['scopes']._loaded_options = None
@@ -125,33 +125,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYSERVICE'].methods_by_name['ReportKeyUses']._loaded_options = None
   _globals['_KEYSERVICE'].methods_by_name['ReportKeyUses']._serialized_options = b'\220\002\002\210\265\030\006'
   _globals['_KEY']._serialized_start=338
-  _globals['_KEY']._serialized_end=1098
-  _globals['_KEY_STATE']._serialized_start=977
-  _globals['_KEY_STATE']._serialized_end=1045
-  _globals['_CREATEKEYREQUEST']._serialized_start=1100
-  _globals['_CREATEKEYREQUEST']._serialized_end=1207
-  _globals['_GETKEYREQUEST']._serialized_start=1209
-  _globals['_GETKEYREQUEST']._serialized_end=1303
-  _globals['_LISTKEYSREQUEST']._serialized_start=1305
-  _globals['_LISTKEYSREQUEST']._serialized_end=1388
-  _globals['_LISTKEYSRESPONSE']._serialized_start=1390
-  _globals['_LISTKEYSRESPONSE']._serialized_end=1474
-  _globals['_UPDATEKEYREQUEST']._serialized_start=1476
-  _globals['_UPDATEKEYREQUEST']._serialized_end=1601
-  _globals['_ROTATEKEYREQUEST']._serialized_start=1604
-  _globals['_ROTATEKEYREQUEST']._serialized_end=1792
-  _globals['_REVOKEKEYREQUEST']._serialized_start=1794
-  _globals['_REVOKEKEYREQUEST']._serialized_end=1918
-  _globals['_GETCALLERREQUEST']._serialized_start=1920
-  _globals['_GETCALLERREQUEST']._serialized_end=1938
-  _globals['_CALLER']._serialized_start=1940
-  _globals['_CALLER']._serialized_end=2037
-  _globals['_REPORTKEYUSESREQUEST']._serialized_start=2040
-  _globals['_REPORTKEYUSESREQUEST']._serialized_end=2232
-  _globals['_REPORTKEYUSESREQUEST_USE']._serialized_start=2141
-  _globals['_REPORTKEYUSESREQUEST_USE']._serialized_end=2232
-  _globals['_REPORTKEYUSESRESPONSE']._serialized_start=2234
-  _globals['_REPORTKEYUSESRESPONSE']._serialized_end=2257
-  _globals['_KEYSERVICE']._serialized_start=2260
-  _globals['_KEYSERVICE']._serialized_end=3281
+  _globals['_KEY']._serialized_end=1096
+  _globals['_KEY_STATE']._serialized_start=975
+  _globals['_KEY_STATE']._serialized_end=1043
+  _globals['_CREATEKEYREQUEST']._serialized_start=1098
+  _globals['_CREATEKEYREQUEST']._serialized_end=1205
+  _globals['_GETKEYREQUEST']._serialized_start=1207
+  _globals['_GETKEYREQUEST']._serialized_end=1301
+  _globals['_LISTKEYSREQUEST']._serialized_start=1303
+  _globals['_LISTKEYSREQUEST']._serialized_end=1386
+  _globals['_LISTKEYSRESPONSE']._serialized_start=1388
+  _globals['_LISTKEYSRESPONSE']._serialized_end=1472
+  _globals['_UPDATEKEYREQUEST']._serialized_start=1474
+  _globals['_UPDATEKEYREQUEST']._serialized_end=1599
+  _globals['_ROTATEKEYREQUEST']._serialized_start=1602
+  _globals['_ROTATEKEYREQUEST']._serialized_end=1790
+  _globals['_REVOKEKEYREQUEST']._serialized_start=1792
+  _globals['_REVOKEKEYREQUEST']._serialized_end=1916
+  _globals['_GETCALLERREQUEST']._serialized_start=1918
+  _globals['_GETCALLERREQUEST']._serialized_end=1936
+  _globals['_CALLER']._serialized_start=1938
+  _globals['_CALLER']._serialized_end=2035
+  _globals['_REPORTKEYUSESREQUEST']._serialized_start=2038
+  _globals['_REPORTKEYUSESREQUEST']._serialized_end=2230
+  _globals['_REPORTKEYUSESREQUEST_USE']._serialized_start=2139
+  _globals['_REPORTKEYUSESREQUEST_USE']._serialized_end=2230
+  _globals['_REPORTKEYUSESRESPONSE']._serialized_start=2232
+  _globals['_REPORTKEYUSESRESPONSE']._serialized_end=2255
+  _globals['_KEYSERVICE']._serialized_start=2258
+  _globals['_KEYSERVICE']._serialized_end=3279
 # @@protoc_insertion_point(module_scope)
