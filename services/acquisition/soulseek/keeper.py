@@ -219,15 +219,17 @@ class SessionKeeper:
         self._resting = True
         try:
             await (_for_ever() if seconds is None else asyncio.sleep(seconds))
-            while self._trial is not None:
-                await asyncio.wait([self._trial])
-                await asyncio.sleep(0)
         finally:
             self._resting = False
+        await self._trial_ended()
 
     async def _end_trial(self) -> None:
         if self._trial is not None:
             self._trial.cancel()
+        await self._trial_ended()
+
+    async def _trial_ended(self) -> None:
+        if self._trial is not None:
             await asyncio.wait([self._trial])
 
     async def _connect(self, account: Account) -> PeerNetworkFault:
