@@ -103,7 +103,7 @@ def _environment(root: Path, soulseek: str, lidarr: LidarrWorld) -> dict[str, st
         "LIDARR_POLL_INTERVAL": "5s",
         "SOULSEEK_SERVER": soulseek,
         "SOULSEEK_USERNAME": "lockgroove",
-        "SOULSEEK_PASSWORD": "demo",
+        "SOULSEEK_PASSWORD": secrets.token_urlsafe(18),
         "SOULSEEK_LISTEN_HOST": _HOST,
         "SOULSEEK_LISTEN_PORT": str(_free_port()),
         "SOULSEEK_SEARCH_TIMEOUT": "4s",

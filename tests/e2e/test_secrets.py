@@ -4,6 +4,7 @@ import base64
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from deploy.demo.world import World
 from libs.crypto import service_token
 from tests.support.albums import wanted
 from tests.support.commands import run
+from tests.support.otlp_sink import OtlpSink, open_sink
 from tests.support.suite import Suite, running_suite, suite_environment
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
@@ -28,6 +31,13 @@ _REFUSED = "canary-refused-key-c0"
 _TOKEN = "canary-source-token-19"
 _GUESSED = "canary-guessed-address-5b"
 _BASIC = base64.b64encode(b"lidarr:canary-basic-guess-77").decode()
+_GIVEN = (
+    "LIDARR_API_KEY",
+    "LIDARR_WEBHOOK_SECRET",
+    "LOCKGROOVE_ADMIN_KEY",
+    "LOCKGROOVE_SECRET_KEY",
+    "SOULSEEK_PASSWORD",
+)
 _STREAM_SECONDS = 1.0  # that a stream is followed
 _GARBAGE = b'{"lidarr": {"apiKey": 7}, "album": {"artist": "\xff'
 
@@ -38,6 +48,7 @@ class Observed:
 
     suite: Suite
     home: Path
+    traces: OtlpSink
     canaries: list[str]
     said: list[str] = field(default_factory=list)
 
@@ -54,13 +65,22 @@ class Observed:
 async def observed(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Observed]:
     home = tmp_path_factory.mktemp("home")
     secrets = {"LOCKGROOVE_SECRET_KEY": _ROOT, "LOCKGROOVE_ADMIN_KEY": _ADMIN, "SOULSEEK_PASSWORD": _PASSWORD}
-    environment = suite_environment(home, {**world.environment, **secrets})
-    given = [environment["LIDARR_API_KEY"], environment["LIDARR_WEBHOOK_SECRET"], *secrets.values()]
+    async with open_sink() as traces:
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint}
+        environment = suite_environment(home, {**world.environment, **secrets, **traced})
+        async with _driven(environment, world, traces) as seen:
+            yield seen
+
+
+@asynccontextmanager
+async def _driven(environment: dict[str, str], world: World, traces: OtlpSink) -> AsyncIterator[Observed]:
+    home = Path(environment["LOCKGROOVE_HOME"])
+    given = [environment[name] for name in _GIVEN]
     patched = [value for subject in _PATCHED.values() for value in subject.values()]
     async with running_suite(environment) as suite:
         suite.client.headers["X-Api-Key"] = suite.key = _ADMIN
         own = [service_token(_ROOT.encode()), _REFUSED, _BASIC, _TOKEN, _GUESSED]
-        seen = Observed(suite, home, [*given, *patched, *own])
+        seen = Observed(suite, home, traces, [*given, *patched, *own])
         await _deliver(seen)
         await _work(seen, world)
         await _drive(seen)
@@ -135,7 +155,7 @@ async def _call(seen: Observed, verb: str, path: str, headers: dict[str, str], b
     answer = await seen.suite.client.send(request, stream=True)
     pieces: list[bytes] = []
     try:
-        async for piece in answer.aiter_raw():
+        async for piece in answer.aiter_bytes():
             pieces.append(piece)
     except httpx.ReadTimeout:
         assert path.endswith(":watch")
@@ -152,6 +172,15 @@ async def test_no_answer_tells_a_secret(observed: Observed) -> None:
 async def test_nothing_that_is_printed_tells_a_secret(observed: Observed) -> None:
     assert len(observed.suite.lines) > 20
     assert not [line for line in observed.suite.lines if observed.leaks(line)]
+
+
+async def test_traces_tell_no_secret(observed: Observed) -> None:
+    async def arrived() -> bool:
+        return len(observed.traces.exports) > 5
+
+    await eventually(arrived)
+
+    assert not [export for export in observed.traces.exports if observed.leaks(export.decode("latin-1"))]
 
 
 async def test_metrics_tell_no_secret(observed: Observed) -> None:

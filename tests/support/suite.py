@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.support.leaks import Leaks
 from tests.support.new_home import move_in
 from tests.support.ports import free_ports
 from tests.support.waiting import eventually
@@ -25,7 +26,10 @@ Json = dict[str, Any]
 
 
 class Suite:
-    """A running suite: its REST client, its processes, and all that they printed."""
+    """A running suite: its REST client, its processes, and all that they printed.
+
+    Whatever it answers to that client, or prints, is searched for its secrets.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process, environment: Mapping[str, str]) -> None:
         self.process = process
@@ -33,8 +37,13 @@ class Suite:
         self.lines: list[str] = []
         self.url = f"http://127.0.0.1:{environment['LOCKGROOVE_PORT']}"
         self.key = ADMIN_KEY
+        self.leaks = Leaks(environment)
         self.client = httpx.AsyncClient(
-            base_url=self.url, headers={"X-Api-Key": ADMIN_KEY}, timeout=30, trust_env=False
+            base_url=self.url,
+            headers={"X-Api-Key": ADMIN_KEY},
+            timeout=30,
+            trust_env=False,
+            event_hooks={"response": [self._look]},
         )
 
     def address(self, service: str) -> str:
@@ -102,6 +111,13 @@ class Suite:
             text = json.dumps(last, indent=1)
             raise AssertionError("\n".join([f"{name} did not end: {text}", *self.lines[-60:]])) from error
 
+    async def _look(self, answer: httpx.Response) -> None:
+        """Looks for secrets in an answer; streams are left to who follows them."""
+        body = ""
+        if answer.headers.get("content-type", "").startswith(("application/json", "application/problem+json", "text/")):
+            body = "" if "event-stream" in answer.headers["content-type"] else (await answer.aread()).decode("latin-1")
+        self.leaks.look(f"{answer.request.method} {answer.request.url.path}", f"{answer.headers.raw}{body}")
+
     async def stop(self) -> int:
         """SIGTERM, as Ctrl-C does; the exit status."""
         with suppress(ProcessLookupError):
@@ -154,6 +170,8 @@ async def running_suite(
         if process.returncode is None:
             await suite.stop()
         await reader
+    suite.leaks.look_through("printed", suite.lines)
+    suite.leaks.check()
 
 
 async def _collect(process: asyncio.subprocess.Process, lines: list[str]) -> None:
