@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _VERSION = b"\x01"
-_ID_BYTES = 8
+ID_BYTES = 8
 _NONCE_BYTES = 12  # NIST SP 800-38D, 5.2.1.1; random ones are safe for 2**32 records a key
 _TAG_BYTES = 16
-_HEADER_BYTES = len(_VERSION) + _ID_BYTES + _NONCE_BYTES
+_HEADER_BYTES = len(_VERSION) + ID_BYTES + _NONCE_BYTES
 
 
 class WrongKey(FailedPrecondition):
@@ -54,6 +54,11 @@ class Keyring:
     def __repr__(self) -> str:
         return f"<Keyring {', '.join(sorted(id_.hex() for id_ in self._keys))}>"
 
+    @property
+    def current_id(self) -> bytes:
+        """The id of the key that it seals with; it follows the version in each record."""
+        return self._current.id
+
     def seal(self, plaintext: bytes, *, context: str) -> bytes:
         """A record that opens under the same context only: `settings/lidarr.api_key`."""
         header = _VERSION + self._current.id
@@ -66,7 +71,7 @@ class Keyring:
 
         if len(sealed) < _HEADER_BYTES + _TAG_BYTES or sealed[:1] != _VERSION:
             raise Tampered(f"the secret of {context} is not a sealed record")
-        header, nonce, rest = sealed[: 1 + _ID_BYTES], sealed[1 + _ID_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
+        header, nonce, rest = sealed[: 1 + ID_BYTES], sealed[1 + ID_BYTES : _HEADER_BYTES], sealed[_HEADER_BYTES:]
         key = self._keys.get(header[1:])
         if key is None:
             raise WrongKey(
@@ -80,7 +85,17 @@ class Keyring:
             raise Tampered(f"the secret of {context} was changed outside of lockgroove, or moved there") from error
 
 
+def id_of(key: bytes) -> bytes:
+    """The id that records under this key carry."""
+    return derive(key, "key id")[:ID_BYTES]
+
+
+def sealed_with(record: bytes) -> bytes:
+    """The id of the key that a record was sealed with, as the record says."""
+    return record[len(_VERSION) : len(_VERSION) + ID_BYTES]
+
+
 def _key(key: bytes) -> _Key:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # OpenSSL's bindings: for those who need them
 
-    return _Key(derive(key, "key id")[:_ID_BYTES], AESGCM(key))
+    return _Key(id_of(key), AESGCM(key))

@@ -1,12 +1,12 @@
 """The ground that every part of the service stands on: telemetry, keys, database, settings in force."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.clock import Clock, SystemClock
-from libs.crypto import derive, load_root_key, service_token
+from libs.crypto import derive, load_root_keys
 from libs.live import LiveSettings
 from libs.outbound.http import httpx
 from libs.rpc.client import open_channel
@@ -24,7 +24,7 @@ from services.acquisition.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What the parts are built from. `token` proves us to the other services."""
+    """What the parts are built from. `service_tokens` prove the other services to us."""
 
     telemetry: Telemetry
     metrics: AcquisitionMetrics
@@ -36,7 +36,7 @@ class Ground:
     live: LiveSettings
     wishes: Wishes
     bell: Bell
-    token: str = field(repr=False)
+    service_tokens: Sequence[str] = field(repr=False)
 
     @property
     def jobs(self) -> SqlWorkStore:
@@ -56,10 +56,12 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         telemetry = stack.enter_context(
             open_telemetry("acquisition", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
         )
-        root = load_root_key(settings.home, settings.secret_key)
-        token, clock = service_token(root), SystemClock()
+        roots = load_root_keys(
+            settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
+        )
+        clock = SystemClock()
         database = await stack.enter_async_context(_open_database(settings))
-        channel = open_channel(settings.config, credential=token, tracer=telemetry.tracer)
+        channel = open_channel(settings.config, credential=roots.service_token, tracer=telemetry.tracer)
         live = LiveSettings(await stack.enter_async_context(channel))
         yield Ground(
             telemetry=telemetry,
@@ -67,12 +69,12 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             clock=clock,
             home=settings.home,
             database=database,
-            tokens=PageTokens(derive(root, "acquisition page tokens")),
+            tokens=PageTokens(derive(roots.shared, "acquisition page tokens")),
             http=await stack.enter_async_context(httpx.AsyncClient(trust_env=False)),
             live=live,
             wishes=Wishes(lambda: live.current, home=settings.home),
             bell=Bell(),
-            token=token,
+            service_tokens=roots.service_tokens,
         )
 
 

@@ -22,6 +22,8 @@ class Settings:
     otlp_endpoint: str | None = None
     database: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
+    previous_secret_key: str | None = field(default=None, repr=False)
+    secret_key_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -33,6 +35,8 @@ class Settings:
             config=given.get("LOCKGROOVE_CONFIG_LISTEN", _CONFIG),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
+            previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
+            secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
             otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             log_level=given.get("LOCKGROOVE_LOG_LEVEL", _LOG_LEVEL),
         )

@@ -1,13 +1,17 @@
 """The ground that every slice of the service stands on: telemetry, keys, database, the other services."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import grpc
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.clock import Clock, SystemClock
-from libs.crypto import Keyring, derive, load_root_key, service_token
+from libs.crypto import Keyring, RootKeys, Tampered, WrongKey, derive, load_root_keys
+from libs.crypto.safe import Safe, open_safe
 from libs.rpc.client import open_channel
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
@@ -15,22 +19,26 @@ from libs.sql.upgrade import open_service_database
 from libs.telemetry import Telemetry, open_telemetry
 from services.config import migrations
 from services.config.settings import Settings
+from services.config.tables import config_state, data_key
 from services.config.vault import Vault
+
+_LASTING = {"fingerprints": "config fingerprints"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What slices are built from. `token` proves us to the other services; channels to them connect when used."""
+    """What slices are built from. `service_tokens` prove other services to us; channels to them connect when used."""
 
     telemetry: Telemetry
     clock: Clock
     database: Database
     tokens: PageTokens
+    safe: Safe
     vault: Vault
     acquisition: grpc.aio.Channel
     webhooks: grpc.aio.Channel
     gateway: str
-    token: str = field(repr=False)
+    service_tokens: Sequence[str] = field(repr=False)
 
 
 @asynccontextmanager
@@ -40,24 +48,37 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         telemetry = stack.enter_context(
             open_telemetry("config", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
         )
-        root = load_root_key(settings.home, settings.secret_key)
-        token = service_token(root)
+        roots = load_root_keys(
+            settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
+        )
         database = await stack.enter_async_context(_open_database(settings))
+        safe = await open_safe(database, data_key, roots, lasting=_LASTING, fits=partial(_fits, roots))
 
         async def channel(target: str) -> grpc.aio.Channel:
-            return await stack.enter_async_context(open_channel(target, credential=token, tracer=telemetry.tracer))
+            opening = open_channel(target, credential=roots.service_token, tracer=telemetry.tracer)
+            return await stack.enter_async_context(opening)
 
         yield Ground(
             telemetry=telemetry,
             clock=SystemClock(),
             database=database,
-            tokens=PageTokens(derive(root, "config page tokens")),
-            vault=Vault(Keyring.from_secret(root), fingerprint_key=derive(root, "config fingerprints")),
+            tokens=PageTokens(derive(roots.shared, "config page tokens")),
+            safe=safe,
+            vault=Vault(safe),
             acquisition=await channel(settings.acquisition),
             webhooks=await channel(settings.webhooks),
             gateway=settings.gateway,
-            token=token,
+            service_tokens=roots.service_tokens,
         )
+
+
+async def _fits(roots: RootKeys, connection: AsyncConnection) -> bool:
+    """Whether the root keys open what releases without data keys sealed at their first start."""
+    canary = await connection.scalar(select(config_state.c.canary))
+    try:
+        return canary is None or bool(Keyring.from_secret(*roots.all).open(canary, context="canary"))
+    except (WrongKey, Tampered):
+        return False
 
 
 def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:

@@ -32,6 +32,7 @@ class Settings:
     database: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
+    secret_key_file: Path | None = None
     admin_key: str | None = field(default=None, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -50,6 +51,7 @@ class Settings:
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
+            secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
             admin_key=given.get("LOCKGROOVE_ADMIN_KEY"),
             environment=given,
         )

@@ -23,6 +23,8 @@ class Settings:
     log_level: str = "INFO"
     otlp_endpoint: str | None = None
     secret_key: str | None = field(default=None, repr=False)
+    previous_secret_key: str | None = field(default=None, repr=False)
+    secret_key_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -38,6 +40,8 @@ class Settings:
             log_level=given.get("LOCKGROOVE_LOG_LEVEL", "INFO"),
             otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
+            previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
+            secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
         )
 
 

@@ -1,13 +1,14 @@
 """The ground that every slice of the service stands on: telemetry, keys, database, settings in force."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import grpc
 
 from libs.clock import Clock, SystemClock
-from libs.crypto import Keyring, derive, load_root_key, service_token
+from libs.crypto import derive, load_root_keys
+from libs.crypto.safe import Safe, open_safe
 from libs.live import LiveSettings
 from libs.rpc.client import open_channel
 from libs.sql.engine import Database
@@ -19,12 +20,17 @@ from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
 from services.webhooks import migrations
 from services.webhooks.settings import Settings
-from services.webhooks.tables import work
+from services.webhooks.tables import data_key, work
+
+_LASTING = {"audit trail": "webhooks audit trail"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What slices are built from. `token` proves us to the other services, `trail_key` seals the audit trail."""
+    """What slices are built from.
+
+    `token` proves us to the other services, `service_tokens` them to us; `trail_key` seals the audit trail.
+    """
 
     telemetry: Telemetry
     clock: Clock
@@ -32,9 +38,11 @@ class Ground:
     tokens: PageTokens
     outbox: SqlOutbox
     live: LiveSettings
+    config: grpc.aio.Channel
+    service_tokens: Sequence[str] = field(repr=False)
     token: str = field(repr=False)
     trail_key: bytes = field(repr=False)
-    keyring: Keyring = field(repr=False)
+    safe: Safe = field(repr=False)
 
     @property
     def jobs(self) -> SqlWorkStore:
@@ -63,22 +71,27 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         telemetry = stack.enter_context(
             open_telemetry("webhooks", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
         )
-        root = load_root_key(settings.home, settings.secret_key)
-        token, trail_key = service_token(root), derive(root, "webhooks audit trail")
+        roots = load_root_keys(
+            settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
+        )
         database = await stack.enter_async_context(_open_database(settings))
+        safe = await open_safe(database, data_key, roots, lasting=_LASTING)
+        trail_key = safe.key_for("audit trail")
         channel = await stack.enter_async_context(
-            open_channel(settings.config, credential=token, tracer=telemetry.tracer)
+            open_channel(settings.config, credential=roots.service_token, tracer=telemetry.tracer)
         )
         yield Ground(
             telemetry=telemetry,
             clock=SystemClock(),
             database=database,
-            tokens=PageTokens(derive(root, "webhooks page tokens")),
+            tokens=PageTokens(derive(roots.shared, "webhooks page tokens")),
             outbox=SqlOutbox(database, work, chain_key=trail_key),
             live=LiveSettings(channel),
-            token=token,
+            config=channel,
+            service_tokens=roots.service_tokens,
+            token=roots.service_token,
             trail_key=trail_key,
-            keyring=Keyring.from_secret(root),
+            safe=safe,
         )
 
 

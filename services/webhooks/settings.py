@@ -24,6 +24,8 @@ class Settings:
     otlp_endpoint: str | None = None
     database: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
+    previous_secret_key: str | None = field(default=None, repr=False)
+    secret_key_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -39,4 +41,6 @@ class Settings:
             otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
+            previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
+            secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
         )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from libs.crypto.tables import data_key_table
 from libs.leases.tables import lease_table
 from libs.sql.types import Json, OrderedText, UtcMillis
 from libs.work.tables import work_tables
@@ -147,3 +148,4 @@ watermark = Table(
 
 work = work_tables(metadata)
 lease = lease_table(metadata)
+data_key = data_key_table(metadata)

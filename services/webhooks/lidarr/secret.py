@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from sqlalchemy import insert, select
 
-from libs.crypto import Keyring, Tampered, WrongKey
+from libs.crypto import Tampered, WrongKey
+from libs.crypto.safe import Safe
 from libs.sql.engine import Database
 from libs.sql.types import now_ms
 from services.webhooks.tables import source_secret
@@ -20,10 +21,10 @@ class RegistrationSecret:
     """Which secret that is; several replicas share it."""
 
     def __init__(
-        self, database: Database, keyring: Keyring, *, configured: Callable[[], str], new_id: Callable[[], str]
+        self, database: Database, safe: Safe, *, configured: Callable[[], str], new_id: Callable[[], str]
     ) -> None:
         self._database = database
-        self._keyring = keyring
+        self._safe = safe
         self._configured = configured
         self._new_id = new_id
 
@@ -43,11 +44,14 @@ class RegistrationSecret:
         lasting = select(columns.id, columns.sealed).where(columns.source == SOURCE, columns.expires.is_(None))
         async with self._database.reading() as connection:
             rows = (await connection.execute(lasting.order_by(columns.created.desc(), columns.id))).all()
-        return next(filter(None, (self._opened(row.id, row.sealed) for row in rows)), "")
+        for row in rows:
+            if opened := await self._opened(row.id, row.sealed):
+                return opened
+        return ""
 
-    def _opened(self, secret_id: str, sealed: bytes) -> str:
+    async def _opened(self, secret_id: str, sealed: bytes) -> str:
         try:
-            return self._keyring.open(sealed, context=_context(secret_id)).decode()
+            return (await self._safe.open(sealed, context=_context(secret_id))).decode()
         except (WrongKey, Tampered):  # of another root key: nobody can use it any more
             return ""
 
@@ -56,12 +60,13 @@ class RegistrationSecret:
         row = {
             "id": secret_id,
             "source": SOURCE,
-            "sealed": self._keyring.seal(secret.encode(), context=_context(secret_id)),
             "fingerprint": hashlib.sha256(secret.encode()).hexdigest()[:_FINGERPRINT],
             "created": now_ms(),
         }
         async with self._database.writing() as connection:
-            await connection.execute(insert(source_secret).values(row))
+            sealer = await self._safe.sealer(connection)
+            sealed = sealer.seal(secret.encode(), context=_context(secret_id))
+            await connection.execute(insert(source_secret).values(row, sealed=sealed))
         return secret
 
 

@@ -18,7 +18,7 @@ from services.webhooks.lidarr.keeper import Keeper
 from services.webhooks.lidarr.queue import LidarrQueue
 from services.webhooks.lidarr.registration import LidarrRegistration
 from services.webhooks.lidarr.secret import SOURCE, RegistrationSecret
-from services.webhooks.peers import Address, Peer
+from services.webhooks.peers import Peer, address_in
 from services.webhooks.tables import lease
 from services.webhooks.watermarks import SqlWatermarks
 
@@ -44,7 +44,13 @@ def watch_lidarr(
     ground: Ground, http: httpx.AsyncClient, *, gateway: str, door: Door, told: Told, log: SenderLog
 ) -> LidarrWatch:
     """Wires the registration and the two gaps to the settings in force."""
-    peer = Peer(http, name="Lidarr", prefix="/api/v1", address=lambda: _address(ground.live), clock=ground.clock)
+    peer = Peer(
+        http,
+        name="Lidarr",
+        prefix="/api/v1",
+        address=lambda: address_in(ground.live.current.settings.lidarr),
+        clock=ground.clock,
+    )
     registration = _registration(ground, http, peer, gateway=gateway)
     backfill = Backfill(door, source=SOURCE, clock=ground.clock, new_id=lambda: ids.new("evt"), log=log)
     watermarks = SqlWatermarks(ground.database)
@@ -61,7 +67,7 @@ def _registration(ground: Ground, http: httpx.AsyncClient, peer: Peer, *, gatewa
 
     secret = RegistrationSecret(
         ground.database,
-        ground.keyring,
+        ground.safe,
         configured=lambda: current().lidarr.webhook_secret,
         new_id=lambda: ids.new("sec"),
     )
@@ -79,13 +85,6 @@ def _registration(ground: Ground, http: httpx.AsyncClient, peer: Peer, *, gatewa
         repaired=repaired,
         clock=ground.clock,
     )
-
-
-def _address(live: LiveSettings) -> Address | None:
-    settings = live.current.settings.lidarr
-    if not settings.url or not settings.api_key:
-        return None
-    return Address(url=settings.url, api_key=settings.api_key)
 
 
 def _url(settings: pb.WebhookSettings, gateway: str) -> str | None:

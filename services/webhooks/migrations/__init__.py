@@ -1,3 +1,3 @@
 """The schema of the inbox, step by step."""
 
-HEAD = "0003"
+HEAD = "0004"

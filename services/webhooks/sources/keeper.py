@@ -77,9 +77,9 @@ class SourceKeeper:
             return _same_request(before, draft)
         if len(await self._store.all()) >= MOST_SOURCES + len(BUILT_IN):
             raise TooManySources(f"there are {MOST_SOURCES} sources: remove one that is not needed")
-        sealed = self._vault.seal(draft.name, chosen) if chosen else None
+        drafted = self._vault.draft(chosen) if chosen else None
         try:
-            record = await self._store.create(draft, sealed, request_id)
+            record = await self._store.create(draft, drafted, request_id)
         except SourceNameTaken:
             if request_id and (before := await self._store.find_by_request(request_id)):
                 return _same_request(before, draft)
@@ -116,15 +116,15 @@ class SourceKeeper:
             raise FailedPrecondition(
                 f"source {name!r} has no secret: its scheme knows none", reason="SOURCE_HAS_NO_SECRET"
             )
-        sealed = self._vault.seal(name, chosen)
-        record = await self._store.rotate(name, sealed, overlap=overlap, version=before.version)
+        drafted = self._vault.draft(chosen)
+        record = await self._store.rotate(name, drafted, overlap=overlap, version=before.version)
         await self._known.refresh()
         return Kept(record=record, issued=chosen if made else "")
 
     async def _require_fitting(self, before: Record, after: Source) -> None:
         """The secrets stay: where they would not do for a new scheme, another source must be made."""
         old, new = source_of(before.draft).verification.secret_rule, after.verification.secret_rule
-        secrets = [self._vault.open(before.draft.name, each) for each in before.secrets]
+        secrets = [await self._vault.open(before.draft.name, each) for each in before.secrets]
         if old is not new and not _fit(new, secrets):
             description = "the secrets of this source do not suit this scheme: make another source"
             raise InvalidArgument.field("source.verification", description, reason="SECRETS_DO_NOT_FIT")

@@ -28,7 +28,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSecret:
-    """A secret that only the keyring can read."""
+    """A secret that only the vault can read."""
 
     id: str
     sealed: bytes = field(repr=False)
@@ -42,7 +42,7 @@ class NewSecret:
     """A secret to be kept."""
 
     id: str
-    sealed: bytes = field(repr=False)
+    text: str = field(repr=False)
     fingerprint: str
 
 

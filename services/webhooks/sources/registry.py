@@ -127,11 +127,11 @@ class SourceRegistry:
         if self._snapshot is not None and self._snapshot.revision == revision:
             return
         records = await self._store.all()
-        entries = {record.draft.name: self._entry(record) for record in records}
+        entries = {record.draft.name: await self._entry(record) for record in records}
         self._snapshot = _Snapshot(revision=revision, entries=entries)
         log.info("sources.read", sources=len(entries))
 
-    def _entry(self, record: Record) -> _Entry | None:
+    async def _entry(self, record: Record) -> _Entry | None:
         name = record.draft.name
         try:
             if name in BUILT_IN:
@@ -141,14 +141,14 @@ class SourceRegistry:
         except (InvalidArgument, ParseError) as error:  # made by a newer version
             log.error("source.unusable", source=name, error=str(error))
             return None
-        secrets = [opened for each in record.secrets if (opened := self._opened(name, each))]
+        secrets = [opened for each in record.secrets if (opened := await self._opened(name, each))]
         if record.secrets and not secrets and name not in BUILT_IN:
             return None
         return _Entry(source=source, secrets=tuple(secrets))
 
-    def _opened(self, name: str, stored: StoredSecret) -> _Secret | None:
+    async def _opened(self, name: str, stored: StoredSecret) -> _Secret | None:
         try:
-            return _Secret(text=self._vault.open(name, stored), expires_at=stored.expires_at)
+            return _Secret(text=await self._vault.open(name, stored), expires_at=stored.expires_at)
         except (WrongKey, Tampered) as error:
             log.error("source.secret_unreadable", source=name, fingerprint=stored.fingerprint, error=error.message)
             return None

@@ -15,6 +15,7 @@ from libs.sql.paging import Order, PageTokens
 from libs.sql.types import duration_ms, now_ms
 from services.webhooks.domain.source import BUILT_IN, UnknownSource
 from services.webhooks.sources.record import Draft, NewSecret, Record, StoredSecret
+from services.webhooks.sources.vault import Vault
 from services.webhooks.tables import source, source_secret
 
 _INSERTS: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -44,9 +45,10 @@ class SourceChanged(Conflict):
 class SqlSourceStore:
     """The sources, on SQLite and PostgreSQL; every replica sees a change by its revision."""
 
-    def __init__(self, database: Database, tokens: PageTokens) -> None:
+    def __init__(self, database: Database, tokens: PageTokens, vault: Vault) -> None:
         self._database = database
         self._tokens = tokens
+        self._vault = vault
 
     async def add_built_in(self) -> None:
         """Make the rows of the built-in sources where they are missing."""
@@ -137,7 +139,8 @@ class SqlSourceStore:
 
     async def _add_secret(self, connection: AsyncConnection, name: str, secret: NewSecret | None) -> None:
         if secret is not None:
-            kept = {"id": secret.id, "sealed": secret.sealed, "fingerprint": secret.fingerprint}
+            sealed = await self._vault.seal(connection, name, secret)
+            kept = {"id": secret.id, "sealed": sealed, "fingerprint": secret.fingerprint}
             await connection.execute(insert(source_secret).values(kept | {"source": name, "created": now_ms()}))
 
     async def _get(self, connection: AsyncConnection, name: str) -> Record:

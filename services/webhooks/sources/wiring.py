@@ -9,7 +9,7 @@ from lockgroove.webhooks.v1 import sources_pb2_grpc as rpc
 
 from libs import ids
 from libs.clock import SystemClock
-from libs.crypto import Keyring
+from libs.crypto.safe import Safe
 from libs.rpc.server import Server
 from libs.service import Loop
 from libs.sql.engine import Database
@@ -41,12 +41,12 @@ class SourceSlice:
 
 
 async def open_sources(
-    database: Database, keyring: Keyring, tokens: PageTokens, *, settings_secret: Callable[[str], str], log: IngestLog
+    database: Database, safe: Safe, tokens: PageTokens, *, settings_secret: Callable[[str], str], log: IngestLog
 ) -> SourceSlice:
     """Reads the sources, so that ingest knows them from its first delivery on. Raises DatabaseUnavailable."""
-    store = SqlSourceStore(database, tokens)
+    vault = Vault(safe, new_id=lambda: ids.new("sec"))
+    store = SqlSourceStore(database, tokens, vault)
     await store.add_built_in()
-    vault = Vault(keyring, new_id=lambda: ids.new("sec"))
     registry = SourceRegistry(store, vault, settings_secret=settings_secret, clock=SystemClock())
     await registry.refresh()
     rejections = SqlRejections(database, tokens)
