@@ -16,11 +16,17 @@ from services.config.connections.wiring import make_connections
 from services.config.domain.configuration import Configuration
 from services.config.domain.environment import read_environment
 from services.config.domain.keys import given_admin_key
+from services.config.domain.rollback import Rollbacks
 from services.config.domain.snapshot import Snapshots
 from services.config.domain.values import Fallbacks
 from services.config.encryption.store import SqlEncryptionStore
+from services.config.encryption.wiring import make_encryption
+from services.config.exports import Exports
 from services.config.ground import open_ground
+from services.config.history import SqlHistory
 from services.config.keys.wiring import make_keys
+from services.config.oauth.wiring import make_oauth
+from services.config.onboarding.wiring import make_onboarding
 from services.config.rules import ProtoRules
 from services.config.servicer import ConfigServicer
 from services.config.settings import Settings
@@ -53,7 +59,6 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(open_ground(settings))
         store = SqlSettingStore(ground.database, catalogue=catalogue, vault=ground.vault)
-        await store.check_root_key()
         await store.note_fallbacks(fallbacks.texts, given)
         changed = Event()
         keys = make_keys(ground, given=given is not None, changed=changed)
@@ -65,13 +70,24 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         poller = SnapshotPoller(Snapshots(configuration, keys.store, given=given, epoch=epoch), changed)
         await poller.run_once()
         connections = make_connections(ground, current=configuration.current, catalogue=catalogue, rules=rules)
-        slices: list[Slice] = [keys, connections]
+        encryption = make_encryption(ground, feed=poller, changed=changed.set)
+        oauth = make_oauth(ground, settings=lambda: poller.current.settings.texts)
+        onboarding = make_onboarding(ground, test=connections.verdict)
+        slices: list[Slice] = [keys, connections, encryption, oauth, onboarding]
 
-        authenticator = keys.authenticator([ground.token], lambda: poller.current.keys)
+        authenticator = keys.authenticator(ground.service_tokens, lambda: poller.current.keys)
         server = Server(
             settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.database.ping
         )
-        servicer = ConfigServicer(configuration, catalogue=catalogue, feed=poller)
+        history = SqlHistory(ground.database, catalogue=catalogue, vault=ground.vault, tokens=ground.tokens)
+        servicer = ConfigServicer(
+            configuration,
+            catalogue=catalogue,
+            feed=poller,
+            history=history,
+            rollbacks=Rollbacks(configuration, history, catalogue=catalogue, fingerprint=ground.vault.fingerprint),
+            exports=Exports(configuration, catalogue=catalogue, clock=ground.clock),
+        )
         server.add(servicer, rpc.add_ConfigServiceServicer_to_server, SERVICE)
         for each in slices:
             each.serve(server)

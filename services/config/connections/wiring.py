@@ -16,6 +16,7 @@ from services.config.connections.suite import SuiteProbe
 from services.config.connections.tester import Connections, Probe
 from services.config.connections.web import Resolve, Web, system_resolve
 from services.config.domain.catalogue import Catalogue
+from services.config.domain.connections import Check
 from services.config.domain.environment import Rules
 from services.config.domain.values import InForce
 from services.config.ground import Ground
@@ -29,6 +30,10 @@ class ConnectionSlice:
 
     connections: Connections
     catalogue: Catalogue
+
+    async def verdict(self, connection: str) -> Check:
+        """What a test with the settings in force says of a connection."""
+        return (await self.connections.test(connection, {})).verdict
 
     def serve(self, server: Server) -> None:
         """Adds ConnectionService to a server."""
