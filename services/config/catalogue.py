@@ -20,14 +20,15 @@ _KINDS = {
     FieldDescriptor.TYPE_BOOL: Kind.BOOLEAN,
     FieldDescriptor.TYPE_ENUM: Kind.CHOICE,
 }
-_NOT_SETTINGS = frozenset({"etag"})  # the one field beside the settings that callers may send
+_PRECONDITIONS = frozenset({"etag"})  # the one field beside the settings that callers may send
 
 
 def load_catalogue(settings: Descriptor = pb.Settings.DESCRIPTOR) -> Catalogue:
     """Every setting that the proto declares. Raises TypeError for a field whose type no setting can have."""
-    read_only = {field.name for field in settings.fields if _is_read_only(field)} | _NOT_SETTINGS
-    subjects = [field for field in settings.fields if field.name not in read_only]
-    return Catalogue([_spec(subject, field) for subject, field in _settings(subjects)], read_only=read_only)
+    read_only = {field.name for field in settings.fields if _is_read_only(field)}
+    subjects = [field for field in settings.fields if field.name not in read_only | _PRECONDITIONS]
+    specs = [_spec(subject, field) for subject, field in _settings(subjects)]
+    return Catalogue(specs, read_only=read_only, preconditions=_PRECONDITIONS)
 
 
 def described(catalogue: Catalogue) -> list[SettingSpec]:

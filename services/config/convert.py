@@ -1,6 +1,7 @@
 """Between the messages of the API and the domain's texts by path."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -8,8 +9,10 @@ from lockgroove.api.v1 import annotations_pb2 as annotations
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs.errors import InvalidArgument
-from services.config.domain.catalogue import Catalogue, Kind, SettingSpec
+from services.config.domain.catalogue import Catalogue, Kind, SettingSpec, unknown_setting
 from services.config.domain.configuration import Wish
+from services.config.domain.document import Document, SealedSecrets
+from services.config.domain.history import Change, Revision
 from services.config.domain.keys import ApiKey
 from services.config.domain.snapshot import Snapshot
 from services.config.domain.values import InForce
@@ -64,7 +67,63 @@ def key_to_pb(key: ApiKey) -> pb.ApiKey:
 def wish_from_pb(catalogue: Catalogue, request: pb.UpdateSettingsRequest) -> Wish:
     """What a caller asks for."""
     held = {spec.path: text for spec in catalogue if (text := _text(request.settings, spec)) is not None}
-    return Wish(mask=tuple(request.update_mask.paths), texts=held, etag=request.settings.etag)
+    return Wish(mask=tuple(request.update_mask.paths), texts=held)
+
+
+def path_from_pb(catalogue: Catalogue, json_path: str) -> str:
+    """The path of a setting that a caller named in JSON spelling; raises UnknownSetting."""
+    known = {spec.json_path: spec.path for spec in catalogue}
+    if json_path and json_path not in known:
+        raise unknown_setting([(json_path, "setting")], known)
+    return known.get(json_path, "")
+
+
+def revision_to_pb(catalogue: Catalogue, revision: Revision) -> pb.SettingsRevision:
+    """One change of settings; a setting that this release does not know keeps the name that it was stored under."""
+    message = pb.SettingsRevision(
+        revision=revision.number,
+        actor=revision.actor,
+        origin=pb.SettingsRevision.Origin.Value(revision.origin.value if revision.origin else "ORIGIN_UNSPECIFIED"),
+        changes=[_change_to_pb(catalogue, change) for change in revision.changes],
+    )
+    message.change_time.FromDatetime(revision.change_time)
+    return message
+
+
+def document_to_pb(document: Document) -> pb.SettingsDocument:
+    """The document as callers get it."""
+    message = pb.SettingsDocument(format=document.format, values=document.values, checksum=document.checksum)
+    if document.export_time is not None:
+        message.export_time.FromDatetime(document.export_time)
+    if (box := document.secrets) is not None:
+        message.secrets.CopyFrom(
+            pb.SettingsDocument.SealedSecrets(salt=box.salt, cost=box.cost, nonce=box.nonce, ciphertext=box.ciphertext)
+        )
+    return message
+
+
+def document_from_pb(message: pb.SettingsDocument) -> Document:
+    """The document that a caller sends."""
+    box = message.secrets
+    return Document(
+        format=message.format,
+        export_time=message.export_time.ToDatetime(UTC) if message.HasField("export_time") else None,
+        values=dict(message.values),
+        secrets=SealedSecrets(salt=box.salt, cost=box.cost, nonce=box.nonce, ciphertext=box.ciphertext)
+        if message.HasField("secrets")
+        else None,
+        checksum=message.checksum,
+    )
+
+
+def _change_to_pb(catalogue: Catalogue, change: Change) -> pb.SettingsRevision.Change:
+    spec = catalogue.find(change.path)
+    return pb.SettingsRevision.Change(
+        path=change.path if spec is None else spec.json_path,
+        value=change.value or "",
+        fingerprint=change.fingerprint or "",
+        reset=change.reset,
+    )
 
 
 def _spec_to_pb(spec: SettingSpec) -> pb.SettingSpec:

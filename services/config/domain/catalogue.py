@@ -1,7 +1,7 @@
 """The catalogue: what settings there are, and which text is a value of each."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum, auto
@@ -12,6 +12,7 @@ _INT32 = range(-(2**31), 2**31)
 _LONGEST_DURATION = 315_576_000_000  # seconds; protobuf's limit, about 10 000 years
 _DURATION = re.compile(r"([0-9]{1,12})(\.[0-9]{1,9})?s")
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
+_LONGEST_NAME = 100  # characters of an unknown name that are told
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -33,6 +34,12 @@ class UnknownSetting(InvalidArgument):
     """There is no setting of this path."""
 
     reason = "UNKNOWN_SETTING"
+
+
+class ReadOnlySetting(InvalidArgument):
+    """A mask names what no caller can change."""
+
+    reason = "READ_ONLY_SETTING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +103,14 @@ class SettingSpec:
 
 
 class Catalogue:
-    """Every setting by its path, and the fields around them that a caller may name but never change."""
+    """Every setting by its path, and the fields around them: those that masks may name, and those that they may not."""
 
-    def __init__(self, specs: Iterable[SettingSpec], *, read_only: Iterable[str] = ()) -> None:
+    def __init__(
+        self, specs: Iterable[SettingSpec], *, read_only: Iterable[str] = (), preconditions: Iterable[str] = ()
+    ) -> None:
         self._specs = {spec.path: spec for spec in specs}
         self._read_only = frozenset(read_only)
+        self._preconditions = frozenset(preconditions)
 
     def __iter__(self) -> Iterator[SettingSpec]:
         return iter(self._specs.values())
@@ -118,13 +128,16 @@ class Catalogue:
     def named(self, mask: Iterable[str]) -> list[SettingSpec]:
         """The settings that a field mask (AIP-161) names: a subject stands for all of its settings.
 
-        Read-only fields are ignored (AIP-203). Raises UnknownSetting, for `*` too: replacing everything would reset
-        settings that the caller has never heard of.
+        The etag is ignored: it guards a change and is no part of it. Raises ReadOnlySetting, and UnknownSetting, for
+        `*` too: replacing everything would reset settings that the caller has never heard of.
         """
         return list({spec.path: spec for path in mask for spec in self._expand(path)}.values())
 
     def _expand(self, path: str) -> list[SettingSpec]:
-        if path.partition(".")[0] in self._read_only:
+        head = path.partition(".")[0]
+        if head in self._read_only:
+            raise ReadOnlySetting.field("update_mask", f"{path} is read-only", reason=ReadOnlySetting.reason)
+        if head in self._preconditions:
             return []
         if path in self._specs:
             return [self._specs[path]]
@@ -135,11 +148,24 @@ class Catalogue:
 
     def _unknown(self, path: str) -> UnknownSetting:
         subjects = {spec.path.partition(".")[0] for spec in self}
-        nearest = get_close_matches(path, [*self._specs, *sorted(subjects)], n=1, cutoff=0.0)
-        hint = f"; did you mean {nearest[0]}?" if nearest and path != "*" else "; name each setting or its subject"
-        description = f"there is no setting {path}{hint}"
-        violation = Violation(field="update_mask", description=description, reason=UnknownSetting.reason)
-        return UnknownSetting(f"update_mask: {description}", violations=[violation])
+        return unknown_setting([(path, "update_mask")], [*self._specs, *sorted(subjects)])
+
+
+def unknown_setting(strange: Iterable[tuple[str, str]], known: Iterable[str]) -> UnknownSetting:
+    """The refusal of names that are no settings, each with its place in the request and the nearest known one."""
+    names = list(known)
+    violations = [
+        Violation(field=place, description=_unknown_name(name, names), reason=UnknownSetting.reason)
+        for name, place in strange
+    ]
+    return UnknownSetting("; ".join(f"{each.field}: {each.description}" for each in violations), violations=violations)
+
+
+def _unknown_name(name: str, known: Sequence[str]) -> str:
+    shown = name[:_LONGEST_NAME]
+    nearest = get_close_matches(shown, known, n=1, cutoff=0.0)
+    hint = f"did you mean {nearest[0]}?" if nearest and name != "*" else "name each setting or its subject"
+    return f"there is no setting {shown}; {hint}"
 
 
 def _folded(text: str, kind: Kind) -> str:

@@ -7,7 +7,10 @@ from typing import Protocol
 from libs.errors import Conflict, InvalidArgument, Violation
 from services.config.domain.catalogue import Catalogue, WrongValueError
 from services.config.domain.environment import Rules
+from services.config.domain.history import Origin
 from services.config.domain.values import Fallbacks, InForce, Stored
+
+Texts = Mapping[str, str | None]
 
 
 class SettingsChanged(Conflict):
@@ -32,7 +35,24 @@ class Wish:
 
     mask: tuple[str, ...]
     texts: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """On what terms a change is made: by whom, how, over which etag (any, if empty), and whether only for show.
+
+    `places` says by path where in the request a value stands, other than in `settings`.
+    """
+
+    actor: str
+    origin: Origin = Origin.UPDATE
     etag: str = ""
+    validate_only: bool = False
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def place(self, path: str) -> str:
+        """Where in the request the value of this setting stands."""
+        return self.places.get(path, f"settings.{path}")
 
 
 class SettingStore(Protocol):
@@ -46,7 +66,7 @@ class SettingStore(Protocol):
         """The version that is held now; it changes with every change."""
         ...
 
-    async def save(self, changes: Mapping[str, str | None], *, version: int, actor: str) -> None:
+    async def save(self, changes: Texts, *, version: int, actor: str, origin: Origin) -> None:
         """Keep these texts (None: forget it) if `version` is still the current one, else raise VersionMovedError."""
         ...
 
@@ -73,67 +93,75 @@ class Configuration:
         """The version of the settings in force."""
         return await self._store.version()
 
+    async def stored(self) -> Stored:
+        """What the database holds."""
+        return await self._store.load()
+
     async def current(self) -> InForce:
         """The settings in force."""
         return self._fallbacks.under(await self._store.load())
 
-    async def change(self, wish: Wish, *, actor: str) -> InForce:
+    async def change(self, wish: Wish, terms: Terms) -> InForce:
         """Change what the wish names; a named setting without a value goes back to its fallback.
 
-        Raises SettingsChanged if the wish carries an etag that is not the current one, InvalidSetting, UnknownSetting.
-        Without an etag, a race with another change is settled by trying again on what that one left.
+        Raises UnknownSetting, and what `put` raises.
         """
-        wanted = self._wanted(wish)
+        specs = self._catalogue.named(wish.mask or wish.texts)
+        wanted = {spec.path: wish.texts.get(spec.path) for spec in specs}
+        return await self.put(lambda held: wanted, terms)
+
+    async def put(self, wanted: Callable[[Stored], Texts], terms: Terms) -> InForce:
+        """Stores what is wanted, given what is held, and returns what is in force then; on a dry run, would be.
+
+        Raises SettingsChanged if the terms carry an etag that is not the current one, and InvalidSetting. Without an
+        etag, a race with another change is settled by trying again on what that one left. A dry run's etag is the
+        current one: it is good for the real run.
+        """
         while True:
             held = await self._store.load()
             before = self._fallbacks.under(held)
-            if wish.etag and wish.etag != before.etag:
+            if terms.etag and terms.etag != before.etag:
                 raise SettingsChanged(
                     "the settings were changed meanwhile: read them again", metadata={"etag": before.etag}
                 )
-            changes = _difference(held, wanted)
-            self._check(_merged(before.texts, self._fallbacks.texts, changes))
+            changes = _difference(held, self._parsed(wanted(held), terms))
+            after = self._checked(held.changed(changes), terms)
+            if terms.validate_only or not changes:
+                return after
             try:
-                await self._save(changes, version=held.version, actor=actor)
+                await self._store.save(changes, version=held.version, actor=terms.actor, origin=terms.origin)
             except VersionMovedError:
                 continue
-            return await self.current()
-
-    async def _save(self, changes: Mapping[str, str | None], *, version: int, actor: str) -> None:
-        if changes:
-            await self._store.save(changes, version=version, actor=actor)
             self._changed()
+            return after.at(held.version + 1)
 
-    def _wanted(self, wish: Wish) -> dict[str, str | None]:
-        specs = self._catalogue.named(wish.mask or wish.texts)
-        return {spec.path: self._parsed(spec.path, wish.texts.get(spec.path)) for spec in specs}
+    def _parsed(self, texts: Texts, terms: Terms) -> Texts:
+        parsed: dict[str, str | None] = {}
+        wrong: list[Violation] = []
+        for path, text in texts.items():
+            try:
+                parsed[path] = None if text is None else self._catalogue.get(path).parse(text)
+            except WrongValueError as error:
+                wrong.append(Violation(field=path, description=str(error), reason=InvalidSetting.reason))
+        if wrong:
+            raise _invalid(wrong, terms)
+        return parsed
 
-    def _parsed(self, path: str, text: str | None) -> str | None:
-        try:
-            return None if text is None else self._catalogue.get(path).parse(text)
-        except WrongValueError as error:
-            raise _invalid([Violation(field=path, description=str(error), reason=InvalidSetting.reason)]) from error
-
-    def _check(self, texts: Mapping[str, str]) -> None:
-        if violations := self._rules.check(texts):
-            raise _invalid(violations)
+    def _checked(self, stored: Stored, terms: Terms) -> InForce:
+        after = self._fallbacks.under(stored)
+        if violations := self._rules.check(after.texts):
+            raise _invalid(violations, terms)
+        return after
 
 
-def _difference(held: Stored, wanted: Mapping[str, str | None]) -> dict[str, str | None]:
+def _difference(held: Stored, wanted: Texts) -> Texts:
     """The part of what is wanted that is not so already; asking twice changes nothing."""
     return {path: text for path, text in wanted.items() if text != held.texts.get(path) or path in held.unreadable}
 
 
-def _merged(
-    before: Mapping[str, str], fallbacks: Mapping[str, str], changes: Mapping[str, str | None]
-) -> dict[str, str]:
-    after = {path: fallbacks.get(path) if text is None else text for path, text in changes.items()}
-    return {path: text for path, text in {**before, **after}.items() if text is not None}
-
-
-def _invalid(violations: Iterable[Violation]) -> InvalidSetting:
+def _invalid(violations: Iterable[Violation], terms: Terms) -> InvalidSetting:
     named = [
-        Violation(field=f"settings.{each.field}", description=each.description, reason=each.reason)
+        Violation(field=terms.place(each.field), description=each.description, reason=each.reason)
         for each in violations
     ]
     return InvalidSetting("; ".join(f"{each.field}: {each.description}" for each in named), violations=named)

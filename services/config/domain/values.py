@@ -1,7 +1,7 @@
 """Values in force: the database's, else the environment's, else the default, each with its source."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from services.config.domain.catalogue import Catalogue
@@ -31,6 +31,15 @@ class Stored:
     texts: Mapping[str, str] = field(repr=False)
     unreadable: frozenset[str] = frozenset()
 
+    def changed(self, changes: Mapping[str, str | None]) -> "Stored":
+        """What it holds after these changes (None: forgotten), at the same version."""
+        after = {**self.texts, **changes}
+        return replace(
+            self,
+            texts={path: text for path, text in after.items() if text is not None},
+            unreadable=self.unreadable - changes.keys(),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
@@ -48,6 +57,10 @@ class InForce:
     def texts(self) -> dict[str, str]:
         """The texts by path."""
         return {path: value.text for path, value in self.values.items()}
+
+    def at(self, version: int) -> "InForce":
+        """The same at another version."""
+        return replace(self, version=version)
 
 
 class Fallbacks:

@@ -10,9 +10,8 @@ from libs.sql.types import now_ms
 from services.config.domain.configuration import VersionMovedError
 from services.config.domain.keys import given_admin_key
 from services.config.domain.values import Stored
-from services.config.store import SqlSettingStore, WrongRootKey
+from services.config.store import SqlSettingStore
 from services.config.tables import setting, setting_revision
-from tests.conformance.config.conftest import MakeStore
 
 URL = {"lidarr.url": "http://127.0.0.1:8686"}
 SECRETS = {"lidarr.api_key": "open sesame", "soulseek.password": "crème brûlée 🎵"}
@@ -128,32 +127,6 @@ async def test_a_value_that_the_type_no_longer_allows_is_unreadable(store: SqlSe
         await connection.execute(insert(setting).values(**row))
 
     assert (await store.load()).unreadable == {"soulseek.listen_port"}
-
-
-async def test_the_root_key_of_the_first_start_opens_the_database_again(make_store: MakeStore) -> None:
-    await make_store().check_root_key()
-
-    await make_store().check_root_key()
-
-
-async def test_another_root_key_is_refused_and_nothing_is_overwritten(
-    make_store: MakeStore, database: Database
-) -> None:
-    first = make_store()
-    await first.check_root_key()
-    await first.save(SECRETS, version=0, actor="admin")
-
-    with pytest.raises(WrongRootKey, match=r"LOCKGROOVE_SECRET_KEY.*secret\.key"):
-        await make_store(b"w" * 32).check_root_key()
-    await first.check_root_key()
-    assert (await first.load()).texts == SECRETS
-
-
-async def test_of_simultaneous_first_starts_with_different_keys_one_succeeds(make_store: MakeStore) -> None:
-    starts = [make_store(bytes([n]) * 32).check_root_key() for n in range(4)]
-    outcomes = await asyncio.gather(*starts, return_exceptions=True)
-
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType"] + ["WrongRootKey"] * 3
 
 
 async def test_other_fallbacks_than_at_the_last_start_are_a_change(store: SqlSettingStore) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lockgroove.config.v1 import config_pb2 as pb
 
 from services.config.catalogue import load_catalogue, option
-from services.config.domain.catalogue import Kind, SettingSpec, UnknownSetting, WrongValueError
+from services.config.domain.catalogue import Kind, ReadOnlySetting, SettingSpec, UnknownSetting, WrongValueError
 from services.config.rules import ProtoRules
 
 CATALOGUE = load_catalogue()
@@ -142,8 +142,14 @@ def test_a_setting_that_is_named_twice_changes_once() -> None:
     assert [each.path for each in CATALOGUE.named(["lidarr.url", "lidarr.url"])] == ["lidarr.url"]
 
 
-def test_output_only_paths_and_the_etag_are_ignored() -> None:
-    assert CATALOGUE.named(["sources", "secrets_set", "sources.x", "etag"]) == []
+def test_the_etag_is_no_setting_and_may_be_named() -> None:
+    assert CATALOGUE.named(["etag"]) == []
+
+
+@pytest.mark.parametrize("path", ["sources", "secrets_set", "sources.x"])
+def test_what_is_read_only_cannot_be_named(path: str) -> None:
+    with pytest.raises(ReadOnlySetting, match=f"update_mask: {path} is read-only"):
+        CATALOGUE.named(["lidarr.url", path])
 
 
 @pytest.mark.parametrize(

@@ -72,11 +72,11 @@ def test_a_service_gets_secrets_and_digests() -> None:
     assert sent.api_keys[0].digest == key.digest
 
 
-def test_a_wish_keeps_the_mask_and_the_etag() -> None:
-    request = pb.UpdateSettingsRequest(settings=pb.Settings(etag='"3"'), update_mask=FieldMask(paths=["lidarr.url"]))
+def test_a_wish_keeps_the_mask() -> None:
+    request = pb.UpdateSettingsRequest(update_mask=FieldMask(paths=["lidarr.url"]))
     wish = convert.wish_from_pb(CATALOGUE, request)
 
-    assert (wish.mask, wish.texts, wish.etag) == (("lidarr.url",), {}, '"3"')
+    assert (wish.mask, wish.texts) == (("lidarr.url",), {})
 
 
 def test_a_duration_that_has_no_json_form_is_refused_by_its_field() -> None:
