@@ -17,7 +17,7 @@ from sqlalchemy import insert
 
 from libs import ids
 from libs.clock import SystemClock
-from libs.crypto import load_root_key, service_token
+from libs.crypto import load_root_keys
 from libs.rpc.client import open_channel
 from libs.sql.engine import Database, open_database
 from libs.sql.migrations import migrate
@@ -100,7 +100,7 @@ async def _measure(url: str | None) -> tuple[_Rate, _Rate]:
 
 @asynccontextmanager
 async def _channel(suite: Suite, home: Path) -> AsyncIterator[grpc.aio.Channel]:
-    token = service_token(load_root_key(home, None))
+    token = load_root_keys(home).service_token
     async with open_channel(suite.address("acquisition"), credential=token) as channel:
         yield channel
 

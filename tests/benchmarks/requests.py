@@ -14,7 +14,7 @@ from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
 
 import tests.support.grpc_without_fork  # noqa: F401 (before grpc)
-from libs.crypto import load_root_key, service_token
+from libs.crypto import load_root_keys
 from libs.rpc.client import open_channel
 from tests.support.postgres import run_postgres
 from tests.support.suite import Suite, running_suite, suite_environment
@@ -68,7 +68,7 @@ async def _measured(url: str | None) -> _Found:
 
 
 def _channel(suite: Suite, home: Path) -> grpc.aio.Channel:
-    token = service_token(load_root_key(home, None))
+    token = load_root_keys(home).service_token
     return open_channel(suite.address("acquisition"), credential=token, timeout=_PATIENCE)
 
 

@@ -4,10 +4,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, update
 
 from libs.clock import ManualClock
-from libs.crypto import Keyring
+from libs.crypto import Keyring, RootKeys
+from libs.crypto.safe import Safe, open_safe
 from libs.errors import Unavailable
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
@@ -18,10 +19,10 @@ from services.webhooks.sources.record import Draft
 from services.webhooks.sources.registry import SourceRegistry, SourceUnusable
 from services.webhooks.sources.store import Revision, SourceChanged, SqlSourceStore
 from services.webhooks.sources.vault import Vault
-from services.webhooks.tables import source_secret
+from services.webhooks.tables import data_key, source_secret
 
 TOKEN = {"header_token": {"header": "x-token"}}
-KEYRING = Keyring.from_secret(b"root key of these tests, 32 bytes")
+ROOTS = RootKeys(current=b"root key of these tests, 32 bytes")
 
 
 class CountingStore(SqlSourceStore):
@@ -40,25 +41,24 @@ class CountingStore(SqlSourceStore):
 class Bench:
     """A store with two replicas' registries on it, and a keeper beside the first."""
 
-    def __init__(self, database: Database, keyring: Keyring = KEYRING) -> None:
+    def __init__(self, database: Database, safe: Safe) -> None:
         self.database = database
-        self.store = CountingStore(database, PageTokens(b"tokens"))
         self.ids = iter(range(1_000_000))
-        self.vault = Vault(keyring, new_id=lambda: f"sec-{next(self.ids):06}")
+        self.vault = Vault(safe, new_id=lambda: f"sec-{next(self.ids):06}")
+        self.store = CountingStore(database, PageTokens(b"tokens"), self.vault)
         self.clock = ManualClock(datetime.now(UTC))
         self.secrets = {"lidarr": "", "slskd": ""}
         self.first, self.second = self.registry(), self.registry()
         self.keeper = SourceKeeper(self.store, self.vault, self.first, random=lambda size: b"r" * size)
 
-    def registry(self, vault: Vault | None = None) -> SourceRegistry:
+    def registry(self) -> SourceRegistry:
         """A registry of one more replica."""
-        secret_of = self.secrets.__getitem__
-        return SourceRegistry(self.store, vault or self.vault, settings_secret=secret_of, clock=self.clock)
+        return SourceRegistry(self.store, self.vault, settings_secret=self.secrets.__getitem__, clock=self.clock)
 
 
 @pytest.fixture
 async def bench(database: Database) -> Bench:
-    bench = Bench(database)
+    bench = Bench(database, await open_safe(database, data_key, ROOTS))
     await bench.store.add_built_in()
     await bench.first.refresh()
     await bench.second.refresh()
@@ -145,7 +145,10 @@ async def test_before_the_first_look_nothing_is_known_to_be_unknown(bench: Bench
 
 async def test_a_secret_of_another_root_key_refuses_nobody_for_good(bench: Bench) -> None:
     await made(bench)
-    stranger = bench.registry(Vault(Keyring.from_secret(b"another root key, also of 32 bytes"), new_id=lambda: ""))
+    strange = Keyring.from_secret(b"another root key, also of 32 bytes").seal(b"first-secret", context="whatever")
+    async with bench.database.writing() as connection:
+        await connection.execute(update(source_secret).values(sealed=strange))
+    stranger = bench.registry()
     await stranger.refresh()
 
     with pytest.raises(SourceUnusable):
@@ -164,9 +167,10 @@ async def test_a_scheme_of_a_newer_version_is_unusable_and_not_open(bench: Bench
 
 
 async def test_a_built_in_source_has_the_secret_of_the_settings_and_one_more(bench: Bench) -> None:
-    sealed = bench.vault.seal("lidarr", "registered-secret")
+    secret = bench.vault.draft("registered-secret")
     async with bench.database.writing() as connection:
-        row = {"id": sealed.id, "sealed": sealed.sealed, "fingerprint": sealed.fingerprint, "source": "lidarr"}
+        sealed = await bench.vault.seal(connection, "lidarr", secret)
+        row = {"id": secret.id, "sealed": sealed, "fingerprint": secret.fingerprint, "source": "lidarr"}
         await connection.execute(insert(source_secret).values(row | {"created": now_ms()}))
     assert await bench.first.refresh()
 
@@ -184,9 +188,9 @@ async def test_a_secret_is_kept_sealed_for_its_own_source(bench: Bench) -> None:
     one, two = [(await bench.store.get(name)).secrets[0] for name in ("one", "two")]
 
     assert b"first-secret" not in one.sealed
-    assert bench.vault.open("one", one) == "first-secret"
+    assert await bench.vault.open("one", one) == "first-secret"
     with pytest.raises(Exception, match="was changed outside"):
-        bench.vault.open("one", two)
+        await bench.vault.open("one", two)
     assert "first-secret" not in repr(bench.first.get("one")) + repr(await bench.store.get("one"))
 
 

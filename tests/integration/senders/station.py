@@ -15,7 +15,8 @@ from starlette.routing import Route
 from deploy.demo.loopback_http import HOST, serving
 from libs import ids
 from libs.clock import SystemClock
-from libs.crypto import Keyring
+from libs.crypto import RootKeys
+from libs.crypto.safe import Safe, open_safe
 from libs.errors import AppError
 from libs.leases.store import SqlLeaseStore
 from libs.outbound.http import httpx
@@ -45,7 +46,7 @@ from tests.support.event_store import QuietLog, always, open_event_store
 
 AFAR = "192.0.2.7"  # so that deliveries need their credential (RFC 5737)
 CLOCK = SystemClock()
-KEYRING = Keyring.from_secret(b"root key of these tests, long enough")
+ROOTS = RootKeys(current=b"root key of these tests, long enough")
 ACQUISITION = "acquisitions/acq-1"
 
 
@@ -91,8 +92,10 @@ class QuietProcessing:
 class Station:
     """Our side: `answers` is the status for every delivery instead of the real one; the levers are plain attributes."""
 
-    def __init__(self, database: Database, store: SqlEventStore, sources: SourceSlice, http: httpx.AsyncClient) -> None:
-        self.database, self.store, self.sources, self.http = database, store, sources, http
+    def __init__(
+        self, database: Database, safe: Safe, store: SqlEventStore, sources: SourceSlice, http: httpx.AsyncClient
+    ) -> None:
+        self.database, self.safe, self.store, self.sources, self.http = database, safe, store, sources, http
         self.told, self.notes = Told(), SenderNotes()
         self.repairs: list[str] = []
         self.lidarr_address: Address | None = None
@@ -126,7 +129,7 @@ class Station:
             self.repairs.append(text)
 
         secret = RegistrationSecret(
-            self.database, KEYRING, configured=lambda: self.secret, new_id=lambda: ids.new("sec")
+            self.database, self.safe, configured=lambda: self.secret, new_id=lambda: ids.new("sec")
         )
         leases = SqlLeaseStore(self.database, tables.lease)
         return LidarrRegistration(
@@ -217,10 +220,11 @@ async def open_station(database: Database) -> AsyncIterator[Station]:
         def configured(source: str) -> str:
             return station.secret if source == "lidarr" else ""
 
+        safe = await open_safe(database, tables.data_key, ROOTS)
         sources = await open_sources(
-            database, KEYRING, PageTokens(b"page tokens of tests"), settings_secret=configured, log=QuietLog()
+            database, safe, PageTokens(b"page tokens of tests"), settings_secret=configured, log=QuietLog()
         )
-        station = Station(database, store, sources, http)
+        station = Station(database, safe, store, sources, http)
         admission = await stack.enter_async_context(open_admission(store, committed=lambda _: None))
         station.inbox = Inbox(admission, sources.registry, ready=always, log=QuietLog(), new_id=lambda: ids.new("evt"))
         app = Starlette(routes=[Route("/api/webhooks/{source}", station.receive, methods=["POST"])])
