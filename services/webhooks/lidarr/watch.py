@@ -30,6 +30,7 @@ _REPAIR = {"job_id": f"sources/{SOURCE}", "version": 0, "from_state": "", "to_st
 class LidarrWatch:
     """The gaps for the reconciler, and the loop that looks after them in between."""
 
+    registration: LidarrRegistration
     gaps: Sequence[Gap]
     keeper: Keeper
     settings: LiveSettings
@@ -58,7 +59,7 @@ def watch_lidarr(
     queue = LidarrQueue(peer, backfill, told, watermarks, clock=ground.clock)
     keeper = Keeper(peer, registration, [history, queue], log=log)
     ground.live.subscribe(lambda _: keeper.wake())
-    return LidarrWatch(gaps=[registration, history, queue], keeper=keeper, settings=ground.live)
+    return LidarrWatch(registration=registration, gaps=[registration, history, queue], keeper=keeper, settings=ground.live)
 
 
 def _registration(ground: Ground, http: httpx.AsyncClient, peer: Peer, *, gateway: str) -> LidarrRegistration:
