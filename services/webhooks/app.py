@@ -67,7 +67,12 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         replays = make_replays(ground, replayed=events.revive)
         lidarr = watch_lidarr(ground, http, gateway=settings.gateway, door=events.inbox, told=events.store, log=senders)
         slskd = watch_slskd(ground, http, door=events.inbox, log=senders)
-        neighbours = Neighbours(wake=events.revive, newest=acquisitions.newest, gaps=[*lidarr.gaps, *slskd])
+        neighbours = Neighbours(
+            wake=events.revive,
+            newest=acquisitions.newest,
+            tend=lidarr.registration.tend,
+            gaps=[*lidarr.gaps, *slskd],
+        )
         upkeep = Upkeep(ground, partitions=partitions, neighbours=neighbours)
 
         uses = KeyUses(ground.live.report_key_uses, clock=ground.clock)

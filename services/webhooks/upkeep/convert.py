@@ -6,6 +6,7 @@ from lockgroove.webhooks.v1 import upkeep_pb2 as pb
 
 from services.webhooks.domain.audit import DEFAULT_CHECKED, AuditQuery, AuditRecord, TrailVerdict
 from services.webhooks.domain.reconciling import Finding
+from services.webhooks.upkeep.registration import Report
 
 
 def finding_to_pb(finding: Finding) -> pb.Finding:
@@ -48,3 +49,12 @@ def verdict_to_pb(verdict: TrailVerdict) -> pb.VerifyAuditTrailResponse:
         record_count=verdict.records,
         complete=verdict.complete,
     )
+
+
+def report_to_pb(report: Report) -> pb.CheckRegistrationResponse:
+    """How our registration is, as callers see it."""
+    standing = pb.CheckRegistrationResponse.Standing.Value(report.standing)
+    shown = pb.CheckRegistrationResponse(standing=standing, message=report.text)
+    if report.last_delivery is not None:
+        shown.last_delivery_time.FromDatetime(report.last_delivery)
+    return shown

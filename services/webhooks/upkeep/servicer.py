@@ -10,6 +10,7 @@ from lockgroove.webhooks.v1 import upkeep_pb2_grpc as rpc
 from services.webhooks.domain.audit import AuditTrail
 from services.webhooks.domain.reconciling import Finding
 from services.webhooks.upkeep import convert
+from services.webhooks.upkeep.registration import RegistrationCheck
 
 Context = ServicerContext[Any, Any]
 
@@ -29,9 +30,15 @@ class Reconciler(Protocol):
 class UpkeepServicer(rpc.UpkeepServiceServicer):
     """The API of upkeep."""
 
-    def __init__(self, reconciler: Reconciler, trail: AuditTrail) -> None:
+    def __init__(self, reconciler: Reconciler, trail: AuditTrail, registration: RegistrationCheck) -> None:
         self._reconciler = reconciler
         self._trail = trail
+        self._registration = registration
+
+    async def CheckRegistration(
+        self, request: pb.CheckRegistrationRequest, context: Context
+    ) -> pb.CheckRegistrationResponse:
+        return convert.report_to_pb(await self._registration.check())
 
     async def ReconcileEvents(self, request: pb.ReconcileEventsRequest, context: Context) -> pb.ReconcileEventsResponse:
         found = await (self._reconciler.preview() if request.dry_run else self._reconciler.reconcile())

@@ -27,6 +27,7 @@ from services.webhooks.upkeep.live import LiveUpkeep
 from services.webhooks.upkeep.metrics import UpkeepMetrics
 from services.webhooks.upkeep.notes import Notes
 from services.webhooks.upkeep.partitions import SqlPartitions
+from services.webhooks.upkeep.registration import RegistrationCheck, Tend
 from services.webhooks.upkeep.servicer import UpkeepServicer
 from services.webhooks.upkeep.worker import HOURLY, LEASE, Reconciler, RetentionRun
 from services.webhooks.watermarks import SqlWatermarks
@@ -37,10 +38,11 @@ SERVICE = pb.DESCRIPTOR.services_by_name["UpkeepService"].full_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbours:
-    """What upkeep needs of the rest of the service: whom to wake, whom to ask."""
+    """What upkeep needs of the rest of the service: whom to wake, whom to ask, who tends our registration."""
 
     wake: Callable[[], None]
     newest: Callable[[], Awaitable[datetime | None]]
+    tend: Tend
     gaps: Sequence[Gap] = ()
 
 
@@ -64,13 +66,14 @@ class Upkeep:
         self._watermarks = SqlWatermarks(ground.database)
         self._leases = SqlLeaseStore(ground.database, lease)
         self._partitions = partitions
+        self._registration = RegistrationCheck(ground.database, neighbours.tend)
         self.reconciler = self._reconciler(neighbours)
         self.retention = self._retention()
 
     def serve(self, server: Server) -> None:
         """Adds UpkeepService to the server."""
         trail = SqlAuditTrail(self._database, self._ground.tokens, self._ground.trail_key)
-        servicer = UpkeepServicer(self.reconciler, trail)
+        servicer = UpkeepServicer(self.reconciler, trail, self._registration)
         server.add(servicer, rpc.add_UpkeepServiceServicer_to_server, SERVICE)
 
     @property
