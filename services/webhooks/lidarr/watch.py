@@ -59,7 +59,8 @@ def watch_lidarr(
     queue = LidarrQueue(peer, backfill, told, watermarks, clock=ground.clock)
     keeper = Keeper(peer, registration, [history, queue], log=log)
     ground.live.subscribe(lambda _: keeper.wake())
-    return LidarrWatch(registration=registration, gaps=[registration, history, queue], keeper=keeper, settings=ground.live)
+    gaps = [registration, history, queue]
+    return LidarrWatch(registration=registration, gaps=gaps, keeper=keeper, settings=ground.live)
 
 
 def _registration(ground: Ground, http: httpx.AsyncClient, peer: Peer, *, gateway: str) -> LidarrRegistration:
