@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -16,6 +17,7 @@ from libs.rpc.drain import Drain
 from libs.rpc.errors import DETAILS, code_of, to_status
 from libs.rpc.methods import Method
 from libs.rpc.observation import Observer, Outcome
+from libs.rpc.standing import Standing
 from libs.rpc.validation import RequestValidator
 from libs.telemetry.logger import get_logger
 
@@ -87,9 +89,10 @@ class Pipeline(grpc.aio.ServerInterceptor):
         async def answer_stream(sent: Any, context: Context) -> AsyncIterator[bytes]:
             async with self._answering(method, context, cap=None) as metadata:
                 self._admit(method, metadata)
-                async with aclosing(behavior(take(method, sent), context)) as responses:
-                    while (response := await self._next(responses)) is not None:
-                        yield _serialized(response)
+                with Standing(partial(authorize, self._authenticator, method.scope, metadata)) as standing:
+                    async with aclosing(behavior(take(method, sent), context)) as responses:
+                        while (response := await self._next(responses, standing)) is not None:
+                            yield _serialized(response)
 
         answer = answer_stream if handler.response_streaming else answer_once
         return _SHAPES[handler.request_streaming, handler.response_streaming](answer)
@@ -135,8 +138,8 @@ class Pipeline(grpc.aio.ServerInterceptor):
         async for part in sent:
             yield self._message(method, part)
 
-    async def _next(self, responses: AsyncIterator[Message]) -> Message | None:
-        with self._drain.interruptible():
+    async def _next(self, responses: AsyncIterator[Message], standing: Standing) -> Message | None:
+        with self._drain.interruptible(), standing.waiting():
             return await anext(responses, None)
 
 

@@ -84,7 +84,7 @@ async def call_raw(channel: Any, method: str, sent: bytes) -> bytes:
 
 
 def config_server(config: Config, *, listen: str, keys: Iterable[ApiKey] = (), **options: Any) -> Server:
-    authenticator = KeyAuthenticator([SERVICE_TOKEN], lambda: keys)
+    authenticator = KeyAuthenticator([SERVICE_TOKEN], lambda: list(keys))
     server = Server(listen, authenticator=authenticator, **options)
     return server.add(config, rpc.add_ConfigServiceServicer_to_server, CONFIG)
 

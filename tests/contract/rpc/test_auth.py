@@ -1,5 +1,6 @@
 """Who may call what: keys, scopes, the suite's own token; the check comes before everything that could tell more."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from libs.errors import NotFound, PermissionDenied, Unauthenticated, Unavailable
 from libs.rpc import context
 from libs.rpc.auth import KeyAuthenticator, digest
 from libs.rpc.server import Server
-from tests.contract.rpc.conftest import SERVICE_TOKEN, Config, Net
+from tests.contract.rpc.conftest import SERVICE_TOKEN, Config, Net, Stream
 
 ADMIN = pb.ApiKey(title="the admin", digest=digest("lg_admin"), scopes=[api.ADMIN])
 READER = pb.ApiKey(title="a reader", digest=digest("lg_reader"), scopes=[api.READ])
@@ -130,8 +131,38 @@ async def test_a_key_that_was_taken_back_is_refused_from_the_next_call_on(net: N
         await stub.GetSettings(pb.GetSettingsRequest())
 
 
+async def test_a_stream_ends_when_its_key_is_taken_back(net: Net) -> None:
+    keys = [ADMIN]
+    waiting = asyncio.Event()
+
+    async def endless(request: Any) -> AsyncIterator[webhooks.WatchEventsResponse]:
+        waiting.set()
+        await asyncio.Event().wait()
+        yield webhooks.WatchEventsResponse()
+
+    server = Server("127.0.0.1:0", authenticator=KeyAuthenticator([SERVICE_TOKEN], lambda: list(keys)))
+    name = webhooks.DESCRIPTOR.services_by_name["WebhooksService"].full_name
+    async with server.add(Sources(endless), webhooks_rpc.add_WebhooksServiceServicer_to_server, name):
+        stub = webhooks_rpc.WebhooksServiceStub(await net.channel(server.address, "lg_admin"))
+        first = asyncio.ensure_future(anext(aiter(stub.WatchEvents(webhooks.WatchEventsRequest()))))
+        await waiting.wait()
+
+        keys.clear()
+
+        with pytest.raises(Unauthenticated):
+            await first
+
+
 class Sources(webhooks_rpc.WebhooksServiceServicer):
-    """Answers a public method and one for readers."""
+    """Answers a public method, one for readers, and a stream as the test says."""
+
+    def __init__(self, watch: Stream | None = None) -> None:
+        self._watch = watch
+
+    async def WatchEvents(self, request: Any, context: Any) -> AsyncIterator[webhooks.WatchEventsResponse]:
+        assert self._watch is not None
+        async for message in self._watch(request):
+            yield message
 
     async def VerifySource(self, request: Any, context: Any) -> webhooks.VerifySourceResponse:
         return webhooks.VerifySourceResponse(source=request.source, ready=True)
@@ -139,7 +170,7 @@ class Sources(webhooks_rpc.WebhooksServiceServicer):
     async def GetEvent(self, request: Any, context: Any) -> webhooks.Event:
         return webhooks.Event(name=request.name)
 
-    IngestDeliveries = ListEvents = ListEventAttempts = WatchEvents = ReplayEvent = None  # type: ignore[assignment] # never called
+    IngestDeliveries = ListEvents = ListEventAttempts = ReplayEvent = None  # type: ignore[assignment] # never called
 
 
 def absent_keys() -> list[pb.ApiKey]:
