@@ -59,7 +59,7 @@ def watch_lidarr(
     queue = LidarrQueue(peer, backfill, told, watermarks, clock=ground.clock)
     keeper = Keeper(peer, registration, [history, queue], log=log)
     ground.live.subscribe(lambda _: keeper.wake())
-    gaps = [registration, history, queue]
+    gaps: list[Gap] = [registration, history, queue]
     return LidarrWatch(registration=registration, gaps=gaps, keeper=keeper, settings=ground.live)
 
 
