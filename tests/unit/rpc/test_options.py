@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from lockgroove.acquisition.v1 import acquisition_pb2, batches_pb2, leases_pb2, peers_pb2, searches_pb2
+from lockgroove.acquisition.v1 import acquisition_pb2, batches_pb2, checks_pb2, leases_pb2, peers_pb2, searches_pb2
 from lockgroove.config.v1 import (
     automations_pb2,
     config_pb2,
@@ -20,7 +20,7 @@ from lockgroove.webhooks.v1 import dead_letters_pb2, replays_pb2, sources_pb2, u
 from libs.rpc.options import SERVER, client_options, service_config
 
 MODULES = [
-    *(acquisition_pb2, batches_pb2, leases_pb2, peers_pb2, searches_pb2),
+    *(acquisition_pb2, batches_pb2, checks_pb2, leases_pb2, peers_pb2, searches_pb2),
     *(automations_pb2, config_pb2, connections_pb2, encryption_pb2, keys_pb2, oauth_pb2, onboarding_pb2),
     *(dead_letters_pb2, replays_pb2, sources_pb2, upkeep_pb2, webhooks_pb2),
 ]
