@@ -13,6 +13,7 @@ from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
 from services.webhooks.acquisition import open_acquisitions
 from services.webhooks.dead_letters.wiring import make_dead_letters
+from services.webhooks.encryption.wiring import follow_data_keys
 from services.webhooks.events.wiring import open_events
 from services.webhooks.ground import Ground, open_ground
 from services.webhooks.lidarr.watch import watch_lidarr
@@ -51,7 +52,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         partitions = await open_partitions(ground)
         secrets = SettingsSecrets(ground.live)
         sources = await open_sources(
-            ground.database, ground.keyring, ground.tokens, settings_secret=secrets.of, log=metrics
+            ground.database, ground.safe, ground.tokens, settings_secret=secrets.of, log=metrics
         )
         events = await stack.enter_async_context(
             open_events(
@@ -67,6 +68,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         replays = make_replays(ground, replayed=events.revive)
         lidarr = watch_lidarr(ground, http, gateway=settings.gateway, door=events.inbox, told=events.store, log=senders)
         slskd = watch_slskd(ground, http, door=events.inbox, log=senders)
+        keys = follow_data_keys(ground)
         neighbours = Neighbours(
             wake=events.revive,
             newest=acquisitions.newest,
@@ -82,9 +84,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             each.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
         loops = [loop for each in slices for loop in each.loops]
-        yield Service(server, loops=[ground.live.run, uses.run, lidarr.run, *loops])
+        yield Service(server, loops=[ground.live.run, uses.run, lidarr.run, *keys.loops, *loops])
 
 
 def _server(settings: Settings, ground: Ground, uses: KeyUses) -> Server:
-    authenticator = KeyAuthenticator([ground.token], ground.live.api_keys, used=uses.note)
+    authenticator = KeyAuthenticator(ground.service_tokens, ground.live.api_keys, used=uses.note)
     return Server(settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.ready)
