@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from lockgroove.config.v1 import config_pb2 as pb
+
 from libs.clock import Clock
 from libs.errors import FailedPrecondition, Unavailable
 from libs.outbound.http import httpx
@@ -48,6 +50,14 @@ class Answer:
     body: Any
     headers: Mapping[str, str]
     at: datetime
+
+
+def address_in(settings: pb.LidarrSettings | pb.SlskdSettings) -> Address | None:
+    """The address of a peer that is set up, and that nobody switched off."""
+    is_off = settings.HasField("enabled") and not settings.enabled
+    if is_off or not settings.url or not settings.api_key:
+        return None
+    return Address(url=settings.url, api_key=settings.api_key)
 
 
 class PeerUnavailable(Unavailable):

@@ -73,6 +73,28 @@ async def test_a_new_webhook_secret_counts_at_once_and_null_brings_back_the_envi
     assert reset["sources"]["lidarr.webhookSecret"] == "ENVIRONMENT"
 
 
+async def test_a_source_that_is_switched_off_fails_by_name_and_is_used_again_when_it_is_on(
+    suite: Suite, world: World
+) -> None:
+    await _change(suite, {"lidarr": {"enabled": False}})
+
+    async def refused() -> Json | None:
+        asked = await suite.request(album=_GOOD | {"title": uuid.uuid4().hex}, source="LIDARR")
+        failure = (await suite.ended(asked["name"]))["failure"]
+        return failure if failure["reason"] == "LIDARR_NOT_CONFIGURED" else None
+
+    failure = await eventually(refused, within=_OBEYED)
+    delivered = await _deliver(suite, world.environment["LIDARR_WEBHOOK_SECRET"])
+    await _change(suite, {"lidarr": {"enabled": None}})
+
+    async def asked_again() -> bool:
+        return await refused() is None
+
+    assert "lidarr.enabled" in failure["message"]
+    assert delivered == 202  # what Lidarr tells is kept: it does not tell twice
+    assert await eventually(asked_again, within=_OBEYED)
+
+
 async def test_null_resets_a_value_to_the_environment_and_else_to_the_default(suite: Suite, world: World) -> None:
     changed = await _change(suite, {"lidarr": {"url": "http://127.0.0.1:1"}, "acquisition": {"concurrency": 2}})
 

@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 
-from lockgroove.config.v1 import config_pb2 as pb
-
 from libs import ids
 from libs.outbound.http import httpx
 from services.webhooks.domain.backfill import Backfill, Door, Gap, SenderLog
 from services.webhooks.ground import Ground
-from services.webhooks.peers import Address, Peer
+from services.webhooks.peers import Address, Peer, address_in
 from services.webhooks.slskd.log import SlskdLog
 from services.webhooks.slskd.store import SqlKnownKeys
 from services.webhooks.watermarks import SqlWatermarks
@@ -18,14 +16,8 @@ def watch_slskd(ground: Ground, http: httpx.AsyncClient, *, door: Door, log: Sen
     """The gap for the reconciler, wired to the settings in force."""
 
     def address() -> Address | None:
-        return _address(ground.live.current.settings.slskd)
+        return address_in(ground.live.current.settings.slskd)
 
     peer = Peer(http, name="slskd", prefix="/api/v0", address=address, clock=ground.clock)
     backfill = Backfill(door, source="slskd", clock=ground.clock, new_id=lambda: ids.new("evt"), log=log)
     return [SlskdLog(peer, backfill, SqlKnownKeys(ground.database), SqlWatermarks(ground.database))]
-
-
-def _address(settings: pb.SlskdSettings) -> Address | None:
-    if not settings.url or not settings.api_key:
-        return None
-    return Address(url=settings.url, api_key=settings.api_key)
