@@ -67,7 +67,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         uses = KeyUses(ground.live.report_key_uses, clock=ground.clock)
         server = Server(
             settings.listen,
-            authenticator=KeyAuthenticator([ground.token], ground.live.api_keys, used=uses.note),
+            authenticator=KeyAuthenticator(ground.service_tokens, ground.live.api_keys, used=uses.note),
             telemetry=ground.telemetry,
             ready=ground.ready,
         )
@@ -80,7 +80,6 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             sources.soulseek.keeper,
             leases=leases.leases,
             wanted=ground.wishes,
-            home=ground.home,
             clock=ground.clock,
         )
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))

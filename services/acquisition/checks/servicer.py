@@ -36,7 +36,7 @@ class Wanted(Protocol):
 
 
 class CheckServicer(rpc.CheckServiceServicer):
-    """The API of checks. `session_age` tells for how long our session on Soulseek has run; `home` is always there."""
+    """The API of checks. `session_age` tells for how long our session on Soulseek has run."""
 
     def __init__(
         self,
@@ -45,13 +45,11 @@ class CheckServicer(rpc.CheckServiceServicer):
         *,
         wanted: Wanted,
         session_age: Callable[[], timedelta | None],
-        home: Path,
     ) -> None:
         self._folders = folders
         self._soulseek = soulseek
         self._wanted = wanted
         self._session_age = session_age
-        self._home = home
 
     async def CheckStorage(self, request: pb.CheckStorageRequest, context: Context) -> pb.CheckStorageResponse:
         return convert.looks_to_pb(await self._folders.look(*self._needs(request)))
@@ -69,8 +67,7 @@ class CheckServicer(rpc.CheckServiceServicer):
             free = request.minimum_free_mib * _MIB
         music = Path(request.music_path) if request.music_path else self._wanted.music()
         downloads = Path(request.download_path) if request.download_path else self._wanted.downloads()
-        made_later = self._home if downloads.parent == self._home else None
         return [
             Need(setting="storage.musicPath", path=music, free_bytes=free),
-            Need(setting="storage.downloadPath", path=downloads, free_bytes=free, parent=made_later),
+            Need(setting="storage.downloadPath", path=downloads, free_bytes=free, parent=downloads.parent),
         ]

@@ -1,7 +1,6 @@
 """Checks, put together."""
 
 from datetime import timedelta
-from pathlib import Path
 
 from lockgroove.acquisition.v1 import checks_pb2 as pb
 from lockgroove.acquisition.v1 import checks_pb2_grpc as rpc
@@ -24,7 +23,6 @@ def serve_checks(
     *,
     leases: LeaseStore,
     wanted: Wanted,
-    home: Path,
     clock: Clock,
     pause: timedelta = PAUSE,
 ) -> None:
@@ -32,5 +30,5 @@ def serve_checks(
     soulseek = SoulseekCheck(
         keeper, lambda name: hold(leases, name, ttl=TRIAL_TTL, clock=clock), clock=clock, pause=pause
     )
-    servicer = CheckServicer(FolderCheck(), soulseek, wanted=wanted, session_age=lambda: keeper.session_age, home=home)
+    servicer = CheckServicer(FolderCheck(), soulseek, wanted=wanted, session_age=lambda: keeper.session_age)
     server.add(servicer, rpc.add_CheckServiceServicer_to_server, SERVICE)
