@@ -11,6 +11,7 @@ from lockgroove.config.v1 import config_pb2_grpc as rpc
 from libs.rpc.server import Server
 from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
+from services.config.automations.wiring import make_automations
 from services.config.catalogue import load_catalogue
 from services.config.connections.wiring import make_connections
 from services.config.domain.configuration import Configuration
@@ -66,14 +67,18 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
             await keys.keep_first()
 
         configuration = Configuration(store, catalogue=catalogue, fallbacks=fallbacks, rules=rules, changed=changed.set)
-        epoch = SqlEncryptionStore(ground.database).epoch
-        poller = SnapshotPoller(Snapshots(configuration, keys.store, given=given, epoch=epoch), changed)
+        poller = SnapshotPoller(
+            Snapshots(configuration, keys.store, given=given, epoch=SqlEncryptionStore(ground.database).epoch), changed
+        )
         await poller.run_once()
         connections = make_connections(ground, current=configuration.current, catalogue=catalogue, rules=rules)
         encryption = make_encryption(ground, feed=poller, changed=changed.set)
         oauth = make_oauth(ground, settings=lambda: poller.current.settings.texts)
         onboarding = make_onboarding(ground, test=connections.verdict)
-        slices: list[Slice] = [keys, connections, encryption, oauth, onboarding]
+        automations = await make_automations(
+            ground, settings=lambda: poller.current.settings.texts, refreshes=oauth.tokens
+        )
+        slices: list[Slice] = [keys, connections, encryption, oauth, automations, onboarding]
 
         authenticator = keys.authenticator(ground.service_tokens, lambda: poller.current.keys)
         server = Server(

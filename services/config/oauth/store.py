@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,7 +13,7 @@ from libs import ids
 from libs.crypto.safe import Safe
 from libs.sql.engine import Database
 from libs.sql.paging import Order, PageTokens
-from libs.sql.types import duration_ms, now_ms
+from libs.sql.types import UtcMillis, duration_ms, now_ms
 from services.config.domain.grants import Grant
 from services.config.domain.oauth import AHEAD, SPACING, NoTokensFound, Owner, Token, TokenState
 from services.config.oauth import rows
@@ -146,6 +146,15 @@ class SqlTokens:
         counted = select(func.count()).where(failure.user_name == user, failure.failed_at >= since)
         async with self._database.reading() as connection:
             return await connection.scalar(counted) or 0
+
+    async def last_success(self, user: str) -> datetime | None:
+        """When a refresh of a user's tokens succeeded last, or they were got anew; None where neither is known."""
+        new = case((_TOKEN.last_error == "", _TOKEN.updated_at))
+        latest = func.max(func.coalesce(_TOKEN.last_refresh_at, new), type_=UtcMillis)
+        standing = select(latest).where(_TOKEN.user_name == user, _TOKEN.access_token.is_not(None))
+        async with self._database.reading() as connection:
+            moment: datetime | None = await connection.scalar(standing)
+            return moment
 
     async def _values(self, connection: AsyncConnection, owner: Owner, grant: Grant, age: timedelta) -> dict[str, Any]:
         sealer = await self._safe.sealer(connection)
