@@ -12,6 +12,9 @@ from libs.transcoding.descriptors import DescriptorSet, message_class
 from libs.transcoding.faults import Fault
 from libs.transcoding.fields import is_map, message_of, type_of
 
+_LONGEST_GUESSED = 64  # characters of a wrong name: comparing takes their square
+_NEAR = 0.7  # difflib's ratio: `artst` is near `artist`
+
 # Any: the fields of a message class that is only known at run time.
 _Put = Callable[[Any, Any], None]
 
@@ -145,7 +148,7 @@ def _read_fields(readers: Mapping[str, _Reader], value: Mapping[str, object], me
     for key, item in value.items():
         reader = readers.get(key)
         if reader is None:
-            raise Fault("is not a field that exists here", reason="UNKNOWN_FIELD", path=key)
+            raise Fault(f"is not a field that exists here{_hint(key, readers)}", reason="UNKNOWN_FIELD", path=key)
         if item is None and not reader.takes_null:
             continue
         if reader.slot is not None and (other := filled.setdefault(reader.slot, key)) != key:
@@ -154,6 +157,14 @@ def _read_fields(readers: Mapping[str, _Reader], value: Mapping[str, object], me
             reader.put(message, item)
         except Fault as fault:
             raise fault.inside(key) from None
+
+
+def _hint(key: str, readers: Mapping[str, _Reader]) -> str:
+    """The name that was probably meant, if one is near."""
+    from difflib import get_close_matches  # for those who err
+
+    nearest = get_close_matches(key, readers, n=1, cutoff=_NEAR) if len(key) <= _LONGEST_GUESSED else []
+    return f": did you mean {nearest[0]}?" if nearest else ""
 
 
 def _scalar(field: FieldDescriptor) -> _Put:

@@ -8,7 +8,7 @@ from libs.errors import Unavailable
 from libs.telemetry.logger import get_logger
 from services.config.domain.snapshot import Snapshot, Snapshots
 
-_PAUSE = timedelta(seconds=1)  # how late a change of another replica may be noticed
+_PAUSE = timedelta(milliseconds=250)  # how late a change of another replica may be noticed
 
 log = get_logger(__name__)
 
@@ -22,6 +22,7 @@ class SnapshotPoller:
         self._pause = pause
         self._news = asyncio.Condition()
         self._current: Snapshot | None = None
+        self._stale = False
 
     @property
     def current(self) -> Snapshot:
@@ -34,8 +35,9 @@ class SnapshotPoller:
         while True:
             try:
                 await self.run_once()
+                self._stale = False
             except Unavailable as error:  # what is in force stays in force
-                log.warning("snapshot.stale", reason=error.code_reason)
+                self._note_stale(error)
             await self._until_change()
 
     async def run_once(self) -> None:
@@ -60,6 +62,12 @@ class SnapshotPoller:
             self._current = snapshot
             self._news.notify_all()
         log.info("snapshot.taken", revision=snapshot.revision, keys=len(snapshot.keys))
+
+    def _note_stale(self, error: Unavailable) -> None:
+        """Says it once an outage, not four times a second."""
+        if not self._stale:
+            log.warning("snapshot.stale", reason=error.code_reason)
+        self._stale = True
 
     async def _until_change(self) -> None:
         try:

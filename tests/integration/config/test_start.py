@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from lockgroove.config.v1 import config_pb2 as pb
 
+from libs.crypto.safe import WrongRootKey
 from libs.errors import AppError, Unauthenticated
 from services.config.app import open_app
 from services.config.domain.environment import BadEnvironment
 from services.config.domain.keys import AdminKeyUnusable
 from services.config.settings import Settings
-from libs.crypto.safe import WrongRootKey
 from tests.integration.config.conftest import ADMIN_KEY, ROOT_KEY, Serve, settings_in
 
 SHOWN = re.compile(r"^Admin API key \(shown once\): (lg_[A-Za-z0-9_-]{43})$", re.MULTILINE)

@@ -27,6 +27,7 @@ def refused(decoder: Decoder, thing: Descriptor, text: str) -> Fault:
         ("null", "", "must be an object"),
         ('{"unheardOf": 1}', "unheardOf", "is not a field that exists here"),
         ('{"child": {"children": [{}, {"un_so": 1}]}}', "child.children[1].un_so", "is not a field that exists here"),
+        ('{"child": {"colur": 1}}', "child.colur", "is not a field that exists here: did you mean colour?"),
         ('{"child": []}', "child", "must be an object"),
         ('{"children": {}}', "children", "must be an array"),
         ('{"children": [null]}', "children[0]", "must be an object"),
