@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, type_coerce
+from sqlalchemy import ColumnElement, and_, delete, insert, select
 from sqlalchemy.sql.dml import ReturningDelete
 
 from libs.crypto.safe import Safe
 from libs.sql.engine import Database
-from libs.sql.types import UtcMillis, duration_ms, now_ms
+from libs.sql.types import duration_ms, from_millis, now_ms
 from services.config.domain.oauth import MOST_PENDING, PENDING, AuthorizationUnusable, Owner
 from services.config.oauth.contexts import verifier_context
 from services.config.tables import oauth_authorization
@@ -61,7 +61,7 @@ class SqlAuthorizations:
         digest = _digest(state)
         async with self._database.writing() as connection:
             row = (await connection.execute(self._taking(digest))).first()
-        if row is None or row.provider != provider or row.expires_at <= row.now:
+        if row is None or row.provider != provider or row.expires_at <= from_millis(row.now):
             raise AuthorizationUnusable(
                 "no authorization is open under this state: it was used before, is older than 10 minutes, or was never"
                 " begun here; begin again"
@@ -77,7 +77,7 @@ class SqlAuthorizations:
 
     def _taking(self, digest: bytes) -> ReturningDelete[Any]:
         same = delete(oauth_authorization).where(_MINE.state_digest == digest)
-        return same.returning(oauth_authorization, type_coerce(self._now, UtcMillis).label("now"))
+        return same.returning(oauth_authorization, self._now.label("now"))
 
 
 def _digest(state: str) -> bytes:

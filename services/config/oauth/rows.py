@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select
 
-from libs.sql.types import UtcMillis, duration_ms
+from libs.sql.types import duration_ms, from_millis
 from services.config.domain.oauth import WINDOW, Owner, Token, TokenState
 from services.config.tables import oauth_failure, oauth_token
 
@@ -20,7 +20,7 @@ def tokens(now: ColumnElement[int]) -> Select[Any]:
     return select(
         *open_to_see,
         _TOKEN.refresh_token.is_not(None).label("refreshable"),
-        type_coerce(now, UtcMillis).label("seen_at"),
+        now.label("seen_at"),
         select(func.count()).where(recent).correlate(oauth_token).scalar_subquery().label("failures"),
         select(func.min(_FAILURE.failed_at)).where(recent).correlate(oauth_token).scalar_subquery().label("failed_at"),
     )
@@ -38,7 +38,7 @@ def token_of(row: Row[Any]) -> Token:
         owner=Owner(provider=row.provider, user=row.user_name),
         state=TokenState(row.state),
         version=row.version,
-        seen_at=row.seen_at,
+        seen_at=from_millis(row.seen_at),
         refreshable=bool(row.refreshable),
         expires_at=row.expires_at,
         refresh_count=row.refresh_count,
