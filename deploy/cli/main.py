@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli import keys
 from libs.errors import AppError
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(keys.app)
 
 
 @app.callback()

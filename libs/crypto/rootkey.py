@@ -4,13 +4,12 @@ A file holds one key a line: the first is the current one, further lines are pre
 current one is rolled out.
 """
 
-import os
 import secrets
 import stat
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from libs.crypto import keyfile
 from libs.crypto.derivation import service_token
 from libs.errors import FailedPrecondition
 
@@ -81,56 +80,47 @@ def load_root_keys(
     return RootKeys(current=current, previous=tuple(others))
 
 
+def replace_root_key(home: Path) -> None:
+    """Puts a new root key first in `<home>/secret.key`, and leaves the one in force behind it.
+
+    Raises UnusableKey, also where a previous one is still there: `forget_previous_root_key` comes first.
+    """
+    path = home / FILE
+    if not path.exists():
+        raise _unusable(str(path), "is not there: the first start makes it, and a root key along with it")
+    current, *others = _read(path, open_to=_OTHERS)
+    if others:
+        raise _unusable(str(path), "holds a previous root key still: run `lockgroove keys forget-previous` first")
+    keyfile.replace(path, [_new(), current.decode()])
+
+
+def forget_previous_root_key(home: Path) -> None:
+    """Leaves nothing but the first key in `<home>/secret.key`. Raises UnusableKey."""
+    path = home / FILE
+    current, *_ = _read(path, open_to=_OTHERS)
+    keyfile.replace(path, [current.decode()])
+
+
 def _kept(home: Path) -> list[bytes]:
     path = home / FILE
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():
-            _make(path)
+            keyfile.make(path, [_new()])
     except OSError as error:
         raise _unusable(str(path), f"cannot be read or made: {error.strerror}") from error
     return _read(path, open_to=_OTHERS)
 
 
-def _make(path: Path) -> None:
-    """Links a whole file: nobody ever sees half a key, and the first one wins."""
-    beside = _written_beside(path, [new_root_key()])
-    try:
-        with suppress(FileExistsError):
-            os.link(beside, path)
-        _sync_folder(path.parent)
-    finally:
-        beside.unlink()
-
-
-def _written_beside(path: Path, keys: list[str]) -> Path:
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.writelines(f"{key}\n" for key in keys)
-        file.flush()
-        os.fsync(file.fileno())
-    return beside
-
-
-def new_root_key() -> str:
-    """A root key, as text."""
+def _new() -> str:
     return secrets.token_urlsafe(32)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path, *, open_to: int) -> list[bytes]:
     try:
         if path.stat().st_mode & open_to:
             raise _unusable(str(path), f"is open to other users: run `chmod 600 {path}`")
-        lines = [line for line in path.read_text("ascii").splitlines() if line.strip()]
+        lines = keyfile.read(path)
     except UnicodeDecodeError as error:
         raise _unusable(str(path), "holds something else than a key") from error
     except OSError as error:

@@ -53,6 +53,21 @@ async def open_safe(
     return safe
 
 
+async def require_current(database: Database, table: Table, roots: RootKeys) -> None:
+    """Raises WrongRootKey where the current root key alone does not open every data key, and reads only."""
+    alone = Wrapping(RootKeys(current=roots.current))
+    async with database.reading() as connection:
+        rows = await _rows(connection, table)
+    try:
+        opened = [alone.open(row) for row in rows]
+    except WrongKey as error:
+        raise WrongRootKey(
+            f"{database.place} needs the previous root key still: restart every service first"
+        ) from error
+    if not opened:
+        raise WrongRootKey(f"{database.place} holds no data key yet: start every service first")
+
+
 class Safe:
     """Seals and opens records. Several processes share the keys of a database, and any of them may rotate them."""
 
@@ -94,12 +109,12 @@ class Safe:
             return self._ring(self._newest).open(sealed, context=context)
         except WrongKey:
             async with self._database.reading() as connection:  # somebody else made a new data key
-                self._take(await self._rows(connection))
+                self._take(await _rows(connection, self._table))
         return self._ring(self._newest).open(sealed, context=context)
 
     async def newest(self, connection: AsyncConnection) -> DataKey:
         """The data key that records are sealed with now."""
-        self._take(await self._rows(connection))
+        self._take(await _rows(connection, self._table))
         return self._records[self._newest]
 
     async def hold(self, connection: AsyncConnection) -> DataKey:
@@ -131,7 +146,7 @@ class Safe:
     async def load(self, lasting: Mapping[str, str], fits: Fits) -> None:
         """Reads the keys, and writes what has to be written before: see `open_safe`."""
         async with self._database.reading() as connection:
-            rows = await self._rows(connection)
+            rows = await _rows(connection, self._table)
         keys = self._opened(rows)
         if not rows or not all(map(self._wrapping.is_settled, rows)) or set(lasting) - {each.purpose for each in keys}:
             async with self._database.writing() as connection:
@@ -141,11 +156,11 @@ class Safe:
             raise self._missing()
 
     async def _settle(self, connection: AsyncConnection, lasting: Mapping[str, str], fits: Fits) -> Sequence[Row]:
-        rows = await self._rows(connection, alone=True)
+        rows = await _rows(connection, self._table, alone=True)
         if not rows:
             await self._make_first(connection, fits)
         await self._add(connection, await self._seeded(connection, lasting))
-        rows = await self._rows(connection, alone=True)
+        rows = await _rows(connection, self._table, alone=True)
         for key, row in zip(self._opened(rows), rows, strict=True):
             if not self._wrapping.is_settled(row):
                 await self._write(connection, key)
@@ -155,7 +170,7 @@ class Safe:
     async def _make_first(self, connection: AsyncConnection, fits: Fits) -> None:
         """The first key; and what sealed records before there were data keys, to be forgotten once none needs it."""
         if not await fits(connection):
-            raise self._wrong_root_key()
+            raise _wrong_root_key(self._database)
         first = new_data_key(epoch=0, created_at=await _now(connection))
         legacy = [
             DataKey(purpose=RECORDS, state="RETIRING", epoch=0, created_at=first.created_at, secret=each)
@@ -192,13 +207,8 @@ class Safe:
 
     async def _known(self, connection: AsyncConnection, key_id: bytes) -> bytes:
         if key_id not in self._records:
-            self._take(await self._rows(connection))
+            self._take(await _rows(connection, self._table))
         return key_id
-
-    async def _rows(self, connection: AsyncConnection, *, alone: bool = False) -> Sequence[Row]:
-        rows = select(self._table).order_by(self._table.c.id)
-        found: Sequence[Any] = (await connection.execute(rows.with_for_update() if alone else rows)).mappings().all()
-        return found
 
     def _take(self, rows: Sequence[Row]) -> None:
         """Takes keys into memory, where they stay: somebody may still hold a record that was sealed anew meanwhile."""
@@ -215,7 +225,7 @@ class Safe:
         try:
             return [self._wrapping.open(row) for row in rows]
         except WrongKey as error:
-            raise self._wrong_root_key() from error
+            raise _wrong_root_key(self._database) from error
 
     def _ring(self, key_id: bytes) -> Keyring:
         """A ring that seals with this key and opens with all."""
@@ -227,11 +237,18 @@ class Safe:
     def _missing(self) -> Tampered:
         return Tampered(f"a data key is missing in {self._database.place}: restore the database from a backup")
 
-    def _wrong_root_key(self) -> WrongRootKey:
-        return WrongRootKey(
-            f"the root key does not open the secrets in {self._database.place}: give LOCKGROOVE_SECRET_KEY, or the "
-            "file secret.key in the data folder, the key of the first start; nothing was changed"
-        )
+
+def _wrong_root_key(database: Database) -> WrongRootKey:
+    return WrongRootKey(
+        f"the root key does not open the secrets in {database.place}: give LOCKGROOVE_SECRET_KEY, or the file "
+        "secret.key in the data folder, the key of the first start; nothing was changed"
+    )
+
+
+async def _rows(connection: AsyncConnection, table: Table, *, alone: bool = False) -> Sequence[Row]:
+    rows = select(table).order_by(table.c.id)
+    found: Sequence[Any] = (await connection.execute(rows.with_for_update() if alone else rows)).mappings().all()
+    return found
 
 
 def _seals(row: Row) -> bool:

@@ -8,7 +8,7 @@ import grpc
 
 from libs.clock import Clock, SystemClock
 from libs.crypto import derive, load_root_keys
-from libs.crypto.safe import Safe, open_safe
+from libs.crypto.safe import Safe
 from libs.live import LiveSettings
 from libs.rpc.client import open_channel
 from libs.sql.engine import Database
@@ -19,10 +19,9 @@ from libs.work.interventions import SqlInterventions
 from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
 from services.webhooks import migrations
+from services.webhooks.keys import AUDIT_TRAIL, open_keys
 from services.webhooks.settings import Settings
-from services.webhooks.tables import data_key, work
-
-_LASTING = {"audit trail": "webhooks audit trail"}
+from services.webhooks.tables import work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +74,8 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )
         database = await stack.enter_async_context(_open_database(settings))
-        safe = await open_safe(database, data_key, roots, lasting=_LASTING)
-        trail_key = safe.key_for("audit trail")
+        safe = await open_keys(database, roots)
+        trail_key = safe.key_for(AUDIT_TRAIL)
         channel = await stack.enter_async_context(
             open_channel(settings.config, credential=roots.service_token, tracer=telemetry.tracer)
         )

@@ -66,7 +66,7 @@ class RegistrationSecret:
         async with self._database.writing() as connection:
             sealer = await self._safe.sealer(connection)
             sealed = sealer.seal(secret.encode(), context=_context(secret_id))
-            await connection.execute(insert(source_secret).values(row, sealed=sealed))
+            await connection.execute(insert(source_secret).values(row | {"sealed": sealed}))
         return secret
 
 
