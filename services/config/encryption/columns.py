@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from libs.crypto.resealing import SealedColumn
+from services.config.domain.history import revision_context
 from services.config.tables import oauth_authorization, oauth_token, setting, setting_revision
 
 
@@ -25,7 +26,7 @@ def _setting(row: Row[Any]) -> str:
 
 
 def _revision(row: Row[Any]) -> str:
-    return f"{row.path}@{row.revision}"
+    return revision_context(row.path, row.revision)
 
 
 SEALED = (
