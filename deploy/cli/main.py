@@ -51,6 +51,20 @@ def demo(
     raise typer.Exit(asyncio.run(run_demo(folder=folder.absolute(), keep=keep)))
 
 
+@app.command()
+def validate(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
+) -> None:
+    """Check the environment without starting anything: every setting, unknown names, root key, database address."""
+    from deploy.cli import validate as checks
+
+    found = checks.findings(os.environ)
+    typer.echo(checks.as_json(found) if as_json else checks.as_text(found))
+    wrong = [each for each in found if strict or each.level is checks.Level.ERROR]
+    raise typer.Exit(1 if wrong else 0)
+
+
 def main() -> None:
     """Where `.venv/bin/lockgroove` begins; an AppError is told in one line, for it says what to do."""
     try:

@@ -26,7 +26,7 @@ Event = MutableMapping[str, Any]
 
 def configure_logging(*, level: str = "info", json: bool = True, stream: TextIO = sys.stdout) -> None:
     """Sends structlog's events and every library's log records to `stream`, as JSON or for human eyes."""
-    number = _number(level)
+    number = level_number(level)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -60,7 +60,8 @@ class _Unfailing:
             self._stream.flush()
 
 
-def _number(level: str) -> int:
+def level_number(level: str) -> int:
+    """The number of a level's name; raises InvalidArgument for a name that is none."""
     known = logging.getLevelNamesMapping()
     if level.upper() not in known:
         raise InvalidArgument.field("LOCKGROOVE_LOG_LEVEL", f"must be one of {', '.join(known)}")

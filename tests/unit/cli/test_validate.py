@@ -1,0 +1,120 @@
+"""`lockgroove validate`: everything that is wrong with an environment, and nothing that is not."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deploy.cli.main import app
+from deploy.cli.validate import PROCESS, Finding, Level, as_json, as_text, findings
+from libs.crypto.rootkey import FILE
+from services.config.catalogue import load_catalogue
+from tests.contract.docs.test_environment import read_by_services
+
+CANARY = "canary-7f3a"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+def found(home: Path, **environ: str) -> list[Finding]:
+    return findings({"LOCKGROOVE_HOME": str(home), **environ})
+
+
+def subjects(home: Path, level: Level, **environ: str) -> list[str]:
+    return [finding.subject for finding in found(home, **environ) if finding.level is level]
+
+
+def test_an_environment_that_names_nothing_is_fine_and_stays_as_it_was(home: Path) -> None:
+    assert found(home) == []
+    assert not home.exists()
+
+
+def test_every_wrong_variable_is_found_at_once(home: Path) -> None:
+    wrong = {
+        "LIDARR_URL": "ftp://x",
+        "SOULSEEK_LISTEN_PORT": "sixty",
+        "SEARCH_TTL": "1s",
+        "LOCKGROOVE_PORT": "70000",
+        "LOCKGROOVE_LOG_LEVEL": "loud",
+        "LOCKGROOVE_ADMIN_KEY": "x",
+        "LOCKGROOVE_SECRET_KEY": "short",
+        "DATABASE_URL": "mysql://h/d",
+    }
+
+    assert set(subjects(home, Level.ERROR, **wrong)) == set(wrong)
+
+
+def test_a_wrong_variable_is_told_once_whoever_reads_it(home: Path) -> None:
+    assert subjects(home, Level.ERROR, LOCKGROOVE_LOG_LEVEL="loud") == ["LOCKGROOVE_LOG_LEVEL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("LIDARR_APIKEY", "LIDARR_API_KEY"),
+        ("LOCKGROOVE_HOMES", "LOCKGROOVE_HOME"),
+        ("MUSIC_PAHT", "MUSIC_PATH"),
+        ("DATABASE_URI", "DATABASE_URL"),
+    ],
+)
+def test_a_name_that_looks_like_ours_is_a_warning_with_the_nearest_one(home: Path, name: str, meant: str) -> None:
+    (warning,) = found(home, **{name: "x"})
+
+    assert (warning.level, warning.subject) == (Level.WARNING, name)
+    assert meant in warning.text
+
+
+@pytest.mark.parametrize("name", ["PATH", "MUSIC", "LIDARR__AUTH__APIKEY", "SLSKD_SLSK_USERNAME", "POSTGRES_URL"])
+def test_a_name_of_somebody_else_is_none_of_our_business(home: Path, name: str) -> None:
+    assert found(home, **{name: "x"}) == []
+
+
+def test_a_root_key_that_others_may_read_is_found(home: Path) -> None:
+    home.mkdir()
+    (home / FILE).write_text("k" * 40)
+    (home / FILE).chmod(0o644)
+
+    (finding,) = found(home)
+
+    assert (finding.level, finding.subject) == (Level.ERROR, str(home / FILE))
+    assert "chmod 600" in finding.text
+
+
+def test_no_secret_is_told(home: Path) -> None:
+    secrets = {spec.environment: f"{CANARY}\n" for spec in load_catalogue() if spec.secret}
+    others = {
+        "DATABASE_URL": f"mysql://user:{CANARY}@host/base",
+        "LOCKGROOVE_ADMIN_KEY": f"{CANARY} x",
+        "LOCKGROOVE_SECRET_KEY": CANARY,
+        "LIDARR_URL": f"http://me:{CANARY}@host",
+    }
+    told = found(home, **secrets, **others)
+
+    assert len(told) >= len(secrets) + len(others)
+    assert CANARY not in as_text(told) + as_json(told)
+
+
+@pytest.mark.parametrize(
+    ("environ", "options", "code"),
+    [
+        ({}, [], 0),
+        ({"LIDARR_APIKEY": "x"}, [], 0),
+        ({"LIDARR_APIKEY": "x"}, ["--strict"], 1),
+        ({"LIDARR_URL": "x"}, [], 1),
+    ],
+)
+def test_the_command_fails_for_errors_and_if_told_so_for_warnings(
+    home: Path, environ: dict[str, str], options: list[str], code: int
+) -> None:
+    result = CliRunner().invoke(app, ["validate", "--json", *options], env={"LOCKGROOVE_HOME": str(home), **environ})
+
+    assert result.exit_code == code
+    assert [finding["subject"] for finding in json.loads(result.stdout)["findings"]] == list(environ)
+
+
+def test_every_variable_that_a_service_reads_is_known() -> None:
+    assert read_by_services() - {spec.environment for spec in load_catalogue()} == PROCESS
