@@ -55,8 +55,8 @@ class Exchange:
 def _diagnosed(error: Exception) -> CheckFailedError:
     causes = list(_causes(error))
     for cause in causes:
-        if isinstance(cause, ssl.SSLError):
-            return _tls(cause)
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLWantReadError | ssl.SSLWantWriteError):
+            return _tls(cause)  # who only waits has a time-out
         if isinstance(cause, gaierror):
             return CheckFailedError(Diagnosis.DNS)
         if isinstance(cause, OSError) and cause.errno in _NO_WAY:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lockgroove.config.v1 import connections_pb2 as pb
 from lockgroove.config.v1 import connections_pb2_grpc as rpc
@@ -13,7 +14,7 @@ from services.config.connections.providers import LastfmProbe, MusicBrainzProbe,
 from services.config.connections.servicer import ConnectionServicer
 from services.config.connections.slskd import SlskdProbe
 from services.config.connections.suite import SuiteProbe
-from services.config.connections.tester import Connections, Probe
+from services.config.connections.tester import LIMIT, Connections, Probe
 from services.config.connections.web import Resolve, Web, system_resolve
 from services.config.domain.catalogue import Catalogue
 from services.config.domain.connections import Check
@@ -53,8 +54,9 @@ def make_connections(
     catalogue: Catalogue,
     rules: Rules,
     resolve: Resolve = system_resolve,
+    limit: timedelta = LIMIT,
 ) -> ConnectionSlice:
-    """Wires the slice; `current` tells the settings in force."""
+    """Wires the slice; `current` tells the settings in force, `limit` is the time of a test."""
     web, suite = Web(resolve), SuiteProbe(ground.acquisition)
     lidarr = LidarrProbe(web, clock=ground.clock)
     probes: dict[str, Probe] = {
@@ -67,6 +69,12 @@ def make_connections(
         "storage": suite.storage,
     }
     connections = Connections(
-        current, catalogue=catalogue, rules=rules, probes=probes, look_up=lidarr.look_up, clock=ground.clock
+        current,
+        catalogue=catalogue,
+        rules=rules,
+        probes=probes,
+        look_up=lidarr.look_up,
+        clock=ground.clock,
+        limit=limit,
     )
     return ConnectionSlice(connections=connections, catalogue=catalogue)
