@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
 from importlib.resources import files
 
+from lockgroove.config.v1 import oauth_pb2_grpc as oauth
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as webhooks
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,6 +23,7 @@ from services.gateway.description import Description
 from services.gateway.edge import Edge
 from services.gateway.health import Health, HealthPages, KillSwitch
 from services.gateway.metrics import SuiteMetrics
+from services.gateway.oauth import CallbackPage
 from services.gateway.server import HttpServer
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
@@ -60,6 +62,7 @@ async def open_app(settings: Settings) -> AsyncIterator[HttpServer]:
         application = build(
             transcoded,
             intake=intake,
+            callback=CallbackPage(oauth.OAuthServiceStub(channels["lockgroove.config.v1"])),
             health=HealthPages(health, switch, version=release, drain=drain),
             metrics=SuiteMetrics(telemetry, targets),
             description=Description(descriptors, transcoded.bindings, version=release),
@@ -68,12 +71,19 @@ async def open_app(settings: Settings) -> AsyncIterator[HttpServer]:
 
 
 def build(
-    transcoded: TranscodedRoute, *, intake: Intake, health: HealthPages, metrics: SuiteMetrics, description: Description
+    transcoded: TranscodedRoute,
+    *,
+    intake: Intake,
+    callback: CallbackPage,
+    health: HealthPages,
+    metrics: SuiteMetrics,
+    description: Description,
 ) -> Starlette:
     """The application: what no annotation can express, then everything else."""
     routes: list[BaseRoute] = [
         Route("/api/webhooks/{source}", intake, methods=["POST"]),
         Route("/api/webhooks/{source}/{secret}", intake, methods=["POST"]),
+        Route("/api/oauth/callback/{service}", callback.answer),
         Route("/", description.root),
         Route("/api/live", health.live),
         Route("/api/ready", health.ready),

@@ -122,10 +122,19 @@ _WEBHOOK: dict[str, Any] = {
         "default": problem_response("An error."),
     },
 }
+_CALLBACK = _plain("Gateway_OAuthCallback", "Ends the connection of an account", "A page for people.", "text/html")
+_CALLBACK["get"]["parameters"] = [
+    {"name": "service", "in": "path", "required": True, "schema": {"type": "string"}},
+    *(
+        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
+        for name in ("state", "code", "error")
+    ),
+]
 _READY = _plain("Gateway_Ready", "Says whether the suite can work", "It can.")
 _READY["get"]["responses"]["503"] = {"description": "It cannot.", "content": {"application/json": {"schema": {}}}}
 _PATHS: dict[str, dict[str, Any]] = {
     "/api/webhooks/{source}": {"post": _WEBHOOK},
+    "/api/oauth/callback/{service}": _CALLBACK,
     "/api/live": _plain("Gateway_Live", "Says that the gateway answers", "It does."),
     "/api/ready": _READY,
     "/api/health": _plain("Gateway_Health", "Tells how the services are", "Their states."),
