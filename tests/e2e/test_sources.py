@@ -3,8 +3,10 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -226,6 +228,45 @@ async def test_senders_to_a_service_that_hangs_are_told_to_come_back(suite: Suit
 
     assert (answer.status_code, int(answer.headers["retry-after"]) > 0) == (503, True)
     assert await eventually(again)
+
+
+async def test_senders_notice_nothing_of_new_data_keys_and_no_service_keeps_the_old_ones(suite: Suite) -> None:
+    name, _ = await made(suite, {"headerToken": {"header": "X-Token"}}, secret=SECRET)
+    before = {each["service"]: each["dataKeyId"] for each in (await encryption(suite))["keyrings"]}
+    answers = list[int]()
+
+    async def done() -> Json | None:
+        answers.append((await delivered(suite, name, [("X-Token", SECRET)])).status_code)
+        told = await encryption(suite)
+        return told if told["done"] else None
+
+    asked = await suite.client.post("/api/v1/encryption:rotateDataKeys", json={"requestId": str(uuid.uuid4())})
+    told = await eventually(done)
+
+    assert asked.status_code == 200, asked.text
+    assert {*answers, (await delivered(suite, name, [("X-Token", SECRET)])).status_code} == {202}
+    for keyring in told["keyrings"]:
+        assert keyring["dataKeyEpoch"] == asked.json()["dataKeyEpoch"]
+        assert keyring["dataKeyId"] not in before.values()
+        assert keyring["doneCount"] == keyring["totalCount"]
+        assert known_keys(suite, keyring["service"]) == [keyring["dataKeyId"]]
+    assert before.keys() == {each["service"] for each in told["keyrings"]} == {"config", "webhooks"}
+
+
+async def encryption(suite: Suite) -> Json:
+    """How it stands, once both services have told."""
+
+    async def told() -> Json | None:
+        found: Json = (await suite.client.get("/api/v1/encryption")).json()
+        return found if len(found.get("keyrings", [])) == 2 else None
+
+    return await eventually(told)
+
+
+def known_keys(suite: Suite, service: str) -> list[str]:
+    """The data keys that are in a service's database."""
+    with closing(sqlite3.connect(Path(suite.environment["LOCKGROOVE_HOME"]) / f"{service}.db")) as database:
+        return [key for (key,) in database.execute("SELECT id FROM data_key WHERE purpose = 'records'")]
 
 
 async def test_senders_to_a_full_disk_are_told_to_come_back_and_nothing_else_is_lost(suite: Suite) -> None:
