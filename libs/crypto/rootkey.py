@@ -71,7 +71,7 @@ def load_root_keys(
     if configured:
         keys = [_checked(configured, VARIABLE)]
     elif mounted:
-        keys = _read(mounted, open_to=_OTHERS_WRITE)  # who may read a mounted secret is the platform's affair
+        keys = _mounted(mounted)
     else:
         keys = _kept(home)
     if previous:
@@ -88,17 +88,17 @@ def replace_root_key(home: Path) -> None:
     path = home / FILE
     if not path.exists():
         raise _unusable(str(path), "is not there: the first start makes it, and a root key along with it")
-    current, *others = _read(path, open_to=_OTHERS)
+    current, *others = _private(path)
     if others:
         raise _unusable(str(path), "holds a previous root key still: run `lockgroove keys forget-previous` first")
-    keyfile.replace(path, [_new(), current.decode()])
+    _replace(path, [_new(), current.decode()])
 
 
 def forget_previous_root_key(home: Path) -> None:
     """Leaves nothing but the first key in `<home>/secret.key`. Raises UnusableKey."""
     path = home / FILE
-    current, *_ = _read(path, open_to=_OTHERS)
-    keyfile.replace(path, [current.decode()])
+    current, *_ = _private(path)
+    _replace(path, [current.decode()])
 
 
 def _kept(home: Path) -> list[bytes]:
@@ -109,22 +109,39 @@ def _kept(home: Path) -> list[bytes]:
             keyfile.make(path, [_new()])
     except OSError as error:
         raise _unusable(str(path), f"cannot be read or made: {error.strerror}") from error
-    return _read(path, open_to=_OTHERS)
+    return _private(path)
+
+
+def _replace(path: Path, lines: list[str]) -> None:
+    try:
+        keyfile.replace(path, lines)
+    except OSError as error:
+        raise _unusable(str(path), f"cannot be written: {error.strerror}; it is as it was") from error
 
 
 def _new() -> str:
     return secrets.token_urlsafe(32)
 
 
-def _read(path: Path, *, open_to: int) -> list[bytes]:
+def _private(path: Path) -> list[bytes]:
+    """The keys of a file that nobody but its owner may use."""
+    return _read(path, _OTHERS, f"is open to other users: run `chmod 600 {path}`")
+
+
+def _mounted(path: Path) -> list[bytes]:
+    """The keys of a file that a platform mounts: who may read it is the platform's affair, often everybody."""
+    return _read(path, _OTHERS_WRITE, "can be changed by other users: mount it for reading only")
+
+
+def _read(path: Path, denied: int, why: str) -> list[bytes]:
     try:
-        if path.stat().st_mode & open_to:
-            raise _unusable(str(path), f"is open to other users: run `chmod 600 {path}`")
+        if path.stat().st_mode & denied:
+            raise _unusable(str(path), why)
         lines = keyfile.read(path)
     except UnicodeDecodeError as error:
         raise _unusable(str(path), "holds something else than a key") from error
     except OSError as error:
-        raise _unusable(str(path), f"cannot be read or made: {error.strerror}") from error
+        raise _unusable(str(path), f"cannot be read: {error.strerror}") from error
     return [_checked(line, str(path)) for line in lines or [""]]
 
 

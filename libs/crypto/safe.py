@@ -127,12 +127,16 @@ class Safe:
         Returns whether it was made now: of several processes one makes it. Raises WrongRootKey or DatabaseUnavailable.
         """
         async with self._database.writing() as connection:
-            before = await self.hold(connection)
-            if before.epoch >= epoch:
-                return False
-            await self._write(connection, before.retired())
-            key = new_data_key(epoch=epoch, created_at=await _now(connection))
-            await connection.execute(insert(self._table).values(self._wrapping.row(key)))
+            return await self.renew_in(connection, epoch)
+
+    async def renew_in(self, connection: AsyncConnection, epoch: int) -> bool:
+        """The same in a writing transaction of yours."""
+        before = await self.hold(connection)
+        if before.epoch >= epoch:
+            return False
+        await self._write(connection, before.retired())
+        key = new_data_key(epoch=epoch, created_at=await _now(connection))
+        await connection.execute(insert(self._table).values(self._wrapping.row(key)))
         return True
 
     async def forget_older(self, connection: AsyncConnection) -> int:
