@@ -64,9 +64,19 @@ class SoulseekCheck:
         self._pause = pause.total_seconds()
         self._next = 0.0  # on the monotonic clock
         self._turn = asyncio.Lock()
+        self._running: set[asyncio.Task[Outcome]] = set()
 
     async def check(self, login: Login) -> Outcome:
-        """What is to be said of the account. Raises AppError where the leases cannot be reached."""
+        """What is to be said of the account. Raises AppError where the leases cannot be reached.
+
+        Goes on where nobody waits any more: a login on its way cannot be called back, and needs the lease to its end.
+        """
+        running = asyncio.create_task(self._check(login))
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        return await asyncio.shield(running)
+
+    async def _check(self, login: Login) -> Outcome:
         async with self._turn:
             ours = self._keeper.account
             if ours is not None and await _is_same(login, ours):

@@ -121,7 +121,7 @@ class SessionKeeper:
     async def lend(self, trial: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a trial login with the account whose lease is ours, while no session is there nor being connected.
 
-        No session begins before it has ended, and it is cancelled where the lease goes. Raises AccountBusy.
+        No session begins before it has ended, and it is cancelled where the lease is lost. Raises AccountBusy.
         """
         if not self._resting or self._trial is not None:
             raise AccountBusy("the account is about to be logged in")
@@ -129,8 +129,6 @@ class SessionKeeper:
         try:
             await asyncio.wait([running])
         finally:
-            running.cancel()
-            await asyncio.wait([running])
             self._trial = None
         if running.cancelled():
             raise AccountBusy("the account went to somebody else")
@@ -224,7 +222,8 @@ class SessionKeeper:
         await self._trial_ended()
 
     async def _end_trial(self) -> None:
-        if self._trial is not None:
+        """Other settings wait for it: a login that is on its way, once cancelled, would kick the session after it."""
+        if self._trial is not None and not self._changed.is_set():
             self._trial.cancel()
         await self._trial_ended()
 
