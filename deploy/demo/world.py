@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from deploy.demo.soulseek.world import SoulseekWorld
 
 _HOST = "127.0.0.1"
+_ACCOUNT = "lockgroove"
 _PORTS = range(20_000, 30_000)  # below the ephemeral ports, which are handed to others
 _MODEST = 4 * 1024  # bytes/s that the honest peers say of themselves: the others are asked first, whatever came before
 _PACE = 2_048  # KiB/s that they give, so that there is something to watch
@@ -65,15 +66,15 @@ async def open_world(root: Path) -> AsyncIterator[World]:
     """Open the world below a folder: the library in `music`, what the peers share in `peers`."""
     from deploy.demo.soulseek.world import SoulseekWorld  # takes seconds to import on a cold disk
 
-    albums = demo_albums()
+    albums, password = demo_albums(), secrets.token_urlsafe(18)
     catalogue = (albums.by_soulseek, albums.by_lidarr, albums.ten_times)
     for album in catalogue:
         album_files(album)  # now, and not while somebody waits for an answer
     async with (
-        SoulseekWorld(root / "peers", _peers(albums)) as soulseek,
+        SoulseekWorld(root / "peers", _peers(albums), accounts={_ACCOUNT: password}) as soulseek,
         LidarrWorld(root / "music", catalogue, scenarios=_scenarios(albums)) as lidarr,
     ):
-        environment = _environment(root, soulseek.address, lidarr)
+        environment = _environment(root, soulseek.address, lidarr, password)
         yield World(environment=environment, albums=albums, soulseek=soulseek, lidarr=lidarr)
 
 
@@ -93,7 +94,7 @@ def _scenarios(albums: DemoAlbums) -> dict[str, Scenario]:
     return {albums.by_soulseek.mbid: NO_RELEASE, albums.by_lidarr.mbid: plain, albums.ten_times.mbid: plain}
 
 
-def _environment(root: Path, soulseek: str, lidarr: LidarrWorld) -> dict[str, str]:
+def _environment(root: Path, soulseek: str, lidarr: LidarrWorld, password: str) -> dict[str, str]:
     return {
         "MUSIC_PATH": str(root / "music"),
         "DOWNLOAD_PATH": str(root / "downloads"),
@@ -102,8 +103,8 @@ def _environment(root: Path, soulseek: str, lidarr: LidarrWorld) -> dict[str, st
         "LIDARR_WEBHOOK_SECRET": secrets.token_urlsafe(24),
         "LIDARR_POLL_INTERVAL": "5s",
         "SOULSEEK_SERVER": soulseek,
-        "SOULSEEK_USERNAME": "lockgroove",
-        "SOULSEEK_PASSWORD": secrets.token_urlsafe(18),
+        "SOULSEEK_USERNAME": _ACCOUNT,
+        "SOULSEEK_PASSWORD": password,
         "SOULSEEK_LISTEN_HOST": _HOST,
         "SOULSEEK_LISTEN_PORT": str(_free_port()),
         "SOULSEEK_SEARCH_TIMEOUT": "4s",

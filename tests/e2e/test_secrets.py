@@ -25,7 +25,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)
 
 _ROOT = "canary-root-key-58c1f0a7d2b94e6395aa"
 _ADMIN = "lg_canary-admin-key-91b7"
-_PASSWORD = "canary-soulseek-password-3d"
 _PATCHED = {"lidarr": {"apiKey": "canary-patched-key-6e"}, "soulseek": {"password": "canary-patched-password-a4"}}
 _REFUSED = "canary-refused-key-c0"
 _TOKEN = "canary-source-token-19"
@@ -64,7 +63,7 @@ class Observed:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def observed(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Observed]:
     home = tmp_path_factory.mktemp("home")
-    secrets = {"LOCKGROOVE_SECRET_KEY": _ROOT, "LOCKGROOVE_ADMIN_KEY": _ADMIN, "SOULSEEK_PASSWORD": _PASSWORD}
+    secrets = {"LOCKGROOVE_SECRET_KEY": _ROOT, "LOCKGROOVE_ADMIN_KEY": _ADMIN}
     async with open_sink() as traces:
         traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": traces.endpoint}
         environment = suite_environment(home, {**world.environment, **secrets, **traced})
@@ -114,7 +113,8 @@ async def _work(seen: Observed, world: World) -> None:
     client = seen.suite.client
     right = {"X-Webhook-Secret": world.environment["LIDARR_WEBHOOK_SECRET"]}
     assert (await client.post("/api/webhooks/lidarr", json={"eventType": "Test"}, headers=right)).status_code == 202
-    await seen.suite.ended((await seen.suite.request(album=wanted(world.albums.ten_times), source="SOULSEEK"))["name"])
+    arrived = await seen.suite.request(album=wanted(world.albums.ten_times), source="SOULSEEK")
+    assert (await seen.suite.ended(arrived["name"]))["state"] == "COMPLETED"
     answer = await client.patch("/api/v1/settings", json=_PATCHED)
     seen.note("PATCH", answer, answer.content)
 

@@ -1,6 +1,6 @@
 """What each step of the onboarding looks at; one look is short, and finds the same however often it is made."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
@@ -18,6 +18,7 @@ from services.config.domain.onboarding import Onboarding, Result, StepKind, Step
 PATIENCE = timedelta(minutes=2)  # with what has to answer by itself: our own address, a service that restarts
 
 _UNSET = frozenset({"NOT_CONFIGURED", "DISABLED"})
+_PASSING = frozenset({"IN_USE", "SUITE_UNAVAILABLE"})  # may be over in a moment
 _TELL_LIDARR = "look at Settings, Connect in Lidarr, and set webhooks.publicUrl to our address as Lidarr sees it"
 
 
@@ -76,6 +77,13 @@ class Steps:
         except AppError as error:
             return _failed(error.code_reason, error.message, "start again when that is mended")
 
+    def _of(self, onboarding: Onboarding, found: Found) -> Result:
+        """What a test found; whoever set something up wants it to work."""
+        if found.ok:
+            return _done(found.message)
+        failed = _failed(found.diagnosis, found.message, found.advice)
+        return self._patient(onboarding, failed) if found.diagnosis in _PASSING else failed
+
     def _patient(self, onboarding: Onboarding, failed: Result) -> Result:
         """Waits for what may mend itself, for a while."""
         step = onboarding.current
@@ -84,18 +92,18 @@ class Steps:
             return failed
         return Result(state=StepState.RUNNING, message=failed.message)
 
-    async def _storage(self, _onboarding: Onboarding) -> Result:
-        return _of(await self._test("storage"))
+    async def _storage(self, onboarding: Onboarding) -> Result:
+        return self._of(onboarding, await self._test("storage"))
 
-    async def _lidarr(self, _onboarding: Onboarding) -> Result:
+    async def _lidarr(self, onboarding: Onboarding) -> Result:
         found = await self._test("lidarr")
-        return _skipped("Lidarr is not set up") if found.diagnosis in _UNSET else _of(found)
+        return _skipped("Lidarr is not set up") if found.diagnosis in _UNSET else self._of(onboarding, found)
 
     async def _peers(self, onboarding: Onboarding) -> Result:
         tests = [await self._test(name) for name in ("soulseek", "slskd")]
         used = [found for found in tests if found.diagnosis not in _UNSET]
         if used:
-            return _of_all(used)
+            return self._of(onboarding, next((found for found in used if not found.ok), used[0]))
         if onboarding.passed(StepKind.LIDARR):
             return _skipped("neither Soulseek nor slskd is set up: Lidarr does it alone")
         advice = "set lidarr.url and lidarr.apiKey, or soulseek.username and soulseek.password, or slskd.url"
@@ -152,16 +160,6 @@ def _heard(answer: upkeep.CheckRegistrationResponse) -> str:
     if not answer.HasField("last_delivery_time"):
         return "Lidarr knows our webhook, and reached it when it was registered"
     return f"Lidarr knows our webhook, and delivered last at {answer.last_delivery_time.ToJsonString()}"
-
-
-def _of(found: Found) -> Result:
-    return _done(found.message) if found.ok else _failed(found.diagnosis, found.message, found.advice)
-
-
-def _of_all(found: Sequence[Found]) -> Result:
-    """Good if all are; else the first that is not, since whoever set something up wants it to work."""
-    broken = next((each for each in found if not each.ok), None)
-    return _of(broken) if broken else _done("; ".join(each.message for each in found))
 
 
 def _done(message: str) -> Result:

@@ -45,7 +45,8 @@ async def environment_of(process: asyncio.subprocess.Process) -> dict[str, str]:
 
 async def test_the_world_has_a_story_for_each_of_its_albums(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world:
-        async with world.soulseek.client("lockgroove", "demo", download=tmp_path / "in") as client:
+        account = (world.environment["SOULSEEK_USERNAME"], world.environment["SOULSEEK_PASSWORD"])
+        async with world.soulseek.client(*account, download=tmp_path / "in") as client:
             request = await client.searches.search(world.albums.by_soulseek.title)
             await until(lambda: len(request.results) == 4)
 

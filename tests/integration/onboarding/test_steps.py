@@ -70,6 +70,15 @@ async def test_one_broken_source_of_two_fails_the_step(bench: Bench) -> None:
     assert (await bench.look(3)).steps[2].reason == "REFUSED"
 
 
+async def test_an_account_that_is_in_use_for_a_moment_is_waited_for(bench: Bench) -> None:
+    bench.found.update(soulseek=Found(diagnosis="IN_USE"))
+    await bench.start()
+    waiting = (await bench.look(3)).steps[2]
+    bench.found.update(soulseek=Found())
+
+    assert (waiting.state, (await bench.look(1)).steps[2].state) == (StepState.RUNNING, StepState.DONE)
+
+
 async def test_a_registration_that_waits_is_waited_for_and_then_fails(bench: Bench) -> None:
     bench.inbox.standing = upkeep.CheckRegistrationResponse.WAITING
     await bench.start()

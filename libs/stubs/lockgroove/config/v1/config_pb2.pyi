@@ -1284,7 +1284,7 @@ class RollbackSettingsRequest(message.Message):
     ETAG_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     revision: builtins.int
-    """The revision whose values are to be in force again; 0 is the state before the first one."""
+    """The revision whose values are to be in force again; 0, which has to be said, is the state before the first one."""
     etag: builtins.str
     """When given, it must be the current one."""
     validate_only: builtins.bool
@@ -1292,15 +1292,17 @@ class RollbackSettingsRequest(message.Message):
     def __init__(
         self,
         *,
-        revision: builtins.int = ...,
+        revision: builtins.int | None = ...,
         etag: builtins.str = ...,
         validate_only: builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["_revision", b"_revision", "revision", b"revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["etag", b"etag", "revision", b"revision", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_revision", b"_revision", "etag", b"etag", "revision", b"revision", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__revision: _TypeAlias = typing.Literal["revision"]  # noqa: Y015
+    _WhichOneofArgType__revision: _TypeAlias = typing.Literal["_revision", b"_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revision) -> _WhichOneofReturnType__revision | None: ...
 
 @typing.final
 class ExportSettingsRequest(message.Message):
