@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum
 
 from libs.errors import FailedPrecondition, NotFound
+from services.config.domain.catalogue import SettingSpec
 from services.config.domain.values import Stored
 
 
@@ -62,7 +63,7 @@ class Past:
     lost: Mapping[str, str]
 
     def wanted(
-        self, paths: Iterable[str], held: Stored, fingerprint: Callable[[str, str], str]
+        self, specs: Iterable[SettingSpec], held: Stored, fingerprint: Callable[[str, str], str]
     ) -> dict[str, str | None]:
         """What these settings have to be for the past to be there again: a text, or None for the fallback.
 
@@ -70,13 +71,14 @@ class Past:
         """
         known = {path: text for path, text in held.texts.items() if path in self.lost}
         kept = {path: text for path, text in known.items() if fingerprint(path, text) == self.lost[path]}
+        names = {spec.path: spec.json_path for spec in specs}
         if gone := sorted(self.lost.keys() - kept.keys()):
-            named = ", ".join(gone)
+            named = ", ".join(names[path] for path in gone)
             raise SecretsLost(
                 f"the secrets of then are no longer known of {named}: set them by hand, or go back to another revision",
                 metadata={"settings": named},
             )
-        return {path: self.texts.get(path, kept.get(path)) for path in paths}
+        return {path: self.texts.get(path, kept.get(path)) for path in names}
 
 
 def revision_context(path: str, revision: int) -> str:

@@ -30,7 +30,7 @@ class Rollbacks:
     ) -> None:
         self._configuration = configuration
         self._history = history
-        self._paths = [spec.path for spec in catalogue]
+        self._catalogue = catalogue
         self._fingerprint = fingerprint
 
     async def to(self, revision: int, terms: Terms) -> InForce:
@@ -39,4 +39,4 @@ class Rollbacks:
         Raises RevisionUnknown, SecretsLost, and what `Configuration.put` raises: the rules may be others than then.
         """
         past = await self._history.state_after(revision)
-        return await self._configuration.put(lambda held: past.wanted(self._paths, held, self._fingerprint), terms)
+        return await self._configuration.put(lambda held: past.wanted(self._catalogue, held, self._fingerprint), terms)

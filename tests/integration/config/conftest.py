@@ -54,6 +54,12 @@ def settings(tmp_path: Path, where: str | None) -> Settings:
 
 
 @pytest.fixture
+def alone(tmp_path: Path) -> Settings:
+    """The settings of a process on SQLite, for what is the same on each kind of database."""
+    return settings_in(tmp_path)
+
+
+@pytest.fixture
 def serve(settings: Settings) -> Serve:
     """Starts the service with these variables as fallbacks; starting again finds what was kept."""
 

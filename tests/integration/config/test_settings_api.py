@@ -1,28 +1,19 @@
 """GetSettings and UpdateSettings, as a client meets them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.field_mask_pb2 import FieldMask
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs.errors import AppError, Conflict, InvalidArgument, PermissionDenied, Unauthenticated
-from tests.integration.config.conftest import Config, Serve, Stub
+from services.config.settings import Settings
+from tests.integration.config.clients import change, lidarr, read
+from tests.integration.config.conftest import Config, Serve, serving
+from tests.support.ports import free_ports
 
 LIDARR = {"LIDARR_URL": "http://from-environment", "LIDARR_API_KEY": "key-from-environment"}
-
-
-async def read(client: Stub) -> pb.Settings:
-    return await client.GetSettings(pb.GetSettingsRequest())
-
-
-async def change(client: Stub, settings: pb.Settings, *mask: str) -> pb.Settings:
-    return await client.UpdateSettings(pb.UpdateSettingsRequest(settings=settings, update_mask=FieldMask(paths=mask)))
-
-
-def lidarr(**values: object) -> pb.Settings:
-    return pb.Settings(lidarr=pb.LidarrSettings(**values))  # type: ignore[arg-type]  # each test names its own fields
 
 
 async def test_the_defaults_are_in_force_at_first(serve: Serve) -> None:
@@ -99,6 +90,15 @@ async def test_a_subject_in_the_mask_means_all_of_its_settings(serve: Serve) -> 
     assert not settings.secrets_set
 
 
+@pytest.mark.parametrize("path", ["sources", "secrets_set"])
+async def test_what_is_read_only_cannot_be_changed(serve: Serve, path: str) -> None:
+    async with serve() as config, config.client() as client:
+        with pytest.raises(InvalidArgument, match=f"{path} is read-only") as caught:
+            await change(client, lidarr(url="http://a"), "lidarr.url", path)
+
+    assert caught.value.violations[0].field == "update_mask"
+
+
 async def test_what_was_read_can_be_sent_back(serve: Serve) -> None:
     async with serve() as config, config.client() as client:
         before = await change(client, lidarr(url="http://a", api_key="sesame"))
@@ -166,13 +166,37 @@ async def test_an_outdated_etag_is_refused_with_the_current_one(serve: Serve) ->
     assert (caught.value.code_reason, caught.value.metadata) == ("SETTINGS_CHANGED", {"etag": current})
 
 
-async def test_of_simultaneous_changes_with_one_etag_one_is_made(serve: Serve) -> None:
-    async with serve() as config, config.client() as client:
-        etag = (await read(client)).etag
-        sent = [pb.Settings(etag=etag, lidarr=pb.LidarrSettings(url=f"http://{n}")) for n in range(6)]
-        outcomes = await asyncio.gather(*(change(client, each) for each in sent), return_exceptions=True)
+async def test_of_simultaneous_changes_with_one_etag_through_two_replicas_one_is_made(
+    serve: Serve, settings: Settings
+) -> None:
+    other = replace(settings, listen=f"127.0.0.1:{free_ports(1)[0]}")
+    async with serve() as one, serving(other) as two, one.client() as first, two.client() as second:
+        etag = (await read(first)).etag
+        sent = [pb.Settings(etag=etag, lidarr=pb.LidarrSettings(url=f"http://{n}")) for n in range(20)]
+        tries = [change((first, second)[n % 2], each) for n, each in enumerate(sent)]
+        outcomes = await asyncio.gather(*tries, return_exceptions=True)
+        (made,) = [each for each in outcomes if isinstance(each, pb.Settings)]
 
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Conflict"] * 5 + ["Settings"]
+        assert await read(second) == made
+    refused = [each for each in outcomes if isinstance(each, Conflict)]
+    assert [each.metadata for each in refused] == [{"etag": made.etag}] * 19
+
+
+async def test_a_dry_run_answers_as_if_it_were_done_and_keeps_nothing(serve: Serve) -> None:
+    async with serve() as config, config.client() as client:
+        before = await read(client)
+        shown = await change(client, lidarr(url="http://a", api_key="sesame"), validate_only=True)
+
+        assert (shown.lidarr.url, list(shown.secrets_set), shown.etag) == ("http://a", ["lidarr.apiKey"], before.etag)
+        assert await read(client) == before
+
+
+async def test_a_dry_run_refuses_what_the_change_would(serve: Serve) -> None:
+    async with serve() as config, config.client() as client:
+        with pytest.raises(InvalidArgument, match=r"settings\.lidarr\.quality_profile_id"):
+            await change(client, lidarr(quality_profile_id=0), validate_only=True)
+        with pytest.raises(Conflict):
+            await change(client, pb.Settings(etag='"99"'), validate_only=True)
 
 
 async def test_simultaneous_changes_without_an_etag_are_all_made(serve: Serve) -> None:

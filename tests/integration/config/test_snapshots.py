@@ -1,19 +1,24 @@
 """Snapshots reach those who follow them: at once, from other replicas, and after a restart."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
+import pytest
 from lockgroove.api.v1 import annotations_pb2 as annotations
 from lockgroove.config.v1 import config_pb2 as pb
 
+from libs.errors import Unavailable
 from libs.live import LiveSettings
 from libs.rpc.client import open_channel
 from services.config.settings import Settings
-from tests.integration.config.conftest import ADMIN_KEY, SERVICE_TOKEN, Config, Serve, Stub, serving
+from tests.integration.config.conftest import ADMIN_KEY, SERVICE_TOKEN, Config, Serve, Stub, serving, settings_in
 from tests.support.ports import free_ports
+from tests.support.postgres import run_postgres
 
 WITHIN = 10.0  # seconds, for whatever has to happen on a busy machine
 
@@ -99,6 +104,33 @@ async def test_live_settings_keep_the_last_snapshot_while_the_service_is_away(se
             await until_url(live, "http://before")
 
         assert live.current.settings.lidarr.url == "http://before"
+
+
+async def test_a_watcher_gets_the_settings_at_once_and_after_every_change_without_secrets(serve: Serve) -> None:
+    async with serve({"LIDARR_API_KEY": "sesame"}) as config, config.client() as client, asyncio.timeout(WITHIN):
+        stream = aiter(client.WatchSettings(pb.WatchSettingsRequest()))
+        first = (await anext(stream)).settings
+        await set_url(client, "http://changed")
+        second = (await anext(stream)).settings
+
+    assert list(first.secrets_set) == ["lidarr.apiKey"]
+    assert not first.lidarr.HasField("api_key")
+    assert (second.lidarr.url, second.etag != first.etag) == ("http://changed", True)
+
+
+async def test_what_is_in_force_outlives_an_outage_of_the_database(tmp_path: Path) -> None:
+    with run_postgres() as server:
+        settings = settings_in(tmp_path, server.url())
+        async with serving(settings, {"LIDARR_URL": "http://before"}) as config, config.client() as client:
+            server.stop(signal.SIGQUIT)
+            async with living(settings) as newcomer:  # a service that starts in the middle of it
+                await until_url(newcomer, "http://before")
+                with pytest.raises(Unavailable):
+                    await set_url(client, "http://after")
+                server.start()
+                await set_url(client, "http://after")
+
+                await until_url(newcomer, "http://after")
 
 
 @asynccontextmanager
