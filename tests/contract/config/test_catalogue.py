@@ -1,6 +1,7 @@
 """What the proto must say of every setting, so that people, pages and the suite itself can rely on it."""
 
 import re
+from functools import cache
 
 import pytest
 
@@ -19,6 +20,11 @@ NUMBERS = [each for each in SETTINGS if each.kind is Kind.INTEGER]
 BOUNDED = [each for each in SETTINGS if each.kind in (Kind.INTEGER, Kind.DURATION)]
 
 
+@cache
+def source_of(service: str) -> str:
+    return "\n".join(file.read_text() for file in (ROOT / "services" / service).rglob("*.py"))
+
+
 def named(specs: list[SettingSpec]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("each", specs, ids=lambda each: each.path)
 
@@ -35,6 +41,14 @@ def test_nothing_but_a_number_has_a_unit() -> None:
 def test_every_setting_is_obeyed_by_services_that_exist() -> None:
     assert {name for each in SETTINGS for name in each.services} <= SERVICES
     assert {each.path for each in SETTINGS if not each.services} == ACCEPTED_ONLY
+
+
+@named(SETTINGS)
+def test_a_setting_is_read_in_each_service_that_is_said_to_obey_it(each: SettingSpec) -> None:
+    name = each.path.partition(".")[2]
+    reads = re.compile(rf"\.{name}\b|\"{name}\"|\b{re.escape(each.path)}\b")
+
+    assert [service for service in each.services if not reads.search(source_of(service))] == []
 
 
 def test_every_setting_has_a_meaning() -> None:

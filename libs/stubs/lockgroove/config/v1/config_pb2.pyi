@@ -839,7 +839,7 @@ class WebhookSettings(message.Message):
     RECONCILE_INTERVAL_FIELD_NUMBER: builtins.int
     RETENTION_DAYS_FIELD_NUMBER: builtins.int
     public_url: builtins.str
-    """The address under which senders reach the gateway: `http://lockgroove:3006`. Where it listens, when unset."""
+    """The address under which senders and browsers reach the gateway: `http://lockgroove:3006`. Where it listens, when unset."""
     register_in_lidarr: builtins.bool
     """Whether our webhook is registered in Lidarr, and kept there."""
     retention_days: builtins.int
@@ -898,7 +898,7 @@ class UpdateSettingsRequest(message.Message):
     UPDATE_MASK_FIELD_NUMBER: builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     validate_only: builtins.bool
-    """A dry run: checks everything and answers as if it were done, but keeps nothing."""
+    """A dry run: checks everything and answers as if it were done, but keeps nothing. The etag is the current one."""
     @builtins.property
     def settings(self) -> Settings:
         """The new values."""
@@ -1115,7 +1115,7 @@ class ListSettingsRevisionsRequest(message.Message):
     page_token: builtins.str
     """`next_page_token` of the page before."""
     setting: builtins.str
-    """Only changes of this setting, in JSON spelling: `lidarr.apiKey`. All, when empty."""
+    """Only revisions that changed this setting, in JSON spelling: `lidarr.apiKey`. All, when empty."""
     def __init__(
         self,
         *,
@@ -1432,7 +1432,9 @@ class ImportSettingsRequest(message.Message):
     passphrase: builtins.str
     """What its secrets were sealed with."""
     replace: builtins.bool
-    """Whether stored values that the document does not hold are forgotten; else they stay."""
+    """Whether stored values that the document does not hold are forgotten; else they stay. Secrets stay where the document
+    was exported without them.
+    """
     etag: builtins.str
     """When given, it must be the current one."""
     validate_only: builtins.bool
