@@ -120,7 +120,7 @@ class ConfigServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSettingsRevisions(self, request, context):
-        """Lists the changes of settings, newest first. Secrets are shown by fingerprints.
+        """Lists the changes of settings, newest first; the newest 1,000 are kept. Secrets are shown by fingerprints.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,7 +134,8 @@ class ConfigServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RollbackSettings(self, request, context):
-        """Puts the stored values back to what they were right after a revision, as a new revision.
+        """Puts the stored values back to what they were right after a revision, as a new revision. FAILED_PRECONDITION names
+        secrets that cannot be brought back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -25,11 +25,13 @@ class ConfigServiceStub:
     DescribeSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.DescribeSettingsRequest, _config_pb2.DescribeSettingsResponse]
     """The catalogue: every setting with its type, unit, range, default, environment variable and meaning."""
     ListSettingsRevisions: _aio.UnaryUnaryMultiCallable[_config_pb2.ListSettingsRevisionsRequest, _config_pb2.ListSettingsRevisionsResponse]
-    """Lists the changes of settings, newest first. Secrets are shown by fingerprints."""
+    """Lists the changes of settings, newest first; the newest 1,000 are kept. Secrets are shown by fingerprints."""
     GetSettingsRevision: _aio.UnaryUnaryMultiCallable[_config_pb2.GetSettingsRevisionRequest, _config_pb2.SettingsRevision]
     """Reads one change of settings."""
     RollbackSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.RollbackSettingsRequest, _config_pb2.Settings]
-    """Puts the stored values back to what they were right after a revision, as a new revision."""
+    """Puts the stored values back to what they were right after a revision, as a new revision. FAILED_PRECONDITION names
+    secrets that cannot be brought back.
+    """
     ExportSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.ExportSettingsRequest, _config_pb2.SettingsDocument]
     """The stored values as one document; with a passphrase the secrets too, sealed with it."""
     ImportSettings: _aio.UnaryUnaryMultiCallable[_config_pb2.ImportSettingsRequest, _config_pb2.Settings]
@@ -78,7 +80,7 @@ class ConfigServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _config_pb2.ListSettingsRevisionsRequest,
         context: _aio.ServicerContext[_config_pb2.ListSettingsRevisionsRequest, _abc.Awaitable[_config_pb2.ListSettingsRevisionsResponse]],
     ) -> _abc.Awaitable[_config_pb2.ListSettingsRevisionsResponse]:
-        """Lists the changes of settings, newest first. Secrets are shown by fingerprints."""
+        """Lists the changes of settings, newest first; the newest 1,000 are kept. Secrets are shown by fingerprints."""
 
     @_abc_1.abstractmethod
     def GetSettingsRevision(
@@ -94,7 +96,9 @@ class ConfigServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _config_pb2.RollbackSettingsRequest,
         context: _aio.ServicerContext[_config_pb2.RollbackSettingsRequest, _abc.Awaitable[_config_pb2.Settings]],
     ) -> _abc.Awaitable[_config_pb2.Settings]:
-        """Puts the stored values back to what they were right after a revision, as a new revision."""
+        """Puts the stored values back to what they were right after a revision, as a new revision. FAILED_PRECONDITION names
+        secrets that cannot be brought back.
+        """
 
     @_abc_1.abstractmethod
     def ExportSettings(
