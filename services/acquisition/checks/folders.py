@@ -5,6 +5,7 @@ import errno
 import os
 import secrets
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +13,6 @@ from pathlib import Path
 LOOK_SECONDS = 4.0  # after which a disk counts as one that hangs
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
 class Fault(StrEnum):
@@ -53,7 +53,8 @@ class Look:
 class FolderCheck:
     """Looks at folders, each in a thread of its own; a disk that hangs costs one thread, however often it is asked."""
 
-    def __init__(self, *, seconds: float = LOOK_SECONDS) -> None:
+    def __init__(self, look_at: Callable[[Need], Look], *, seconds: float = LOOK_SECONDS) -> None:
+        self._look_at = look_at
         self._seconds = seconds
         self._looking: dict[Need, asyncio.Future[Look]] = {}
 
@@ -62,11 +63,9 @@ class FolderCheck:
         return list(await asyncio.gather(*map(self._look, needs)))
 
     async def _look(self, need: Need) -> Look:
-        if need.path is None:
-            return Look(need=need, fault=Fault.UNSET)
         looking = self._looking.get(need)
         if looking is None:
-            looking = self._looking[need] = asyncio.ensure_future(asyncio.to_thread(_look, need, need.path))
+            looking = self._looking[need] = asyncio.ensure_future(asyncio.to_thread(self._look_at, need))
             looking.add_done_callback(lambda _: self._looking.pop(need))
         try:
             async with asyncio.timeout(self._seconds):
@@ -75,7 +74,11 @@ class FolderCheck:
             return Look(need=need, fault=Fault.STALLED)
 
 
-def _look(need: Need, path: Path) -> Look:
+def look_at(need: Need) -> Look:
+    """What is found of a folder; blocks for as long as its disk takes."""
+    path = need.path
+    if path is None:
+        return Look(need=need, fault=Fault.UNSET)
     try:
         if need.parent is not None and not path.exists():
             path = need.parent
@@ -101,7 +104,5 @@ def _write(folder: Path) -> Fault:
         finally:
             os.close(file)
     except OSError as error:
-        if error.errno in _FULL:
-            return Fault.FULL
-        return Fault.MISSING if error.errno in _MISSING else Fault.NOT_WRITABLE
+        return Fault.FULL if error.errno in _FULL else Fault.NOT_WRITABLE
     return Fault.NONE

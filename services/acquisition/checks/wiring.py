@@ -8,7 +8,7 @@ from lockgroove.acquisition.v1 import checks_pb2_grpc as rpc
 from libs.clock import Clock
 from libs.leases.hold import LeaseStore, hold
 from libs.rpc.server import Server
-from services.acquisition.checks.folders import FolderCheck
+from services.acquisition.checks.folders import FolderCheck, look_at
 from services.acquisition.checks.servicer import CheckServicer, Wanted
 from services.acquisition.checks.soulseek import PAUSE, SoulseekCheck
 from services.acquisition.soulseek.keeper import SessionKeeper
@@ -30,5 +30,5 @@ def serve_checks(
     soulseek = SoulseekCheck(
         keeper, lambda name: hold(leases, name, ttl=TRIAL_TTL, clock=clock), clock=clock, pause=pause
     )
-    servicer = CheckServicer(FolderCheck(), soulseek, wanted=wanted, session_age=lambda: keeper.session_age)
+    servicer = CheckServicer(FolderCheck(look_at), soulseek, wanted=wanted, session_age=lambda: keeper.session_age)
     server.add(servicer, rpc.add_CheckServiceServicer_to_server, SERVICE)
