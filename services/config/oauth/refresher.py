@@ -17,6 +17,7 @@ from services.config.domain.grants import Grant, NotGrantedError
 from services.config.domain.oauth import (
     INVALID_GRANT,
     MARGIN,
+    NoRefreshToken,
     Owner,
     RefreshFailed,
     RefreshRateLimited,
@@ -34,9 +35,10 @@ from services.config.oauth.store import SqlTokens
 log = get_logger()
 
 _LOOK = 0.1  # seconds between looks at what another replica does
-_PATIENCE = 30.0  # seconds that an answer of the provider is held for a database that is away
+_WORTH = 3.0  # seconds that a better token is waited for
+_PATIENCE = 600.0  # seconds that an answer of the provider is held for a database that is away, to everybody
 _AGAIN = 0.5
-_GOODBYE = SECONDS + 5  # seconds for refreshes that are under way at the end
+_GOODBYE = SECONDS + 2  # seconds for refreshes that are under way at the end
 
 
 class Refresher:
@@ -76,10 +78,12 @@ class Refresher:
         token = await self._tokens.get(owner)
         if token.good_for(MARGIN):
             return token
+        still_good = token.good_for(timedelta())
         try:
-            return await self.refresh(token)
-        except (RefreshFailed, RefreshRateLimited, ProviderNotConfigured):
-            if not token.good_for(timedelta()):
+            async with asyncio.timeout(_WORTH if still_good else None):
+                return await self.refresh(token)
+        except (RefreshFailed, RefreshRateLimited, NoRefreshToken, ProviderNotConfigured, TimeoutError):
+            if not still_good:
                 raise
             return token
 

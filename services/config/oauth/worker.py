@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-from libs.errors import AppError, Unavailable
+from libs.errors import AppError, ResourceExhausted, Unavailable
 from libs.telemetry.logger import get_logger
 from services.config.domain.oauth import Token
 from services.config.domain.providers import Providers
@@ -50,7 +50,7 @@ class OAuthUpkeep:
             while True:
                 try:
                     await self.run_once()
-                except Unavailable as error:
+                except (ResourceExhausted, Unavailable) as error:
                     log.warning("oauth.pass_failed", reason=error.code_reason)
                 await asyncio.sleep(_PAUSE.total_seconds())
         finally:

@@ -34,6 +34,7 @@ from tests.support.spans import RecordingTracer
 GATEWAY = "http://127.0.0.1:3006"
 REVOCABLE = replace(SPOTIFY, revoke_path="/api/revoke")
 ANN = Owner(provider="spotify", user="ann")
+once = pytest.mark.parametrize("dialect", ["sqlite"])  # nothing of it is up to the database
 NO_CONTEXT = cast(Any, None)  # handlers are not interested in it
 
 

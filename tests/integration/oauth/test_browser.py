@@ -107,15 +107,14 @@ async def test_who_only_looks_a_link_over_does_not_use_it_up(suite: Suite) -> No
     assert (await suite.client.get(callback)).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["", "?state=a&state=b&code=c", "?state=%3Cscript%3E&code=%00", "?state=x&error=<script>", "?state=" + "x" * 501],
-)
-async def test_a_query_that_no_provider_sends_is_no_more_than_refused(suite: Suite, query: str) -> None:
-    page = await suite.client.get(f"/api/oauth/callback/<script>{query}")
+async def test_a_query_that_no_provider_sends_is_no_more_than_refused(suite: Suite) -> None:
+    queries = ["", "?state=a&state=b&code=c", "?state=%3Cscript%3E&code=%00", "?state=x&error=<script>"]
 
-    assert page.status_code == 400
-    assert "<script>" not in page.text
+    for query in [*queries, f"?state={'x' * 501}"]:
+        for service in ("spotify", "<script>"):
+            page = await suite.client.get(f"/api/oauth/callback/{service}{query}")
+            assert page.status_code == 400
+            assert "<script>" not in page.text
 
 
 async def test_the_paths_that_were_promised_serve(suite: Suite) -> None:

@@ -13,7 +13,7 @@ from services.config.domain.oauth import MOST_PENDING, AuthorizationRefused, Aut
 from services.config.domain.providers import ProviderNotConfigured
 from services.config.oauth.authorizer import ExchangeFailed
 from services.config.tables import oauth_authorization
-from tests.integration.oauth.conftest import GATEWAY, NO_CONTEXT, House, Replica, acting
+from tests.integration.oauth.conftest import GATEWAY, NO_CONTEXT, House, Replica, acting, once
 
 
 async def test_an_account_is_connected_to_the_user_who_began(replica: Replica) -> None:
@@ -26,6 +26,7 @@ async def test_an_account_is_connected_to_the_user_who_began(replica: Replica) -
         await replica.status("bob")
 
 
+@once
 async def test_the_user_is_sent_with_pkce_and_comes_back_to_the_gateway(house: House, replica: Replica) -> None:
     house.settings["webhooks.public_url"] = "https://music.example/lg/"
 
@@ -39,6 +40,7 @@ async def test_the_user_is_sent_with_pkce_and_comes_back_to_the_gateway(house: H
     assert [len(query[name][0]) for name in ("state", "code_challenge")] == [43, 43]
 
 
+@once
 async def test_a_client_secret_goes_along_when_there_is_one(house: House, replica: Replica) -> None:
     house.spotify.client_secret = house.settings["spotify.client_secret"] = "canary-client-secret"
 
@@ -73,6 +75,7 @@ async def test_a_state_that_is_not_open_says_nothing_more(house: House, what: st
 
 
 @pytest.mark.parametrize(("said", "told"), [("access_denied", "access_denied"), ("<script>", "other")])
+@once
 async def test_a_refusal_is_passed_on_as_a_word_that_is_known(house: House, said: str, told: str) -> None:
     replica = await house.replica()
     house.spotify.denies = said
@@ -87,6 +90,7 @@ async def test_a_refusal_is_passed_on_as_a_word_that_is_known(house: House, said
         await replica.complete(**sent)
 
 
+@once
 async def test_a_code_of_somebody_else_is_refused_by_the_provider(replica: Replica) -> None:
     sent, other = await replica.begin("ann"), await replica.begin("bob")
 
@@ -94,6 +98,7 @@ async def test_a_code_of_somebody_else_is_refused_by_the_provider(replica: Repli
         await replica.complete(state=sent["state"], code=other["code"])
 
 
+@once
 async def test_a_provider_that_is_away_costs_the_user_another_click(house: House, replica: Replica) -> None:
     sent = await replica.begin()
     await house.spotify.__aexit__()
@@ -102,6 +107,7 @@ async def test_a_provider_that_is_away_costs_the_user_another_click(house: House
         await replica.complete(**sent)
 
 
+@once
 async def test_a_provider_that_is_not_known_is_told_apart_from_those_that_are(replica: Replica) -> None:
     with pytest.raises(InvalidArgument, match="must be one of spotify") as caught:
         await replica.complete(service="tidal", state="x", code="y")
@@ -130,6 +136,7 @@ async def test_links_that_nobody_followed_are_forgotten(house: House, replica: R
         assert await connection.scalar(select(func.count()).select_from(oauth_authorization)) == 0
 
 
+@once
 async def test_without_a_client_id_it_is_said_what_to_set(house: House, replica: Replica) -> None:
     del house.settings["spotify.client_id"]
 

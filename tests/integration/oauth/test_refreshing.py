@@ -20,7 +20,7 @@ from services.config.domain.oauth import (
 )
 from services.config.oauth.refreshes import LEASE, SqlRefreshes
 from services.config.tables import oauth_failure
-from tests.integration.oauth.conftest import ANN, House, Replica
+from tests.integration.oauth.conftest import ANN, House, Replica, once
 from tests.support.waiting import eventually
 
 REFRESH = "refresh_token"
@@ -133,6 +133,7 @@ async def test_an_answer_that_came_after_the_lease_changes_nothing(house: House,
         (Fault.LARGE, "unreachable"),
     ],
 )
+@once
 async def test_a_failure_is_one_row_and_the_token_stays_good(
     house: House, connected: Replica, fault: Fault, word: str
 ) -> None:
@@ -233,6 +234,8 @@ async def test_a_token_without_a_refresh_token_is_good_to_its_end_only(house: Ho
     with pytest.raises(NoRefreshToken) as caught:
         await replica.refresh()
     assert caught.value.code_reason == "NO_REFRESH_TOKEN"
+
+    assert await replica.issue()
 
     house.later(minutes=1)
 

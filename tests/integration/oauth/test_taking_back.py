@@ -11,7 +11,7 @@ from libs.errors import PermissionDenied
 from services.config.domain.grants import Grant
 from services.config.domain.oauth import WINDOW, AuthorizationUnusable, NoRefreshToken, NoTokensFound
 from services.config.tables import oauth_token
-from tests.integration.oauth.conftest import ANN, NO_CONTEXT, REVOCABLE, House, Replica, acting
+from tests.integration.oauth.conftest import ANN, NO_CONTEXT, REVOCABLE, House, Replica, acting, once
 
 
 async def test_tokens_that_were_taken_back_are_gone(house: House, replica: Replica) -> None:
@@ -51,6 +51,7 @@ async def test_an_authorization_that_is_open_ends_with_the_tokens(replica: Repli
         await replica.complete(**sent)
 
 
+@once
 async def test_a_provider_that_offers_it_takes_them_back_too(house: House) -> None:
     house.spotify.revocation = True
     await house.spotify.__aexit__()
@@ -63,6 +64,7 @@ async def test_a_provider_that_offers_it_takes_them_back_too(house: House) -> No
         assert house.spotify.grants == {}
 
 
+@once
 async def test_a_provider_that_cannot_be_told_does_not_keep_them(house: House) -> None:
     replica = await house.replica(REVOCABLE)  # to which this one answers 404
     await replica.connect()
@@ -90,6 +92,7 @@ async def test_after_an_incident_an_administrator_takes_all_back(house: House, r
     assert await replica.revoke("root", api.ADMIN, all=True) == [("ann", False), ("bob", False)]
 
 
+@once
 @pytest.mark.parametrize("method", ["GetTokenStatus", "RefreshToken", "RevokeTokens"])
 async def test_tokens_of_others_need_an_administrator(replica: Replica, method: str) -> None:
     await replica.connect("ann")
