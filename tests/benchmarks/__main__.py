@@ -4,7 +4,18 @@ import asyncio
 import sys
 
 from libs.telemetry.logs import configure_logging
-from tests.benchmarks import download, engine, footprint, leases, memory, processing, requests, retention, webhooks
+from tests.benchmarks import (
+    download,
+    engine,
+    footprint,
+    leases,
+    memory,
+    processing,
+    requests,
+    retention,
+    rotation,
+    webhooks,
+)
 
 BENCHMARKS = {
     "footprint": footprint.measure,
@@ -16,6 +27,7 @@ BENCHMARKS = {
     "requests": requests.measure,
     "leases": leases.measure,
     "download": download.measure,
+    "rotation": rotation.measure,
 }
 
 
