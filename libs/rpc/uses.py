@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from libs.clock import Clock
@@ -38,7 +39,9 @@ class KeyUses:
                 await asyncio.sleep(self._pause.total_seconds())
                 await self.run_once()
         finally:
-            await asyncio.wait([asyncio.create_task(self.run_once())], timeout=_LAST_WORD)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORD):
+                    await self.run_once()
 
     async def run_once(self) -> None:
         """Reports what was noted; where that fails, it is noted still."""

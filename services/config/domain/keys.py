@@ -232,8 +232,15 @@ class Key:
         )
 
     def revoked(self, *, now: datetime) -> "Key":
-        """Taken back; one that is so already stays as it is."""
-        return self if self.revoked_at is not None else self._next(now, revoked_at=now)
+        """Taken back; one that is so already stays as it is.
+
+        In place of its digests stands one of bytes that no header can carry: the release before this one knows no
+        revocation and would let it in again.
+        """
+        if self.revoked_at is not None:
+            return self
+        spoiled = sha256(b"\0revoked" + self.digest).digest()
+        return self._next(now, revoked_at=now, digest=spoiled, previous_digest=None, previous_expires_at=None)
 
     def _require_unrevoked(self) -> None:
         if self.revoked_at is not None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, insert, select
 
+from libs.clock import ManualClock
 from libs.errors import InvalidArgument
 from libs.sql.engine import Database
 from libs.sql.migrations import migrate
@@ -26,6 +27,7 @@ from services.config.domain.keys import (
 )
 from services.config.keys import rows
 from services.config.keys.store import SqlKeyStore
+from services.config.keys.upkeep import KEPT, KeyUpkeep
 from services.config.tables import api_key, config_state
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -272,3 +274,18 @@ async def test_only_what_ended_or_was_taken_back_long_ago_is_forgotten(keys: Sql
     assert await version(database) == 7
     async with database.reading() as connection:
         assert (await connection.execute(select(func.count()).select_from(api_key))).scalar_one() == 2
+
+
+async def test_upkeep_forgets_all_that_is_old_and_says_that_services_have_to_be_told(keys: SqlKeyStore) -> None:
+    for number in range(5):
+        await keys.create(made(f"{number}", end=NOW + DAY))
+    told: list[str] = []
+    clock = ManualClock(NOW + DAY + KEPT)
+    upkeep = KeyUpkeep(keys, clock=clock, changed=lambda: told.append("changed"), batch=2)
+    await upkeep.run_once()
+    assert (len(await keys.keys()), told) == (5, [])
+
+    clock.advance(timedelta(milliseconds=1))
+    await upkeep.run_once()
+
+    assert (await keys.keys(), told) == ([], ["changed"])

@@ -107,3 +107,14 @@ async def test_the_last_use_shows_even_where_a_service_stops_right_after_it(worl
             return "lastUseTime" in (await admin.get(f"/api/v1/{key['name']}")).json()
 
         await becomes(used, True)
+
+
+async def test_a_page_gives_a_key_an_end_and_takes_it_away(world: World) -> None:
+    async with world.client() as admin:
+        key = await make(admin, title="phone", scopes=["READ"])
+        place = f"/api/v1/{key['name']}"
+        ends = (await admin.patch(place, json={"expireTime": "2999-01-01T00:00:00Z"})).json()
+        stays = (await admin.patch(place, json={"expireTime": None})).json()
+
+    assert (ends["expireTime"], ends["title"]) == ("2999-01-01T00:00:00Z", "phone")
+    assert stays.get("expireTime") is None

@@ -105,6 +105,12 @@ def test_the_same_terms_again_change_nothing() -> None:
     assert key.changed(replace(READS, scopes=("ADMIN", "READ")), now=NOW + HOUR) is key
 
 
+def test_of_a_key_that_was_taken_back_no_digest_is_kept() -> None:
+    key = made().rotated("lg_second", overlap=HOUR, now=NOW).revoked(now=NOW)
+
+    assert not {key.digest, key.previous_digest} & {digest_of("lg_first"), digest_of("lg_second")}
+
+
 class LifeOfAKey(RuleBasedStateMachine):
     """A key that is rotated, changed and taken back at any time, beside a list of its secrets with their ends."""
 

@@ -96,3 +96,18 @@ async def test_the_last_uses_are_told_when_the_process_stops() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
     assert keeper.told == [{"a": NOW}]
+
+
+async def test_a_keeper_that_never_answers_does_not_hold_up_the_stop() -> None:
+    async def never(uses: Mapping[str, datetime]) -> None:
+        await asyncio.Event().wait()
+
+    uses = KeyUses(never, clock=ManualClock(NOW))
+    task = asyncio.create_task(uses.run())
+    await asyncio.sleep(0)
+    uses.note("a")
+
+    task.cancel()
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(task, return_exceptions=True)
