@@ -51,12 +51,14 @@ class KeyFollower:
         tell: Tell,
         metrics: KeyMetrics,
         look: timedelta = LOOK,
+        patience: timedelta = PATIENCE,
     ) -> None:
         self._resealing = resealing
         self._epochs = epochs
         self._tell = tell
         self._metrics = metrics
         self._look = look
+        self._patience = patience
         self._wanted = 0
         self._called = asyncio.Event()
         self._news = asyncio.Event()
@@ -84,7 +86,7 @@ class KeyFollower:
                 pause = self._look
             except AppError as error:
                 log.warning("secrets.not_resealed", reason=error.code_reason)
-                pause = PATIENCE
+                pause = self._patience
             await _within(pause, self._called)
 
     async def run_once(self) -> None:
@@ -107,7 +109,7 @@ class KeyFollower:
             except AppError as error:
                 log.debug("keyring.not_reported", reason=error.code_reason)
                 self._news.set()
-                pause = PATIENCE
+                pause = self._patience
             await asyncio.sleep(pause.total_seconds())
 
     async def report_once(self) -> None:
