@@ -14,6 +14,7 @@ from tests.benchmarks import (
     requests,
     retention,
     rotation,
+    settings,
     webhooks,
 )
 
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "requests": requests.measure,
     "leases": leases.measure,
     "download": download.measure,
+    "settings": settings.measure,
     "rotation": rotation.measure,
 }
 
