@@ -6,7 +6,7 @@ from typing import Any
 from libs.outbound.http import httpx
 
 LARGEST = 64 * 1024 * 1024  # bytes of an answer
-_KEPT = ("Content-Type", "Date", "Retry-After", "Location", "WWW-Authenticate")
+_KEPT = ("Content-Type", "Date", "Retry-After", "Location")
 
 
 async def bounded(
