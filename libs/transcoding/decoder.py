@@ -143,7 +143,7 @@ class Decoder:
             raise Fault("must name a message type of this API", path="@type", reason="UNKNOWN_NAME") from None
 
 
-def _read_fields(readers: Mapping[str, _Reader], value: Mapping[str, object], message: Any) -> None:
+def _read_fields(readers: dict[str, _Reader], value: Mapping[str, object], message: Any) -> None:
     filled: dict[str, str] = {}
     for key, item in value.items():
         reader = readers.get(key)
@@ -159,12 +159,17 @@ def _read_fields(readers: Mapping[str, _Reader], value: Mapping[str, object], me
             raise fault.inside(key) from None
 
 
-def _hint(key: str, readers: Mapping[str, _Reader]) -> str:
-    """The name that was probably meant, if one is near."""
+def _hint(key: str, readers: dict[str, _Reader]) -> str:
+    """The name that was probably meant, if one is near: in JSON spelling, which is first in `readers`."""
     from difflib import get_close_matches  # for those who err
 
-    nearest = get_close_matches(key, readers, n=1, cutoff=_NEAR) if len(key) <= _LONGEST_GUESSED else []
-    return f": did you mean {nearest[0]}?" if nearest else ""
+    names = {_folded(name): name for name in reversed(readers)}
+    nearest = get_close_matches(_folded(key), names, n=1, cutoff=_NEAR) if len(key) <= _LONGEST_GUESSED else []
+    return f": did you mean {names[nearest[0]]}?" if nearest else ""
+
+
+def _folded(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def _scalar(field: FieldDescriptor) -> _Put:

@@ -133,6 +133,58 @@ async def test_if_match_guards_a_change_as_the_etag_in_the_body_does(suite: Suit
     assert (same.status_code, stale.status_code) == (200, 409)
 
 
+async def test_what_was_read_can_be_changed_and_sent_back_and_a_rollback_undoes_it(suite: Suite) -> None:
+    before = (await suite.client.get(_URL)).json()
+    newest = (await suite.client.get(f"{_URL}/revisions?pageSize=1")).json()["revisions"]
+
+    changed = await _change(suite, {**before, "lidarr": {**before["lidarr"], "rootFolder": "/mistaken"}})
+    (told,) = (await suite.client.get(f"{_URL}/revisions?setting=lidarr.rootFolder&pageSize=1")).json()["revisions"]
+    shown = (await suite.client.get(f"{_URL}/revisions/{told['revision']}")).json()
+    last = newest[0]["revision"] if newest else "0"
+    undone = await suite.client.post(f"{_URL}:rollback", json={"revision": last})
+
+    assert changed["lidarr"]["rootFolder"] == "/mistaken"
+    assert {"path": "lidarr.rootFolder", "value": "/mistaken"}.items() <= next(
+        each for each in shown["changes"] if each["path"] == "lidarr.rootFolder"
+    ).items()
+    assert {**undone.json(), "etag": ""} == {**before, "etag": ""}
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "told"),
+    [
+        ("", {"lidarr": {"apikey": "x"}}, "lidarr.apikey: is not a field that exists here: did you mean apiKey?"),
+        ("?updateMask=lidarr.apikey", {"lidarr": {"apiKey": "x"}}, "did you mean lidarr.api_key?"),
+        ("?updateMask=sources", {"sources": {}}, "sources is read-only"),
+        ("", {"acquisition": {"concurrency": 11}}, "acquisition.concurrency: must be"),
+        ("", {"acquisition": {"concurrency": "many"}}, "acquisition.concurrency: must be an integer"),
+    ],
+)
+async def test_a_wrong_setting_is_named_with_what_would_be_right(
+    suite: Suite, query: str, body: Json, told: str
+) -> None:
+    answer = await suite.client.patch(_URL + query, json=body)
+
+    assert answer.status_code == 400
+    assert told in answer.json()["detail"]
+
+
+async def test_settings_leave_and_come_back_as_a_document(suite: Suite) -> None:
+    await _change(suite, {"lidarr": {"rootFolder": "/music"}, "lastfm": {"apiSecret": "kept-under-a-passphrase"}})
+    exported = await suite.client.post(f"{_URL}:export", json={"passphrase": "a good long passphrase"})
+    reset = await _change(suite, {"lidarr": {"rootFolder": None}, "lastfm": {"apiSecret": None}})
+
+    wish = {"document": exported.json(), "passphrase": "a good long passphrase"}
+    damaged = {**wish, "document": {**exported.json(), "values": {"lidarr.rootFolder": "/elsewhere"}}}
+    refused = await suite.client.post(f"{_URL}:import", json=damaged)
+    put_back = await suite.client.post(f"{_URL}:import", json=wish)
+    await _change(suite, {"lidarr": {"rootFolder": None}, "lastfm": {"apiSecret": None}})
+
+    assert (refused.status_code, refused.json()["reason"]) == (400, "DAMAGED_DOCUMENT")
+    assert put_back.json()["lidarr"]["rootFolder"] == "/music"
+    assert set(put_back.json()["secretsSet"]) - set(reset["secretsSet"]) == {"lastfm.apiSecret"}
+
+
 async def test_while_the_config_service_is_away_everything_else_goes_on(suite: Suite, world: World) -> None:
     secret = world.environment["LIDARR_WEBHOOK_SECRET"]
     async with away(suite, "config"):
