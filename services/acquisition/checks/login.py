@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-LOGIN_SECONDS = 7.0
+LOGIN_SECONDS = 4.0
 
 _LOGIN = 1
 _CLIENT, _MINOR = 175, 1  # what the client library says of itself, which the server knows

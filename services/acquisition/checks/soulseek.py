@@ -14,8 +14,8 @@ from services.acquisition.soulseek.account import Account
 from services.acquisition.soulseek.errors import Kicked, LoginRefused
 from services.acquisition.soulseek.keeper import AccountBusy, Hold, KeeperState
 
-PAUSE = timedelta(seconds=5)  # between trial logins: the server bans those who come too often
-_SETTLE_SECONDS = 5.0
+PAUSE = timedelta(seconds=3)  # between trial logins: the server bans those who come too often
+_SETTLE_SECONDS = 3.0
 
 LogIn = Callable[[Login], Coroutine[Any, Any, Outcome]]
 

@@ -16,8 +16,8 @@ from services.config.connections.answer import Answer
 from services.config.domain.connections import CheckFailedError
 from services.config.domain.diagnoses import Diagnosis
 
-CONNECT_SECONDS = 4.0
-WHOLE_SECONDS = 7.0
+CONNECT_SECONDS = 3.0
+WHOLE_SECONDS = 6.0
 LARGEST = 4 * 1024 * 1024  # bytes of an answer
 
 _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL})

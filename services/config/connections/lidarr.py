@@ -6,7 +6,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from libs.clock import Clock
-from libs.errors import FailedPrecondition
 from services.config.connections.answer import Answer, Ask, Json
 from services.config.connections.api import Api, version_of
 from services.config.domain.connections import (
@@ -16,7 +15,7 @@ from services.config.domain.connections import (
     Profile,
     RootFolder,
 )
-from services.config.domain.diagnoses import NAMES, Diagnosis, words
+from services.config.domain.diagnoses import Diagnosis
 
 FIRST_VERSION = (2, 0)  # measured with 2.14; what came before 2 was never looked at
 MOST_SKEW = timedelta(minutes=5)
@@ -33,12 +32,6 @@ _ILLS = {
     "RootFolderCheck": "a root folder of it is missing",
     "NotificationStatusCheck": "it drops webhooks after failures",
 }
-
-
-class LidarrUnusable(FailedPrecondition):
-    """Lidarr cannot be asked; `metadata["diagnosis"]` is what a test of the connection would find."""
-
-    reason = "LIDARR_UNUSABLE"
 
 
 class LidarrProbe:
@@ -65,15 +58,10 @@ class LidarrProbe:
         _check_health(findings, (await _listed(api, "/health")).rows())
 
     async def look_up(self, values: Mapping[str, str]) -> LidarrChoices:
-        """What it has to choose from. Raises LidarrUnusable."""
-        try:
-            api = _api(self._ask, values)
-            await self._identity(api, await api.get("/api/v1/system/status"))
-            return await _choices(api)
-        except CheckFailedError as error:
-            usual, advice = words(error.diagnosis, NAMES["lidarr"])
-            message = f"{error.message or usual} {error.advice or advice}".strip()
-            raise LidarrUnusable(message, metadata={"diagnosis": error.diagnosis.value}) from error
+        """What it has to choose from. Raises CheckFailedError."""
+        api = _api(self._ask, values)
+        await self._identity(api, await api.get("/api/v1/system/status"))
+        return await _choices(api)
 
     async def _identity(self, api: Api, answer: Answer) -> Json:
         """What it says of itself; raises CheckFailedError where it is not Lidarr, or does not want us."""

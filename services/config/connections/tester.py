@@ -16,6 +16,7 @@ from services.config.domain.connections import (
     ConnectionTest,
     Findings,
     LidarrChoices,
+    LidarrUnusable,
     TestRunning,
     UnknownConnection,
     tried,
@@ -24,7 +25,8 @@ from services.config.domain.diagnoses import NAMES, Diagnosis
 from services.config.domain.environment import Rules
 from services.config.domain.values import InForce
 
-LIMIT = timedelta(seconds=10)  # for a test, and for waiting until the one before has ended
+LIMIT = timedelta(seconds=8)  # for a test
+TURN = timedelta(seconds=1)  # for waiting until the one before has ended: callers wait for ten seconds in all
 
 log = get_logger(__name__)
 
@@ -80,10 +82,16 @@ class Connections:
         return test
 
     async def look_up_lidarr(self, candidate: Mapping[str, str]) -> LidarrChoices:
-        """What Lidarr has to choose from. Raises what `test` raises, and LidarrNotAsked."""
+        """What Lidarr has to choose from. Raises what `test` raises, and LidarrUnusable."""
         values = await self._values("lidarr", candidate)
         async with self._turn("lidarr"):
-            return await self._look_up(values)
+            try:
+                async with asyncio.timeout(self._limit):
+                    return await self._look_up(values)
+            except CheckFailedError as error:
+                raise LidarrUnusable.because(error) from error
+            except TimeoutError as error:
+                raise LidarrUnusable.because(CheckFailedError(Diagnosis.TIMEOUT)) from error
 
     async def _probe(self, connection: str, values: Values, findings: Findings) -> None:
         try:
@@ -116,7 +124,7 @@ class Connections:
     async def _turn(self, connection: str) -> AsyncIterator[None]:
         turn = self._turns[connection]
         try:
-            async with asyncio.timeout(self._limit):
+            async with asyncio.timeout(TURN.total_seconds()):
                 await turn.acquire()
         except TimeoutError as error:
             busy = f"{connection} is being tried by somebody else: try again in a moment"

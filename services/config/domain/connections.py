@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from libs.errors import InvalidArgument, ResourceExhausted, Violation
+from libs.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Violation
 from services.config.domain.catalogue import Catalogue
 from services.config.domain.diagnoses import NAMES, Diagnosis, Names, words
 
@@ -50,6 +50,19 @@ class CheckFailedError(Exception):
         self.message = message
         self.advice = advice
         self.subject = subject
+
+
+class LidarrUnusable(FailedPrecondition):
+    """Lidarr cannot be asked; `metadata["diagnosis"]` is what a test of the connection would find."""
+
+    reason = "LIDARR_UNUSABLE"
+
+    @classmethod
+    def because(cls, error: CheckFailedError) -> "LidarrUnusable":
+        """For what a look-up met."""
+        usual, advice = words(error.diagnosis, NAMES["lidarr"])
+        message = f"{error.message or usual} {error.advice or advice}"
+        return cls(message, metadata={"diagnosis": error.diagnosis.value})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

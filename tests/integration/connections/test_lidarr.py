@@ -13,8 +13,7 @@ import pytest
 
 from deploy.demo.lidarr.world import LidarrWorld
 from deploy.demo.loopback_http import HOST
-from services.config.connections.lidarr import LidarrUnusable
-from services.config.domain.connections import ConnectionTest, SecretNeeded
+from services.config.domain.connections import ConnectionTest, LidarrUnusable, SecretNeeded
 from services.config.domain.diagnoses import Diagnosis
 from tests.support.ports import free_ports
 

@@ -1,7 +1,6 @@
 """What else is near us or on the internet: slskd, Last.fm, MusicBrainz, Spotify; and tests at once."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -116,14 +115,12 @@ async def test_spotify_is_said_to_answer_and_no_more(trying: Try, server: OpenSe
 
 async def test_a_connection_is_tried_by_one_at_a_time(trying: Try, server: OpenServer) -> None:
     silent = await server(None)
-    connections = trying({"lidarr.url": silent.url, "lidarr.api_key": KEY}, limit=timedelta(seconds=0.4))
+    connections = trying({"lidarr.url": silent.url, "lidarr.api_key": KEY}, limit=timedelta(seconds=1.5))
 
-    begun = time.monotonic()
     tests = await asyncio.gather(*(connections.test("lidarr", {}) for _ in range(3)), return_exceptions=True)
 
-    assert len(silent.heads) < 3
-    assert any(isinstance(test, TestRunning) and test.retry_after for test in tests)
-    assert time.monotonic() - begun < 10
+    assert [isinstance(test, TestRunning) for test in tests] == [False, True, True]
+    assert len(silent.heads) == 1
 
 
 async def test_candidates_are_checked_before_anybody_is_asked(trying: Try, server: OpenServer) -> None:
