@@ -50,6 +50,10 @@ class Config(rpc.ConfigServiceServicer):
         async for snapshot in self.watch(request):
             yield snapshot
 
+    DescribeSettings = WatchSettings = None  # type: ignore[assignment] # never called
+    ListSettingsRevisions = GetSettingsRevision = RollbackSettings = None  # type: ignore[assignment] # nor these
+    ExportSettings = ImportSettings = None  # type: ignore[assignment] # nor these
+
 
 class Net:
     """Starts servers and opens channels, and closes them all when the test ends."""
