@@ -1,10 +1,10 @@
-"""Refreshes in SQL: one at a time for an owner, under a lease, and kept only by who holds it."""
+"""Refreshes in SQL: one at a time for an owner, under a lease; failures are kept only by who holds it still."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Update, and_, delete, insert, select, update
 
 from libs import ids
 from libs.crypto.safe import Safe
@@ -52,16 +52,21 @@ class SqlRefreshes:
         return (await self._safe.open(claim.sealed, context=refresh_context(claim.token.owner))).decode()
 
     async def succeeded(self, claim: Claim, grant: Grant, *, age: timedelta) -> bool:
-        """Keeps the new tokens, and what the answer left out as it was; False where the claim was lost."""
+        """Keeps the new tokens, and what the answer left out as it was.
+
+        Late is better than never: whoever took the lease over and failed did so because we were first. False where the
+        tokens were refreshed since, connected anew or taken back.
+        """
         owner = claim.token.owner
-        held = select(_TOKEN.id).where(_held(claim)).with_for_update()
+        standing = select(_TOKEN.id).where(_same_grant(claim)).with_for_update()
         async with self._database.writing() as connection:
-            if await connection.scalar(held) is None:  # looked at before the keys are locked, as every writer does
+            if await connection.scalar(standing) is None:  # looked at before the keys are locked, as every writer does
                 return False
             sealer = await self._safe.sealer(connection)
             values: dict[str, Any] = {
                 "access_token": sealer.seal(grant.access_token.encode(), context=access_context(owner)),
                 "expires_at": self._now + duration_ms(grant.lifetime - age),
+                "state": TokenState.ACTIVE.value,
                 "last_refresh_at": self._now,
                 "refresh_count": _TOKEN.refresh_count + 1,
                 "last_error": "",
@@ -72,7 +77,7 @@ class SqlRefreshes:
                 values["refresh_token"] = sealer.seal(grant.refresh_token.encode(), context=context)
             if grant.scope is not None:
                 values["scope"] = grant.scope
-            await connection.execute(self._ending(claim, values))
+            await connection.execute(self._ending(_same_grant(claim), values))
         return True
 
     async def failed(self, claim: Claim, why: NotGrantedError) -> bool:
@@ -83,7 +88,7 @@ class SqlRefreshes:
         owner = claim.token.owner
         failure = {"id": ids.new("ofl"), "provider": owner.provider, "user_name": owner.user, "reason": why.word}
         async with self._database.writing() as connection:
-            if not (await connection.execute(self._ending(claim, values))).rowcount:
+            if not (await connection.execute(self._ending(_held(claim), values))).rowcount:
                 return False
             await connection.execute(insert(oauth_failure).values(failure | {"failed_at": self._now}))
         return True
@@ -94,10 +99,16 @@ class SqlRefreshes:
         async with self._database.writing() as connection:
             await connection.execute(old)
 
-    def _ending(self, claim: Claim, values: dict[str, Any]) -> Any:
-        ended = {"refreshing_until": None, "version": claim.fence + 1, "updated_at": self._now}
-        return update(oauth_token).where(_held(claim)).values(values | ended)
+    def _ending(self, standing: ColumnElement[bool], values: dict[str, Any]) -> Update:
+        ended = {"refreshing_until": None, "version": _TOKEN.version + 1, "updated_at": self._now}
+        return update(oauth_token).where(standing).values(values | ended)
 
 
 def _held(claim: Claim) -> ColumnElement[bool]:
     return and_(_TOKEN.id == claim.token.id, _TOKEN.version == claim.fence)
+
+
+def _same_grant(claim: Claim) -> ColumnElement[bool]:
+    token = claim.token
+    same = and_(_TOKEN.refresh_count == token.refresh_count, _TOKEN.expires_at == token.expires_at)
+    return and_(_TOKEN.id == token.id, same, _TOKEN.state != TokenState.REVOKED.value)

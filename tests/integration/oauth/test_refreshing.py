@@ -24,6 +24,7 @@ from tests.integration.oauth.conftest import ANN, House, Replica, once
 from tests.support.waiting import eventually
 
 REFRESH = "refresh_token"
+LATE = Grant(access_token="late", refresh_token="late too", lifetime=timedelta(hours=1))
 
 
 @pytest.fixture
@@ -55,6 +56,20 @@ async def test_a_token_that_is_good_for_long_is_given_as_it_is(house: House, con
 
     assert await connected.issue() == first
     assert house.spotify.asked == []
+
+
+@once
+async def test_a_provider_that_dawdles_is_not_waited_for_while_a_token_is_good(
+    house: House, connected: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.config.oauth.refresher._WORTH", 0.01)
+    before = await connected.issue()
+    house.later(minutes=56)
+    house.spotify.faults.queue = [Fault.SLOW]
+
+    assert await connected.issue() == before
+    await eventually(lambda: _refreshed(connected))
+    assert house.spotify.asked == [REFRESH]
 
 
 async def test_the_background_pass_refreshes_before_anybody_asks(house: House, connected: Replica) -> None:
@@ -112,7 +127,21 @@ async def test_what_a_dead_replica_left_another_takes_over(house: House, connect
     assert house.spotify.asked == [REFRESH]
 
 
-async def test_an_answer_that_came_after_the_lease_changes_nothing(house: House, connected: Replica) -> None:
+async def test_an_answer_that_comes_late_mends_what_was_refused_because_of_it(house: House, connected: Replica) -> None:
+    refreshes = await house.refreshes()
+    claim = await refreshes.claim(await connected.slice.tokens.get(ANN))
+    assert claim is not None
+    house.clock.advance(LEASE)
+    house.spotify.grants.clear()  # rotated by the call whose answer comes late
+    with pytest.raises(RefreshRefused):
+        await connected.refresh()
+
+    assert await refreshes.succeeded(claim, LATE, age=timedelta())
+    assert (await connected.status()).status == pb.TokenStatus.ACTIVE
+    assert not await refreshes.succeeded(claim, LATE, age=timedelta())
+
+
+async def test_a_failure_that_comes_late_changes_nothing(house: House, connected: Replica) -> None:
     refreshes = await house.refreshes()
     claim = await refreshes.claim(await connected.slice.tokens.get(ANN))
     assert claim is not None
@@ -120,6 +149,7 @@ async def test_an_answer_that_came_after_the_lease_changes_nothing(house: House,
     await (await house.replica()).refresh()
 
     assert not await refreshes.failed(claim, NotGrantedError(INVALID_GRANT))
+    assert not await refreshes.succeeded(claim, LATE, age=timedelta())
     assert (await connected.status()).status == pb.TokenStatus.ACTIVE
 
 
@@ -259,6 +289,10 @@ async def test_a_database_that_comes_back_gets_what_the_provider_said(
     monkeypatch.setattr(SqlRefreshes, "succeeded", once_away)
     assert (await connected.refresh()).refresh_count == 1
     assert house.spotify.asked == [REFRESH]
+
+
+async def _refreshed(replica: Replica) -> bool:
+    return (await replica.status()).refresh_count == 1
 
 
 async def _true(fact: bool) -> bool:
