@@ -195,7 +195,9 @@ class TokenStatus(message.Message):
         EXPIRED: TokenStatus._Status.ValueType  # 3
         """Not good any more; the next refresh may mend it."""
         FAILED: TokenStatus._Status.ValueType  # 4
-        """Refreshing failed three times within 15 minutes, or the provider refused it: the user has to connect again."""
+        """Refreshing failed three times within 15 minutes and is tried again later, or the provider refused it for good:
+        `needs_authorization` tells which.
+        """
         REVOKED: TokenStatus._Status.ValueType  # 5
         """Taken back."""
 
@@ -211,7 +213,9 @@ class TokenStatus(message.Message):
     EXPIRED: TokenStatus.Status.ValueType  # 3
     """Not good any more; the next refresh may mend it."""
     FAILED: TokenStatus.Status.ValueType  # 4
-    """Refreshing failed three times within 15 minutes, or the provider refused it: the user has to connect again."""
+    """Refreshing failed three times within 15 minutes and is tried again later, or the provider refused it for good:
+    `needs_authorization` tells which.
+    """
     REVOKED: TokenStatus.Status.ValueType  # 5
     """Taken back."""
 
