@@ -68,7 +68,7 @@ class Api:
             return CheckFailedError(
                 Diagnosis.WRONG_URL_BASE, f"It answers at {found}.", f"Set {self._setting} to {found}."
             )
-        if answer.program:
+        if answer.program and not self._setting.startswith(answer.program.lower()):
             return CheckFailedError(Diagnosis.WRONG_PROGRAM, f"{answer.program} answers at {self._setting}.")
         if answer.is_login:
             return CheckFailedError(
@@ -83,11 +83,15 @@ class Api:
         parts = urlsplit(self._url)
         for base in self._bases:
             url = urlunsplit((parts.scheme, parts.netloc, base, "", ""))
-            if url != self._url and self._is_alive(await self._ask(f"{url}{self._alive}", headers={}, params={})):
+            if url != self._url and await self._is_alive(f"{url}{self._alive}"):
                 return url
         return None
 
-    def _is_alive(self, answer: Answer) -> bool:
+    async def _is_alive(self, url: str) -> bool:
+        try:
+            answer = await self._ask(url, headers={}, params={})
+        except CheckFailedError:  # what was found first counts
+            return False
         return answer.status == 200 and b"".join(answer.body[:100].split()) in _ALIVE
 
 

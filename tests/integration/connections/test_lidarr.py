@@ -99,6 +99,7 @@ CASES = {
     "another program's version of the API": Case(radarr, Diagnosis.WRONG_PROGRAM, "Radarr answers"),
     "something nameless": Case(lidarr(status={}), Diagnosis.WRONG_PROGRAM, "does not call itself Lidarr"),
     "a URL base that is missing": Case(below("/lidarr"), Diagnosis.WRONG_URL_BASE, "/lidarr"),
+    "Lidarr's own page": Case(page("Lidarr"), Diagnosis.WRONG_URL_BASE, "URL base"),
     "nothing below the address": Case(http(404), Diagnosis.WRONG_URL_BASE, "URL base"),
     "an old Lidarr": Case(lidarr(status={**STATUS, "version": "1.4.5.3639"}), Diagnosis.VERSION_TOO_OLD, "1.4.5.3639"),
     "no version": Case(lidarr(status={"appName": "Lidarr"}), Diagnosis.BAD_ANSWER, "version"),
