@@ -11,6 +11,7 @@ Why nothing is lost, whoever else is at work and whenever the process dies:
   forgotten under a record that is not committed yet.
 - Older keys are forgotten in a transaction that holds the newest one for itself, and then has found no older record.
 - A record that cannot be opened stays as it is, and so do the older keys: it might still be one of theirs.
+- Where a newer release has been at the schema, an older one forgets no key: it may not know of all records.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from libs.crypto.datakeys import DataKey
 from libs.crypto.keyring import ID_BYTES, Keyring, Tampered, WrongKey
 from libs.crypto.safe import Safe
 from libs.sql.engine import Database
+from libs.sql.migrations import revision
 from libs.telemetry.logger import get_logger
 
 log = get_logger()
@@ -80,12 +82,15 @@ Told = Callable[[Progress], None]
 
 
 class Resealing:
-    """Seals the records of one database anew."""
+    """Seals the records of one database anew; `head` is the revision of the schema that has just these columns."""
 
-    def __init__(self, database: Database, safe: Safe, columns: Sequence[SealedColumn], *, batch: int = BATCH) -> None:
+    def __init__(
+        self, database: Database, safe: Safe, columns: Sequence[SealedColumn], *, head: str, batch: int = BATCH
+    ) -> None:
         self._database = database
         self._safe = safe
         self._columns = columns
+        self._head = head
         self._batch = batch
         self._logged: set[str] = set()
 
@@ -164,7 +169,8 @@ class Resealing:
         async with self._database.writing() as connection:
             key = await self._safe.hold(connection)
             progress = await self._counted(connection, key, unreadable)
-            forgotten = await self._safe.forget_older(connection) if progress.done == progress.total else 0
+            all_done = progress.done == progress.total and await revision(connection) <= self._head
+            forgotten = await self._safe.forget_older(connection) if all_done else 0
         if forgotten:
             log.info("data_keys.forgotten", count=forgotten, epoch=key.epoch, records=progress.total)
         return progress

@@ -22,7 +22,14 @@ _TABLE = "alembic_version"
 async def is_current(database: Database, head: str) -> bool:
     """Whether the schema is at `head`, or beyond it."""
     async with database.reading() as connection:
-        return await _revision(connection) >= head
+        return await revision(connection) >= head
+
+
+async def revision(connection: AsyncConnection) -> str:
+    """The revision of the schema: empty when there is none. Revisions are numbers of equal length."""
+    if not await connection.run_sync(lambda sync: inspect(sync).has_table(_TABLE)):
+        return ""
+    return await connection.scalar(text(f"SELECT version_num FROM {_TABLE}")) or ""  # noqa: S608 - a constant
 
 
 async def migrate(database: Database, *, package: str, head: str) -> None:
@@ -36,20 +43,13 @@ async def migrate(database: Database, *, package: str, head: str) -> None:
     try:
         async with database.writing() as connection:
             await _lock(connection)
-            if await _revision(connection) < head:
+            if await revision(connection) < head:
                 await connection.run_sync(_upgrade, package, head)
     except AppError:
         raise
     except Exception as error:
         why = str(error).partition("\n")[0]
         raise MigrationFailed(f"the schema of {database.place} cannot be brought to revision {head}: {why}") from error
-
-
-async def _revision(connection: AsyncConnection) -> str:
-    """The revision of the schema: empty when there is none. Revisions are numbers of equal length."""
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table(_TABLE)):
-        return ""
-    return await connection.scalar(text(f"SELECT version_num FROM {_TABLE}")) or ""  # noqa: S608 - a constant
 
 
 async def _lock(connection: AsyncConnection) -> None:

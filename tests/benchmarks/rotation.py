@@ -61,7 +61,7 @@ async def measure() -> str:
 
 async def _ours(replica: Replica) -> tuple[float, Words]:
     """Seconds of a whole rotation: a new key, everything sealed with it, the old one forgotten."""
-    resealing = Resealing(replica.database, replica.safe, records.COLUMNS)
+    resealing = Resealing(replica.database, replica.safe, records.COLUMNS, head=records.HEAD)
     words = Words()
     start = time.perf_counter()
     await resealing.renew(1)

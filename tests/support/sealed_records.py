@@ -22,6 +22,7 @@ from libs.crypto.tables import data_key_table
 from libs.sql.engine import Database, open_database
 
 SCHEMA = "sealed"
+HEAD = "0001"
 ROOTS = RootKeys(current=b"root-key-of-tests-0123456789-abcdef")
 
 metadata = MetaData()
@@ -77,7 +78,7 @@ class Replica:
     def __init__(self, database: Database, safe: Safe, *, batch: int) -> None:
         self.database = database
         self.safe = safe
-        self.resealing = Resealing(database, safe, COLUMNS, batch=batch)
+        self.resealing = Resealing(database, safe, COLUMNS, head=HEAD, batch=batch)
 
     async def rotate(self, epoch: int) -> Progress:
         """Makes the key of an epoch and seals everything with it."""

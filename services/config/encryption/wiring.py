@@ -10,6 +10,7 @@ from libs.crypto.following import KeyFollower, KeyMetrics
 from libs.crypto.resealing import Progress, Resealing
 from libs.rpc.server import Server
 from libs.service import Loop
+from services.config import migrations
 from services.config.domain.encryption import DataKeys, Keyring, KeyringState
 from services.config.domain.snapshot import SnapshotFeed
 from services.config.encryption.columns import SEALED
@@ -49,7 +50,7 @@ def make_encryption(ground: Ground, *, feed: SnapshotFeed, changed: Callable[[],
     async def tell(progress: Progress) -> None:
         await keys.keep(_keyring(ground, progress))
 
-    resealing = Resealing(ground.database, ground.safe, SEALED)
+    resealing = Resealing(ground.database, ground.safe, SEALED, head=migrations.HEAD)
     metrics = KeyMetrics(ground.telemetry.metrics)
     follower = KeyFollower(resealing, epochs=epochs, tell=tell, metrics=metrics)
     return EncryptionSlice(servicer=EncryptionServicer(keys), follower=follower)

@@ -9,6 +9,7 @@ from lockgroove.config.v1 import encryption_pb2_grpc as rpc
 from libs.crypto.following import KeyFollower, KeyMetrics
 from libs.crypto.resealing import Progress, Resealing
 from libs.crypto.safe import Safe
+from services.webhooks import migrations
 from services.webhooks.encryption.columns import SEALED
 from services.webhooks.ground import Ground
 
@@ -26,7 +27,7 @@ def follow_data_keys(ground: Ground) -> KeyFollower:
     async def tell(progress: Progress) -> None:
         await service.ReportKeyring(pb.ReportKeyringRequest(keyring=_keyring(ground.safe, progress)))
 
-    resealing = Resealing(ground.database, ground.safe, SEALED)
+    resealing = Resealing(ground.database, ground.safe, SEALED, head=migrations.HEAD)
     return KeyFollower(resealing, epochs=epochs, tell=tell, metrics=KeyMetrics(ground.telemetry.metrics))
 
 

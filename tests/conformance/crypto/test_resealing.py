@@ -194,6 +194,20 @@ async def test_records_of_the_release_before_are_sealed_with_a_data_key_by_the_f
     await assert_rotated(database, before=before)
 
 
+async def test_a_replica_that_a_newer_release_has_overtaken_forgets_no_key(
+    database: Database, replica: Replica
+) -> None:
+    [before] = await records.key_ids(database)
+    async with database.writing() as connection:
+        await connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        await connection.execute(text("INSERT INTO alembic_version VALUES ('0002')"))
+
+    progress = await replica.rotate(1)
+
+    assert progress.done == progress.total
+    assert before in await records.known_keys(database)
+
+
 class TestADamagedRecord:
     """It might still be readable to somebody: neither it nor the key before is destroyed."""
 
