@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import grpc
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
 
@@ -31,8 +30,8 @@ log = get_logger(__name__)
 class AcquisitionSwitch:
     """The kill switch, which acquisition keeps."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = rpc.AcquisitionServiceStub(channel)
+    def __init__(self, stub: rpc.AcquisitionServiceStub) -> None:
+        self._stub = stub
 
     async def __call__(self) -> Switch:
         """How it stands now."""
@@ -47,8 +46,8 @@ class AcquisitionSwitch:
 class RetryUnavailable:
     """Tries again what nobody had. Implements `Doer`."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = rpc.AcquisitionServiceStub(channel)
+    def __init__(self, stub: rpc.AcquisitionServiceStub) -> None:
+        self._stub = stub
 
     async def candidates(self, limit: int) -> Sequence[Candidate]:
         """What failed because nobody had it, what waits longest first; raises AppError."""

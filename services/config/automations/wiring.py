@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from lockgroove.acquisition.v1.acquisition_pb2_grpc import AcquisitionServiceStub
 from lockgroove.config.v1 import automations_pb2 as pb
 from lockgroove.config.v1 import automations_pb2_grpc as rpc
 
@@ -49,6 +50,7 @@ async def make_automations(
 
     `refreshes` knows how refreshing users' tokens goes: who fails too often is paused.
     """
+    acquisition = AcquisitionServiceStub(ground.acquisition)
     automations = SqlAutomations(ground.database)
     await automations.make()
     actions = SqlActions(ground.database, automations, tokens=ground.tokens)
@@ -56,10 +58,10 @@ async def make_automations(
     guard = Guard(
         actions,
         pauses,
-        switch=AcquisitionSwitch(ground.acquisition),
+        switch=AcquisitionSwitch(acquisition),
         limits=lambda: Limits.from_texts(settings()),
     )
-    doers: Mapping[str, Doer] = {RETRY_UNAVAILABLE.id: RetryUnavailable(ground.acquisition)}
+    doers: Mapping[str, Doer] = {RETRY_UNAVAILABLE.id: RetryUnavailable(acquisition)}
     metrics = AutomationMetrics(ground.telemetry.metrics)
     runner = AutomationRunner(automations, actions, guard, doers=doers, metrics=metrics)
     servicer = AutomationServicer(
