@@ -62,7 +62,7 @@ NAMES = {
     ),
     "musicbrainz": Names(program="MusicBrainz", address="musicbrainz.url", key="musicbrainz.contact"),
     "spotify": Names(program="Spotify", address="spotify.accountsUrl", key="spotify.clientId"),
-    "storage": Names(program="the disks", address="storage.musicPath"),
+    "storage": Names(program="the storage", address="storage.musicPath"),
 }
 """Every connection that can be tried."""
 

@@ -6,7 +6,8 @@ NOT_STARTED --start--> RUNNING --last step ended--> COMPLETED --start(restart)--
                        v     |
                        FAILED
 
-Each step: PENDING --> RUNNING --> DONE | SKIPPED | FAILED, and FAILED --> PENDING | SKIPPED.
+Each step: PENDING --> RUNNING --> DONE | SKIPPED | FAILED, and FAILED --> PENDING | SKIPPED. What is in the way of a
+running one, and may pass by itself, is waited for.
 """
 
 from collections.abc import Sequence
@@ -57,6 +58,12 @@ class OnboardingChanged(Conflict):
     reason = "ONBOARDING_CHANGED"
 
 
+class OnboardingUnreadable(FailedPrecondition):
+    """What is kept of it is nothing that this release knows."""
+
+    reason = "ONBOARDING_UNREADABLE"
+
+
 class NothingToSkip(FailedPrecondition):
     """No step is waiting to be left out."""
 
@@ -82,7 +89,8 @@ class Album:
 class Result:
     """What one look at a step found; RUNNING when it needs more time, of which `share` (0 to 1) is done.
 
-    `acquisition` is the name of the one that the last step waits for.
+    `troubled` is a running one that something is in the way of, which may mend itself. `acquisition` is the name of the
+    one that the last step waits for.
     """
 
     state: StepState
@@ -91,11 +99,12 @@ class Result:
     reason: str = ""
     share: float = 0.0
     acquisition: str = ""
+    troubled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step."""
+    """One step. `troubled_since` is when the trouble began that every look since then has found."""
 
     kind: StepKind
     state: StepState = StepState.PENDING
@@ -104,6 +113,7 @@ class Step:
     reason: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    troubled_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +181,7 @@ class Onboarding:
             reason=result.reason,
             started_at=step.started_at or at,
             ended_at=at if is_over else None,
+            troubled_since=(step.troubled_since or at) if result.troubled else None,
         )
         after = replace(self, steps=_with(self.steps, told), acquisition=result.acquisition or self.acquisition)
         return after._settled(share=0.0 if is_over else result.share, at=at)
@@ -178,12 +189,16 @@ class Onboarding:
     def skipped(self, *, actor: str, at: datetime) -> "Onboarding":
         """Without the current step; raises NothingToSkip or StepRequired."""
         step = self.current
-        if step is None or self.state is OnboardingState.NOT_STARTED:
-            raise NothingToSkip("no step is waiting: start the onboarding first")
+        if self.state is OnboardingState.NOT_STARTED:
+            raise NothingToSkip("nobody has started the onboarding yet: start it, then leave steps out")
+        if step is None:
+            raise NothingToSkip("no step is left: the onboarding is complete")
         if step.kind is StepKind.STORAGE:
             raise StepRequired("storage cannot be left out: nothing arrives without a folder to put it in")
-        message = f"left out by {actor}"
-        left_out = replace(step, state=StepState.SKIPPED, message=message, advice="", reason="", ended_at=at)
+        message = f"Left out by {actor}."
+        left_out = Step(
+            kind=step.kind, state=StepState.SKIPPED, message=message, started_at=step.started_at, ended_at=at
+        )
         return replace(self, steps=_with(self.steps, left_out))._going_on(at)
 
     def _is_afresh(self, restart: bool) -> bool:

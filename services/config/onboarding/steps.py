@@ -1,7 +1,6 @@
 """What each step of the onboarding looks at; one look is short, and finds the same however often it is made."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -12,14 +11,23 @@ from lockgroove.webhooks.v1 import upkeep_pb2 as upkeep
 from lockgroove.webhooks.v1 import upkeep_pb2_grpc as upkeep_rpc
 
 from libs.clock import Clock
-from libs.errors import AppError, DeadlineExceeded, Unavailable
+from libs.defects import as_internal
+from libs.errors import AppError, DeadlineExceeded, ResourceExhausted, Unavailable
 from services.config.domain.onboarding import Onboarding, Result, StepKind, StepState
+from services.config.onboarding.arrival import arrival, held, rests
 
-PATIENCE = timedelta(minutes=2)  # with what has to answer by itself: our own address, a service that restarts
+PATIENCE = timedelta(minutes=2)  # with trouble that may pass by itself: a service that restarts, our own address
 
 _UNSET = frozenset({"NOT_CONFIGURED", "DISABLED"})
 _PASSING = frozenset({"IN_USE", "SUITE_UNAVAILABLE"})  # may be over in a moment
-_TELL_LIDARR = "look at Settings, Connect in Lidarr, and set webhooks.publicUrl to our address as Lidarr sees it"
+_HEALTH = "Look at GET /api/health, and start again when all is well there."
+_LATER = "Start again in a minute."
+_AGAIN = "Start again when that is mended."
+_TELL_LIDARR = "Look at Settings, Connect in Lidarr, and set webhooks.publicUrl to our address as Lidarr sees it."
+_SOURCES = (
+    "Set lidarr.url and lidarr.apiKey, or soulseek.username and soulseek.password,"
+    " or slskd.url, slskd.apiKey and slskd.downloadPath."
+)
 
 
 class Found(Protocol):
@@ -71,11 +79,14 @@ class Steps:
         step = onboarding.current
         assert step is not None
         try:
-            return await self._looks[step.kind](onboarding)
+            with as_internal("onboarding.look_failed"):
+                return await self._looks[step.kind](onboarding)
         except (Unavailable, DeadlineExceeded) as error:
-            return self._patient(onboarding, _failed(error.code_reason, error.message, "look at GET /api/health"))
+            return self._patient(onboarding, _refused(error, _HEALTH))
+        except ResourceExhausted as error:  # such as a test of the same connection that somebody else began
+            return self._patient(onboarding, _refused(error, _LATER))
         except AppError as error:
-            return _failed(error.code_reason, error.message, "start again when that is mended")
+            return _refused(error, _AGAIN)
 
     def _of(self, onboarding: Onboarding, found: Found) -> Result:
         """What a test found; whoever set something up wants it to work."""
@@ -85,39 +96,40 @@ class Steps:
         return self._patient(onboarding, failed) if found.diagnosis in _PASSING else failed
 
     def _patient(self, onboarding: Onboarding, failed: Result) -> Result:
-        """Waits for what may mend itself, for a while."""
+        """Waits for what may mend itself, for a while from the first look that found it."""
         step = onboarding.current
-        began = step.started_at if step else None
-        if began is not None and self._clock.now() - began > PATIENCE:
+        since = step.troubled_since if step else None
+        if since is not None and self._clock.now() - since > PATIENCE:
             return failed
-        return Result(state=StepState.RUNNING, message=failed.message)
+        return Result(state=StepState.RUNNING, message=failed.message, advice=failed.advice, troubled=True)
 
     async def _storage(self, onboarding: Onboarding) -> Result:
         return self._of(onboarding, await self._test("storage"))
 
     async def _lidarr(self, onboarding: Onboarding) -> Result:
         found = await self._test("lidarr")
-        return _skipped("Lidarr is not set up") if found.diagnosis in _UNSET else self._of(onboarding, found)
+        return _skipped(found.message) if found.diagnosis in _UNSET else self._of(onboarding, found)
 
     async def _peers(self, onboarding: Onboarding) -> Result:
         tests = [await self._test(name) for name in ("soulseek", "slskd")]
         used = [found for found in tests if found.diagnosis not in _UNSET]
+        if broken := next((found for found in used if not found.ok), None):
+            return self._of(onboarding, broken)
         if used:
-            return self._of(onboarding, next((found for found in used if not found.ok), used[0]))
+            return _done(" ".join(found.message for found in used))
         if onboarding.passed(StepKind.LIDARR):
-            return _skipped("neither Soulseek nor slskd is set up: Lidarr does it alone")
-        advice = "set lidarr.url and lidarr.apiKey, or soulseek.username and soulseek.password, or slskd.url"
-        return _failed("NO_SOURCE", "nothing is set up that albums could come from", advice)
+            return _skipped("Neither Soulseek nor slskd is set up: Lidarr does it alone.")
+        return _failed("NO_SOURCE", "Nothing is set up that albums could come from.", _SOURCES)
 
     async def _webhook(self, onboarding: Onboarding) -> Result:
         if not onboarding.passed(StepKind.LIDARR):
-            return _skipped("Lidarr is not used")
+            return _skipped("Lidarr is not used.")
         answer = await self._inbox.CheckRegistration(upkeep.CheckRegistrationRequest())
         match answer.standing:
             case upkeep.CheckRegistrationResponse.GOOD:
                 return _done(_heard(answer))
             case upkeep.CheckRegistrationResponse.OFF:
-                return _skipped("webhooks.registerInLidarr is off")
+                return _skipped("webhooks.registerInLidarr is off.")
             case upkeep.CheckRegistrationResponse.BROKEN:
                 return _failed("REGISTRATION_BROKEN", answer.message, _TELL_LIDARR)
             case _:
@@ -126,7 +138,7 @@ class Steps:
     async def _acquisition(self, onboarding: Onboarding) -> Result:
         album = onboarding.album
         if album is None:
-            return _skipped("no album was named")
+            return _skipped("No album was named.")
         if not onboarding.acquisition:
             wanted = acquisition.Album(
                 artist=album.artist, title=album.title, release_group_mbid=album.release_group_mbid
@@ -134,32 +146,29 @@ class Steps:
             request = acquisition.CreateAcquisitionRequest(
                 acquisition=acquisition.Acquisition(album=wanted), request_id=onboarding.request_id
             )
-            return _arrival(await self._acquisitions.CreateAcquisition(request))
+            return await self._on_its_way(await self._acquisitions.CreateAcquisition(request))
         name = acquisition.GetAcquisitionRequest(name=onboarding.acquisition)
-        return _arrival(await self._acquisitions.GetAcquisition(name))
+        return await self._on_its_way(await self._acquisitions.GetAcquisition(name))
 
-
-def _arrival(job: acquisition.Acquisition) -> Result:
-    """How far the album is, as its acquisition says."""
-    match job.state:
-        case acquisition.Acquisition.COMPLETED:
-            return Result(state=StepState.DONE, message=f"{len(job.files)} files arrived", acquisition=job.name)
-        case acquisition.Acquisition.FAILED:
-            advice = f"read GET /api/v1/{job.name}, or start again with another album"
-            return replace(_failed(job.failure.reason, job.failure.message, advice), acquisition=job.name)
-        case acquisition.Acquisition.CANCELLED:
-            gone = _failed("CANCELLED", "somebody cancelled the acquisition", "start again")
-            return replace(gone, acquisition=job.name)
-        case state:
-            share = job.progress.received_bytes / job.progress.total_bytes if job.progress.total_bytes else 0.0
-            message = acquisition.Acquisition.State.Name(state)
-            return Result(state=StepState.RUNNING, message=message, share=share, acquisition=job.name)
+    async def _on_its_way(self, job: acquisition.Acquisition) -> Result:
+        found = arrival(job)
+        if not rests(job):
+            return found
+        try:
+            switch = await self._acquisitions.GetKillSwitch(acquisition.GetKillSwitchRequest())
+        except AppError:  # nobody knows: what is known of the album counts, and is kept
+            return found
+        return held(found, switch) if switch.enabled else found
 
 
 def _heard(answer: upkeep.CheckRegistrationResponse) -> str:
     if not answer.HasField("last_delivery_time"):
-        return "Lidarr knows our webhook, and reached it when it was registered"
-    return f"Lidarr knows our webhook, and delivered last at {answer.last_delivery_time.ToJsonString()}"
+        return "Lidarr knows our webhook, and reached it when it was registered."
+    return f"Lidarr knows our webhook, and delivered last at {answer.last_delivery_time.ToJsonString()}."
+
+
+def _refused(error: AppError, advice: str) -> Result:
+    return _failed(error.code_reason, error.message, advice)
 
 
 def _done(message: str) -> Result:

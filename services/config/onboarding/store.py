@@ -15,6 +15,7 @@ from services.config.domain.onboarding import (
     Onboarding,
     OnboardingChanged,
     OnboardingState,
+    OnboardingUnreadable,
     Step,
     StepKind,
     StepState,
@@ -31,7 +32,7 @@ class SqlOnboarding:
         self._database = database
 
     async def get(self) -> Onboarding:
-        """As it is; one that nobody began has version 0."""
+        """As it is; one that nobody began has version 0. Raises OnboardingUnreadable."""
         async with self._database.reading() as connection:
             row = (await connection.execute(select(onboarding))).mappings().first()
         return Onboarding() if row is None else _onboarding(row)
@@ -56,7 +57,12 @@ class SqlOnboarding:
         return await self.get()
 
     async def claim(self, ttl: timedelta) -> Onboarding | None:
-        """The onboarding, if it runs and nobody works on it; ours to look at for `ttl`, or until it changes."""
+        """The onboarding, if it runs and nobody works on it; ours to look at for `ttl`, or until it changes.
+
+        Where it does not run, which is nearly always, nothing is written and no writer waits.
+        """
+        if (await self.get()).state is not OnboardingState.RUNNING:
+            return None
         is_free = or_(onboarding.c.claimed_until.is_(None), onboarding.c.claimed_until < now_ms())
         claimed = (
             update(onboarding)
@@ -97,10 +103,17 @@ def _step_row(step: Step) -> dict[str, Any]:
 
 
 def _times(step: Step) -> dict[str, datetime | None]:
-    return {"started_at": step.started_at, "ended_at": step.ended_at}
+    return {"started_at": step.started_at, "ended_at": step.ended_at, "troubled_since": step.troubled_since}
 
 
 def _onboarding(row: Mapping[Any, Any]) -> Onboarding:
+    try:
+        return _read(row)
+    except (KeyError, TypeError, ValueError) as error:
+        raise OnboardingUnreadable("the onboarding was kept by another release: go on with that one") from error
+
+
+def _read(row: Mapping[Any, Any]) -> Onboarding:
     plain = ("progress", "acquisition", "request_id", "actor", "started_at", "ended_at", "updated_at", "version")
     return Onboarding(
         state=OnboardingState(row["state"]),
@@ -119,6 +132,7 @@ def _step(kept: Mapping[str, Any]) -> Step:
         reason=kept["reason"],
         started_at=_moment(kept["started_at"]),
         ended_at=_moment(kept["ended_at"]),
+        troubled_since=_moment(kept.get("troubled_since")),
     )
 
 

@@ -6,13 +6,13 @@ from contextlib import suppress
 from datetime import timedelta
 
 from libs.clock import Clock
-from libs.errors import Unavailable
+from libs.errors import AppError
 from libs.telemetry.logger import get_logger
 from services.config.domain.onboarding import Onboarding, OnboardingChanged, Result, StepState
 from services.config.onboarding.steps import Steps
 from services.config.onboarding.store import SqlOnboarding
 
-TTL = timedelta(seconds=60)  # of a look: the longest test ends long before
+TTL = timedelta(seconds=30)  # of a look: the longest ends before; whoever dies keeps others away for as long
 PAUSE = timedelta(seconds=1)  # between looks, and how late a change of another replica may be noticed
 
 log = get_logger(__name__)
@@ -27,6 +27,7 @@ class OnboardingWorker:
         self._clock = clock
         self._pause = pause.total_seconds()
         self._changed = asyncio.Event()
+        self._failing = False
 
     def wake(self) -> None:
         """There may be something to do, or to tell."""
@@ -36,11 +37,20 @@ class OnboardingWorker:
     async def run(self) -> None:
         """Looks as long as there is something to look at."""
         while True:
-            moved = False
-            with suppress(Unavailable):  # the database: it is looked for again
-                moved = await self.run_once()
-            if not moved:
+            if not await self._moved():
                 await self._wait()
+
+    async def _moved(self) -> bool:
+        """Whether a look brought it on; what the database denies is tried again."""
+        try:
+            moved = await self.run_once()
+        except AppError as error:
+            if not self._failing:
+                log.warning("onboarding.not_looked_at", reason=error.code_reason)
+            self._failing = True
+            return False
+        self._failing = False
+        return moved
 
     async def run_once(self) -> bool:
         """One look; whether the onboarding went on by a step."""

@@ -53,6 +53,8 @@ class Acquisitions(acquisition_rpc.AcquisitionServiceServicer):
     state: acquisition.Acquisition.State.ValueType = acquisition.Acquisition.COMPLETED
     failure: acquisition.Failure | None = None
     refusal: AppError | None = None
+    paused: bool = False
+    switch: acquisition.KillSwitch = field(default_factory=acquisition.KillSwitch)
     requests: list[str] = field(default_factory=list)
 
     async def CreateAcquisition(self, request: Any, context: Any) -> acquisition.Acquisition:
@@ -63,11 +65,18 @@ class Acquisitions(acquisition_rpc.AcquisitionServiceServicer):
 
     async def GetAcquisition(self, request: Any, context: Any) -> acquisition.Acquisition:
         assert request.name == NAME
+        if self.refusal:
+            raise self.refusal
         return self._now()
+
+    async def GetKillSwitch(self, request: Any, context: Any) -> acquisition.KillSwitch:
+        return self.switch
 
     def _now(self) -> acquisition.Acquisition:
         progress = acquisition.Progress(received_bytes=1, total_bytes=2)
-        return acquisition.Acquisition(name=NAME, state=self.state, failure=self.failure, progress=progress)
+        return acquisition.Acquisition(
+            name=NAME, state=self.state, failure=self.failure, progress=progress, paused=self.paused
+        )
 
 
 @dataclass
@@ -93,12 +102,15 @@ class Bench:
     found: dict[str, Found] = field(default_factory=lambda: {"slskd": Found(diagnosis="NOT_CONFIGURED")})
     tested: list[str] = field(default_factory=list)
     held: asyncio.Event | None = None  # what a look waits for
+    fault: Exception | None = None  # what a look fails with
 
     async def test(self, connection: str) -> Found:
         """Pretends to try a connection."""
         self.tested.append(connection)
         if self.held:
             await self.held.wait()
+        if self.fault:
+            raise self.fault
         return self.found.get(connection, Found())
 
     async def is_looking(self) -> bool:

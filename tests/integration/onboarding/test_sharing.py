@@ -5,9 +5,20 @@ from contextlib import aclosing
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
-from services.config.domain.onboarding import OnboardingChanged, StepKind, StepState
+from libs.sql.engine import Database
+from libs.sql.errors import DatabaseUnavailable, StorageFull
+from services.config.connections.tester import LIMIT, TURN
+from services.config.domain.onboarding import (
+    Onboarding,
+    OnboardingChanged,
+    OnboardingUnreadable,
+    StepKind,
+    StepState,
+)
 from services.config.onboarding.worker import TTL
+from services.config.tables import onboarding
 from tests.integration.onboarding.conftest import Bench
 from tests.support.waiting import eventually
 
@@ -72,13 +83,53 @@ async def test_the_loop_does_it_to_the_end(bench: Bench) -> None:
     loop = asyncio.create_task(bench.worker.run())
 
     async with asyncio.timeout(30), aclosing(bench.worker.follow()) as followed:
-        async for onboarding in followed:
-            if onboarding.ended_at:
+        async for seen in followed:
+            if seen.ended_at:
                 break
 
     loop.cancel()
-    assert onboarding.progress == 100
+    assert seen.progress == 100
+
+
+async def test_the_loop_outlives_what_the_database_denies(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.start()
+    claim, faults = bench.store.claim, [StorageFull("the disk is full"), DatabaseUnavailable("it is away")]
+
+    async def denied(ttl: timedelta) -> Onboarding | None:
+        if faults:
+            raise faults.pop()
+        return await claim(ttl)
+
+    monkeypatch.setattr(bench.store, "claim", denied)
+    loop = asyncio.create_task(bench.worker.run())
+
+    async with asyncio.timeout(30), aclosing(bench.worker.follow()) as followed:
+        async for seen in followed:
+            if seen.ended_at:
+                break
+
+    assert not loop.done()
+    loop.cancel()
+
+
+async def test_what_another_release_kept_is_left_as_it_is(bench: Bench, database: Database) -> None:
+    await bench.start()
+    async with database.writing() as connection:
+        await connection.execute(update(onboarding).values(steps=[{"kind": "SOMETHING_NEW"}]))
+
+    for asked in (bench.store.get(), bench.worker.run_once()):
+        with pytest.raises(OnboardingUnreadable):
+            await asked
+
+
+async def test_where_nothing_runs_no_writer_waits(bench: Bench, database: Database) -> None:
+    async with database.writing() as connection:
+        await connection.execute(update(onboarding).values(version=1))
+        async with asyncio.timeout(10):
+            assert not await bench.worker.run_once()
 
 
 def test_a_claim_outlives_the_longest_look() -> None:
-    assert timedelta(seconds=30) < TTL
+    longest = 2 * (LIMIT + TURN)  # two sources, one after the other
+
+    assert longest < TTL

@@ -6,7 +6,7 @@ import pytest
 from lockgroove.acquisition.v1 import acquisition_pb2 as acquisition
 from lockgroove.webhooks.v1 import upkeep_pb2 as upkeep
 
-from libs.errors import FailedPrecondition
+from libs.errors import FailedPrecondition, ResourceExhausted, Unavailable
 from services.config.domain.onboarding import Onboarding, OnboardingState, StepState
 from services.config.onboarding.steps import PATIENCE
 from tests.integration.onboarding.conftest import NAME, Bench, Found
@@ -96,8 +96,90 @@ async def test_an_album_on_its_way_is_progress(bench: Bench) -> None:
 
     onboarding = await bench.look(6)
 
-    assert (onboarding.progress, onboarding.steps[4].message) == (90, "DOWNLOADING")
+    assert (onboarding.progress, onboarding.steps[4].message) == (90, "The album is being downloaded.")
     assert len(bench.acquisitions.requests) == 1
+
+
+async def test_an_album_that_the_kill_switch_holds_says_so(bench: Bench) -> None:
+    bench.acquisitions.state = acquisition.Acquisition.QUEUED
+    bench.acquisitions.switch = acquisition.KillSwitch(enabled=True, reason="the disk is being replaced")
+    await bench.start()
+
+    held = (await bench.look(6)).steps[4]
+    bench.acquisitions.switch.enabled = False
+    going = (await bench.look(1)).steps[4]
+
+    assert held.message == "The album is held: the kill switch is on (the disk is being replaced)."
+    assert "/api/automation/kill-switch" in held.advice
+    assert (held.state, going.message, going.advice) == (StepState.RUNNING, "The album waits for its turn.", "")
+
+
+async def test_an_album_that_somebody_paused_says_so(bench: Bench) -> None:
+    bench.acquisitions.state = acquisition.Acquisition.QUEUED
+    bench.acquisitions.paused = True
+    await bench.start()
+
+    assert (await bench.look(6)).steps[4].message == "Somebody paused the acquisition."
+
+
+async def test_a_service_that_restarts_during_a_long_download_is_waited_for(bench: Bench) -> None:
+    bench.acquisitions.state = acquisition.Acquisition.DOWNLOADING
+    await bench.start()
+    await bench.look(5)
+    bench.clock.advance(timedelta(hours=1))
+    bench.acquisitions.refusal = Unavailable("it restarts")
+
+    waiting = (await bench.look(1)).steps[4]
+    bench.clock.advance(PATIENCE + timedelta(seconds=1))
+    failed = (await bench.look(1)).steps[4]
+
+    assert (waiting.state, waiting.message) == (StepState.RUNNING, "it restarts")
+    assert failed.state is StepState.FAILED
+
+
+async def test_trouble_that_passed_is_forgotten(bench: Bench) -> None:
+    bench.acquisitions.state = acquisition.Acquisition.DOWNLOADING
+    await bench.start()
+    await bench.look(5)
+    for refusal in (Unavailable("it restarts"), None, Unavailable("it restarts again")):
+        bench.acquisitions.refusal = refusal
+        last = await bench.look(1)
+        bench.clock.advance(PATIENCE + timedelta(seconds=1))
+
+    assert last.steps[4].state is StepState.RUNNING
+
+
+async def test_a_test_that_somebody_else_began_is_waited_for(bench: Bench) -> None:
+    await bench.start()
+    bench.fault = ResourceExhausted("it is being tried by somebody else", reason="TEST_RUNNING")
+    waiting = (await bench.look(1)).steps[0]
+    bench.fault = None
+
+    assert (waiting.state, (await bench.look(1)).steps[0].state) == (StepState.RUNNING, StepState.DONE)
+
+
+async def test_a_look_that_nobody_foresaw_fails_the_step_and_tells_nothing_else(bench: Bench) -> None:
+    await bench.start()
+    bench.fault = ValueError("holds who knows what")
+
+    failed = (await bench.look(1)).steps[0]
+
+    assert (failed.state, failed.reason) == (StepState.FAILED, "INTERNAL")
+    assert "who knows what" not in str(failed)
+
+
+async def test_two_sources_that_work_are_both_told(bench: Bench) -> None:
+    bench.found.update(soulseek=Found(message="Soulseek works."), slskd=Found(message="slskd works."))
+    await bench.start()
+
+    assert (await bench.look(3)).steps[2].message == "Soulseek works. slskd works."
+
+
+async def test_a_lidarr_that_is_left_out_says_what_is_not_set(bench: Bench) -> None:
+    bench.found["lidarr"] = Found(diagnosis="NOT_CONFIGURED", message="lidarr.apiKey is not set.")
+    await bench.start()
+
+    assert (await bench.look(2)).steps[1].message == "lidarr.apiKey is not set."
 
 
 async def test_an_album_that_nobody_has_fails_the_last_step(bench: Bench) -> None:

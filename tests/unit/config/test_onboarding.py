@@ -97,6 +97,21 @@ def test_nothing_is_left_out_of_what_nobody_began() -> None:
         Onboarding().skipped(actor="ann", at=NOON)
 
 
+def test_nothing_is_left_out_of_what_is_complete() -> None:
+    with pytest.raises(NothingToSkip, match="complete"):
+        begun(*[DONE] * 5).skipped(actor="ann", at=NOON)
+
+
+def test_trouble_began_with_the_first_look_that_found_it() -> None:
+    troubled = Result(state=StepState.RUNNING, troubled=True)
+    later = NOON + timedelta(minutes=1)
+
+    again = begun(troubled).told(troubled, at=later)
+
+    assert again.steps[0].troubled_since == NOON
+    assert again.told(Result(state=StepState.RUNNING), at=later).steps[0].troubled_since is None
+
+
 def test_leaving_a_failed_step_out_goes_on() -> None:
     onboarding = begun(DONE, FAILED).skipped(actor="ann", at=NOON)
 
