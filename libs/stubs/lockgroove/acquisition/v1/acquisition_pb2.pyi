@@ -646,7 +646,7 @@ class ListAcquisitionsRequest(message.Message):
     """`next_page_token` of the page before."""
     filter: builtins.str
     """A filter (AIP-160) over `state`, `source`, `current_source`, `artist`, `title`, `release_group_mbid`, `requester`,
-    `batch`, `priority`, `paused` and `create_time`:
+    `batch`, `priority`, `paused`, `failure_reason` and `create_time`:
     `state = "FAILED" AND artist = "The Placeholders"`.
     """
     order_by: builtins.str
