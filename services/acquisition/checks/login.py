@@ -26,6 +26,7 @@ class Finding(StrEnum):
 
     CONNECTED = "CONNECTED"
     LOGGED_IN = "LOGGED_IN"
+    ELSEWHERE = "ELSEWHERE"
     IN_USE = "IN_USE"
     DNS = "DNS"
     REFUSED = "REFUSED"
@@ -67,9 +68,9 @@ async def log_in(login: Login, *, seconds: float = LOGIN_SECONDS) -> Outcome:
     try:
         async with asyncio.timeout(seconds):
             return await _log_in(login)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # or what is no name of a host at all
         return Outcome(finding=Finding.DNS, message="The host in soulseek.server is not known.")
-    except (TimeoutError, UnicodeError):
+    except TimeoutError:
         return Outcome(finding=Finding.TIMEOUT, message="The Soulseek server did not answer in time.")
     except (NotSoulseekError, asyncio.IncompleteReadError, ConnectionResetError, BrokenPipeError):
         return Outcome(finding=Finding.BAD_ANSWER, message="What answers at soulseek.server is no Soulseek server.")

@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Protocol
 
 from libs.clock import Clock
 from libs.leases.errors import LeaseHeld, LeaseLost
+from libs.leases.lease import Lease
 from services.acquisition.checks.login import Finding, Login, Outcome, log_in
 from services.acquisition.domain.peers import PeerNetworkFault
 from services.acquisition.soulseek.account import Account
@@ -15,9 +16,12 @@ from services.acquisition.soulseek.errors import Kicked, LoginRefused
 from services.acquisition.soulseek.keeper import AccountBusy, Hold, KeeperState
 
 PAUSE = timedelta(seconds=3)  # between trial logins: the server bans those who come too often
+RENEWAL = timedelta(seconds=3)  # within which whoever keeps a session renews its lease
 _SETTLE_SECONDS = 3.0
+_GLANCE_SECONDS = 0.2
 
 LogIn = Callable[[Login], Coroutine[Any, Any, Outcome]]
+FindLease = Callable[[str], Awaitable[Lease | None]]
 
 _IN_USE = "Another process of the suite has this account, or just had it: it will be free again within seconds."
 _ELSEWHERE = "Somebody else logged in with this account, and the session of the suite ended."
@@ -55,33 +59,43 @@ class SoulseekCheck:
     """Tries accounts, one after the other."""
 
     def __init__(
-        self, keeper: Keeper, hold: Hold, *, clock: Clock, log_in: LogIn = log_in, pause: timedelta = PAUSE
+        self,
+        keeper: Keeper,
+        hold: Hold,
+        *,
+        find: FindLease,
+        clock: Clock,
+        log_in: LogIn = log_in,
+        pause: timedelta = PAUSE,
+        renewal: timedelta = RENEWAL,
     ) -> None:
         self._keeper = keeper
         self._hold = hold
+        self._find = find
         self._clock = clock
         self._log_in = log_in
         self._pause = pause.total_seconds()
+        self._renewal = renewal.total_seconds()
         self._next = 0.0  # on the monotonic clock
         self._turn = asyncio.Lock()
-        self._running: set[asyncio.Task[Outcome]] = set()
+        self._running: asyncio.Task[Outcome] | None = None
 
     async def check(self, login: Login) -> Outcome:
         """What is to be said of the account. Raises AppError where the leases cannot be reached.
 
-        Goes on where nobody waits any more: a login on its way cannot be called back, and needs the lease to its end.
+        Once it has begun it goes on where nobody waits any more: a login on its way cannot be called back, and needs
+        the lease to its end. Who leaves before his turn leaves nothing behind.
         """
-        running = asyncio.create_task(self._check(login))
-        self._running.add(running)
-        running.add_done_callback(self._running.discard)
-        return await asyncio.shield(running)
+        await self._turn.acquire()
+        self._running = asyncio.create_task(self._check(login))
+        self._running.add_done_callback(lambda _: self._turn.release())
+        return await asyncio.shield(self._running)
 
     async def _check(self, login: Login) -> Outcome:
-        async with self._turn:
-            ours = self._keeper.account
-            if ours is not None and await _is_same(login, ours):
-                return await self._check_ours(login, ours)
-            return await self._under_lease(login, login.server)
+        ours = self._keeper.account
+        if ours is not None and await _is_same(login, ours):
+            return await self._check_ours(login, ours)
+        return await self._under_lease(login, login.server)
 
     async def _check_ours(self, login: Login, ours: Account) -> Outcome:
         try:
@@ -100,17 +114,38 @@ class SoulseekCheck:
         if state is KeeperState.STOPPED and isinstance(fault, LoginRefused) and is_known:
             return Outcome(finding=Finding.BAD_PASSWORD, message="The Soulseek server does not accept the account.")
         if state is KeeperState.WAITING:
-            return await self._under_lease(login, ours.server)
+            return await self._check_theirs(login, ours)
         try:
             await self._wait()
             return await self._keeper.lend(lambda: self._log_in(login))
         except AccountBusy:
             return Outcome(finding=Finding.IN_USE, message=_IN_USE)
 
+    async def _check_theirs(self, login: Login, ours: Account) -> Outcome:
+        """Our account, which another process has at the moment, or had until it died."""
+        if login.password == ours.password and await self._is_kept(_lease(ours.server, login.username)):
+            return Outcome(finding=Finding.ELSEWHERE)
+        return await self._under_lease(login, ours.server)
+
+    async def _is_kept(self, name: str) -> bool:
+        """Whether somebody who lives has the lease: it is renewed. One whose holder died is not, until it ends."""
+        seen = await self._find(name)
+        if seen is None or seen.holder is None:
+            return False
+        until = self._clock.monotonic() + self._renewal
+        while self._clock.monotonic() < until:
+            await asyncio.sleep(_GLANCE_SECONDS)
+            now = await self._find(name)
+            if now is None or (now.holder, now.fence) != (seen.holder, seen.fence):
+                return False
+            if now.expires_at > seen.expires_at:
+                return True
+        return False
+
     async def _under_lease(self, login: Login, server: str) -> Outcome:
         await self._wait()
         try:
-            async with self._hold(f"soulseek/{server}/{login.username}"):
+            async with self._hold(_lease(server, login.username)):
                 return await self._log_in(login)
         except (LeaseHeld, LeaseLost):
             return Outcome(finding=Finding.IN_USE, message=_IN_USE)
@@ -120,6 +155,10 @@ class SoulseekCheck:
         turn = max(now, self._next)
         self._next = turn + self._pause
         await asyncio.sleep(turn - now)
+
+
+def _lease(server: str, username: str) -> str:
+    return f"soulseek/{server}/{username}"
 
 
 async def _is_same(login: Login, ours: Account) -> bool:

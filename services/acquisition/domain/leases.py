@@ -166,9 +166,13 @@ class Leases:
         self._board.released(lease)
         self._lines.call(lease.name)
 
+    async def find(self, name: str) -> Lease | None:
+        """The lease, held or free; None when it was never held."""
+        return await self._book.find(name)
+
     async def get(self, name: str) -> Lease:
         """The lease, held or free; raises LeaseNotFound."""
-        found = await self._book.find(name)
+        found = await self.find(name)
         if found is None:
             raise LeaseNotFound(f"nobody has ever held the lease {name}", metadata={"lease": name})
         return found

@@ -96,12 +96,16 @@ class SuiteProbe:
             )
         request = pb.CheckSoulseekRequest(server=server, username=username, password=password)
         answer = await self._checks.CheckSoulseek(request)
+        if answer.finding == _Answer.ELSEWHERE:  # calls go round: the next one reaches whoever has the session
+            answer = await self._checks.CheckSoulseek(request)
         if answer.finding in _REFUSALS:
             subject = "account" if answer.finding in _SOULSEEK_ADVICE else "address"
             advice = _SOULSEEK_ADVICE.get(answer.finding, "")
             findings.wrong(subject, _REFUSALS[answer.finding], answer.message, advice)
         elif answer.finding == _Answer.CONNECTED:
             findings.good("account", "The suite is connected with this account, and stayed so.")
+        elif answer.finding == _Answer.ELSEWHERE:
+            findings.good("account", "Another process of the suite has this account, and keeps its session.")
         else:
             findings.good("account", "A trial login succeeded, and was ended again.")
 

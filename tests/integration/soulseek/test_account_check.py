@@ -156,10 +156,26 @@ async def test_an_account_that_another_process_has_is_left_alone(suite: Suite, w
     async with hold(suite.leases, f"soulseek/{world.address}/lockgroove", ttl=TTL, clock=CLOCK):
         unknown_to_us = await suite.found(world.address)
         await suite.follows(account_on(world), KeeperState.WAITING)
-        waited_for = await suite.found(world.address)
+        waited_for = await suite.found(world.address, password="another")
 
     assert unknown_to_us.finding == waited_for.finding == Found.IN_USE
     assert world.logins("lockgroove") == 0
+
+
+async def test_an_account_whose_session_another_process_keeps_is_well(suite: Suite, world: SoulseekWorld) -> None:
+    async with hold(suite.leases, f"soulseek/{world.address}/lockgroove", ttl=TTL, clock=CLOCK):
+        await suite.follows(account_on(world), KeeperState.WAITING)
+        kept = await suite.found(world.address)
+
+    assert kept.finding == Found.ELSEWHERE
+
+
+async def test_an_account_whose_last_process_died_is_not_called_well(suite: Suite, world: SoulseekWorld) -> None:
+    dead = timedelta(seconds=30)
+    await suite.leases.acquire(f"soulseek/{world.address}/lockgroove", "died a moment ago", dead)
+    await suite.follows(account_on(world), KeeperState.WAITING)
+
+    assert (await suite.found(world.address)).finding == Found.IN_USE
 
 
 async def test_a_password_is_corrected_under_the_lease_of_the_keeper_that_stopped(

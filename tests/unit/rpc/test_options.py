@@ -60,3 +60,7 @@ def test_exactly_the_methods_that_say_so_are_tried_again() -> None:
 
 def test_the_service_config_has_no_timeout() -> None:
     assert "timeout" not in service_config()
+
+
+def test_what_leaves_a_step_out_is_never_sent_twice() -> None:
+    assert ("lockgroove.config.v1.OnboardingService", "SkipOnboardingStep") not in retried()

@@ -198,7 +198,7 @@ class CheckSoulseekResponse(message.Message):
         LOGGED_IN: CheckSoulseekResponse._Finding.ValueType  # 2
         """A trial login succeeded, and was ended again."""
         IN_USE: CheckSoulseekResponse._Finding.ValueType  # 3
-        """Another process of the suite is about to log in with this account, or just did."""
+        """Something else has this account, or a process of the suite is about to log in with it, or just did."""
         DNS: CheckSoulseekResponse._Finding.ValueType  # 4
         """The name of the server is not known."""
         REFUSED: CheckSoulseekResponse._Finding.ValueType  # 5
@@ -211,6 +211,8 @@ class CheckSoulseekResponse(message.Message):
         """The server refused for another reason."""
         BAD_ANSWER: CheckSoulseekResponse._Finding.ValueType  # 9
         """What answers is no Soulseek server."""
+        ELSEWHERE: CheckSoulseekResponse._Finding.ValueType  # 10
+        """Another process of the suite keeps the session of this account."""
 
     class Finding(_Finding, metaclass=_FindingEnumTypeWrapper):
         """What was found."""
@@ -222,7 +224,7 @@ class CheckSoulseekResponse(message.Message):
     LOGGED_IN: CheckSoulseekResponse.Finding.ValueType  # 2
     """A trial login succeeded, and was ended again."""
     IN_USE: CheckSoulseekResponse.Finding.ValueType  # 3
-    """Another process of the suite is about to log in with this account, or just did."""
+    """Something else has this account, or a process of the suite is about to log in with it, or just did."""
     DNS: CheckSoulseekResponse.Finding.ValueType  # 4
     """The name of the server is not known."""
     REFUSED: CheckSoulseekResponse.Finding.ValueType  # 5
@@ -235,6 +237,8 @@ class CheckSoulseekResponse(message.Message):
     """The server refused for another reason."""
     BAD_ANSWER: CheckSoulseekResponse.Finding.ValueType  # 9
     """What answers is no Soulseek server."""
+    ELSEWHERE: CheckSoulseekResponse.Finding.ValueType  # 10
+    """Another process of the suite keeps the session of this account."""
 
     FINDING_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int

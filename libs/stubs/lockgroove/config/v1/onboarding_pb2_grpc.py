@@ -76,7 +76,8 @@ class OnboardingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SkipOnboardingStep(self, request, context):
-        """Leaves out the step that failed or is next; storage cannot be left out.
+        """Leaves out the step that failed or is next; storage cannot be left out. Sent twice, it leaves out two of them, unless
+        an etag goes along.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -21,7 +21,9 @@ class OnboardingServiceStub:
     StartOnboarding: _aio.UnaryUnaryMultiCallable[_onboarding_pb2.StartOnboardingRequest, _onboarding_pb2.Onboarding]
     """Begins, or goes on at the step that failed; one that runs stays as it is."""
     SkipOnboardingStep: _aio.UnaryUnaryMultiCallable[_onboarding_pb2.SkipOnboardingStepRequest, _onboarding_pb2.Onboarding]
-    """Leaves out the step that failed or is next; storage cannot be left out."""
+    """Leaves out the step that failed or is next; storage cannot be left out. Sent twice, it leaves out two of them, unless
+    an etag goes along.
+    """
     WatchOnboarding: _aio.UnaryStreamMultiCallable[_onboarding_pb2.WatchOnboardingRequest, _onboarding_pb2.WatchOnboardingResponse]
     """Streams how far it is: at once, then at every change."""
 
@@ -50,7 +52,9 @@ class OnboardingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _onboarding_pb2.SkipOnboardingStepRequest,
         context: _aio.ServicerContext[_onboarding_pb2.SkipOnboardingStepRequest, _abc.Awaitable[_onboarding_pb2.Onboarding]],
     ) -> _abc.Awaitable[_onboarding_pb2.Onboarding]:
-        """Leaves out the step that failed or is next; storage cannot be left out."""
+        """Leaves out the step that failed or is next; storage cannot be left out. Sent twice, it leaves out two of them, unless
+        an etag goes along.
+        """
 
     @_abc_1.abstractmethod
     def WatchOnboarding(
