@@ -73,13 +73,14 @@ class RegistrationCheck:
         return Report(standing=standing, text=text, last_delivery=await self._last_delivery())
 
     async def _look(self) -> tuple[Standing, str]:
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._tend())
-        done, _ = await asyncio.wait([self._looking], timeout=self._patience)
+        looking = self._looking
+        if looking is None or looking.done():
+            looking = self._looking = asyncio.create_task(self._tend())
+        done, _ = await asyncio.wait([looking], timeout=self._patience)
         if not done:
             return Standing.WAITING, _UNDER_WAY
         try:
-            outcome = self._looking.result()
+            outcome = looking.result()
         except PeerUnavailable as error:
             return Standing.UNREACHABLE, error.message
         except FailedPrecondition as error:

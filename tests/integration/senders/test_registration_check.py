@@ -7,9 +7,15 @@ from pathlib import Path
 from deploy.demo.lidarr.world import LidarrWorld
 from libs.clock import SystemClock
 from services.webhooks.peers import Address
-from services.webhooks.upkeep.registration import RegistrationCheck, Standing
+from services.webhooks.upkeep.registration import RegistrationCheck, Report, Standing
 
 from .station import Station
+
+
+@dataclass(frozen=True)
+class Done:
+    standing: str = "GOOD"
+    text: str = ""
 
 
 def check(station: Station) -> RegistrationCheck:
@@ -48,11 +54,6 @@ async def test_lidarr_that_is_away_is_told(station: Station, lidarr: LidarrWorld
 
 
 async def test_a_look_that_takes_long_goes_on_and_is_shared(station: Station) -> None:
-    @dataclass(frozen=True)
-    class Done:
-        standing: str = "GOOD"
-        text: str = ""
-
     answered, looks = asyncio.Event(), []
 
     async def tend() -> Done:
@@ -67,3 +68,21 @@ async def test_a_look_that_takes_long_goes_on_and_is_shared(station: Station) ->
 
     assert (first.standing, second.standing) == (Standing.WAITING, Standing.GOOD)
     assert len(looks) == 1
+
+
+async def test_who_asks_just_when_a_look_ends_leaves_its_answer_to_who_waited(station: Station) -> None:
+    looks: list[int] = []
+    asked: list[asyncio.Task[Report]] = []
+
+    async def tend() -> Done:
+        looks.append(1)
+        await asyncio.sleep(0)
+        if len(looks) == 1:  # its end is known to nobody yet when the next one asks
+            asked.append(asyncio.create_task(checked.check()))
+        return Done()
+
+    checked = RegistrationCheck(station.database, tend)
+
+    assert (await checked.check()).standing is Standing.GOOD
+    assert (await asked[0]).standing is Standing.GOOD
+    assert len(looks) == 2
