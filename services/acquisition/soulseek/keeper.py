@@ -126,10 +126,8 @@ class SessionKeeper:
         if not self._resting or self._trial is not None:
             raise AccountBusy("the account is about to be logged in")
         self._trial = running = asyncio.create_task(trial())
-        try:
-            await asyncio.wait([running])
-        finally:
-            self._trial = None
+        running.add_done_callback(self._given_back)  # and not before, though whoever borrowed it may leave
+        await asyncio.wait([running])
         if running.cancelled():
             raise AccountBusy("the account went to somebody else")
         return running.result()
@@ -230,6 +228,9 @@ class SessionKeeper:
     async def _trial_ended(self) -> None:
         if self._trial is not None:
             await asyncio.wait([self._trial])
+
+    def _given_back(self, _trial: asyncio.Task[Any]) -> None:
+        self._trial = None
 
     async def _connect(self, account: Account) -> PeerNetworkFault:
         """One session from login to its end; returns why it ended or never began."""
