@@ -12,7 +12,7 @@ from services.config.domain.diagnoses import Diagnosis
 
 Json = Mapping[str, Any]
 
-_TITLE = re.compile(rb"<title[^>]*>([^<]{1,300})", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^>]{0,300}>([^<]{1,300})", re.IGNORECASE)
 _PROGRAMS = (
     *(
         "Lidarr",

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from services.config.connections.answer import Answer, Ask
 from services.config.domain.connections import CheckFailedError
 from services.config.domain.diagnoses import Diagnosis
 
-_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})")
+_VERSION = re.compile(r"v?(\d{1,6})\.(\d{1,6})[\w.+-]{0,80}", re.ASCII)
 _PRINTABLE = re.compile(r"https?://[\x21-\x7e]{1,200}")
 _SERVER_ERRORS = 500
 _ALIVE = frozenset({b'{"status":"OK"}', b"Healthy"})
@@ -53,8 +54,7 @@ class Api:
 
     def _sent_away(self, answer: Answer) -> CheckFailedError:
         """Somebody else may be there: the key does not follow, but a person may look."""
-        target = urlsplit(urljoin(self._url, answer.headers.get("location", "")))
-        place = urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))
+        place = _place(self._url, answer.headers.get("location", ""))
         where = f" to {place}" if _PRINTABLE.fullmatch(place) else ""
         return CheckFailedError(
             Diagnosis.WRONG_URL_BASE,
@@ -112,7 +112,24 @@ def of_status(answer: Answer) -> CheckFailedError | None:
             return CheckFailedError(Diagnosis.BAD_ANSWER)
 
 
-def version_of(text: str) -> tuple[int, int] | None:
-    """The first two numbers of a version."""
-    found = _VERSION.match(text)
-    return (int(found[1]), int(found[2])) if found else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A version as it is told, and its first two numbers."""
+
+    text: str
+    number: tuple[int, int]
+
+    @classmethod
+    def find(cls, said: object) -> "Version | None":
+        """The version that a program tells; None for what is none: it may say anything."""
+        found = _VERSION.match(said) if isinstance(said, str) else None
+        return cls(text=found[0], number=(int(found[1]), int(found[2]))) if found else None
+
+
+def _place(base: str, location: str) -> str:
+    """Where a redirect leads to, without what only its sender may know; empty for nowhere."""
+    try:
+        target = urlsplit(urljoin(base, location))
+    except ValueError:
+        return ""
+    return urlunsplit((target.scheme, target.netloc.rpartition("@")[2], target.path, "", ""))

@@ -24,7 +24,7 @@ _NO_WAY = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL}
 
 
 class Exchange:
-    """Asks; keeps no connection, for each test is to find out anew whether one can be made."""
+    """Asks; keeps no connection and no cookie, for each test is to find out anew whether one can be made."""
 
     def __init__(self) -> None:
         self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
@@ -32,6 +32,7 @@ class Exchange:
     async def __call__(self, url: str, *, headers: Mapping[str, str], params: Mapping[str, str]) -> Answer:
         """The answer; raises CheckFailedError."""
         begun = time.monotonic()
+        self._http.cookies.clear()
         try:
             answer = await bounded(
                 self._http,

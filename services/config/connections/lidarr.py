@@ -7,7 +7,7 @@ from typing import Any
 
 from libs.clock import Clock
 from services.config.connections.answer import Answer, Ask, Json
-from services.config.connections.api import Api, version_of
+from services.config.connections.api import Api, Version
 from services.config.domain.connections import (
     CheckFailedError,
     Findings,
@@ -95,24 +95,23 @@ async def _name_sibling(api: Api) -> None:
 
 
 def _other_program(name: Any) -> CheckFailedError:
-    known = name in {"Radarr", "Sonarr", "Readarr", "Prowlarr", "Whisparr"}
+    known = isinstance(name, str) and name in {"Radarr", "Sonarr", "Readarr", "Prowlarr", "Whisparr"}
     what = f"{name} answers at lidarr.url." if known else "What answers at lidarr.url does not call itself Lidarr."
     return CheckFailedError(Diagnosis.WRONG_PROGRAM, what)
 
 
 def _check_version(findings: Findings, status: Json) -> None:
-    said = str(status.get("version", ""))
-    version = version_of(said)
+    version = Version.find(status.get("version"))
     if version is None:
         findings.wrong("version", Diagnosis.BAD_ANSWER, "Lidarr does not tell its version.")
         return
-    findings.version = said
-    if version < FIRST_VERSION:
+    findings.version = version.text
+    if version.number < FIRST_VERSION:
         wanted = ".".join(map(str, FIRST_VERSION))
         advice = f"Update Lidarr to {wanted} or later."
-        findings.wrong("version", Diagnosis.VERSION_TOO_OLD, f"Lidarr {said} is too old.", advice)
+        findings.wrong("version", Diagnosis.VERSION_TOO_OLD, f"Lidarr {version.text} is too old.", advice)
     else:
-        findings.good("version", f"It is Lidarr {said}.")
+        findings.good("version", f"It is Lidarr {version.text}.")
 
 
 def _check_root_folders(findings: Findings, values: Mapping[str, str], choices: LidarrChoices) -> None:
@@ -216,6 +215,6 @@ def _plain(path: str) -> str:
 def _date(answer: Answer) -> datetime | None:
     try:
         date = parsedate_to_datetime(answer.headers.get("date", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else None

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 
 from services.config.connections.answer import Ask, Json
-from services.config.connections.api import Api, version_of
+from services.config.connections.api import Api, Version
 from services.config.domain.connections import CheckFailedError, Findings
 from services.config.domain.diagnoses import Diagnosis
 
@@ -65,13 +65,12 @@ class SlskdProbe:
 
 
 def _check_version(findings: Findings, told: object) -> None:
-    said = str(told.get("current") if isinstance(told, Mapping) else told)
-    version = version_of(said)
+    version = Version.find(told.get("current") if isinstance(told, Mapping) else told)
     if version is None:
         findings.wrong("version", Diagnosis.BAD_ANSWER, "slskd does not tell its version.")
         return
-    findings.version = said[:100]
-    if version < FIRST_VERSION:
+    findings.version = version.text
+    if version.number < FIRST_VERSION:
         wanted = ".".join(map(str, FIRST_VERSION))
         message = f"slskd {findings.version} is too old: it knows no batches of downloads."
         findings.wrong("version", Diagnosis.VERSION_TOO_OLD, message, f"Update slskd to {wanted} or later.")

@@ -182,8 +182,10 @@ def _is_same(tie: str, given: str, held: str) -> bool:
 
 def _place(text: str) -> tuple[str, str, int | None]:
     """Scheme, host and port of an address; a text that is none is a place of its own."""
+    if "://" not in text:
+        return "", text.casefold(), None
     try:
-        parts = urlsplit(text if "://" in text else f"//{text}")
+        parts = urlsplit(text)
         port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return "", text, None

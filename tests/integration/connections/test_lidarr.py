@@ -20,6 +20,7 @@ from tests.support.ports import free_ports
 from .conftest import Answers, OpenServer, Try, http
 
 KEY = "canary-8c1f2d9e"
+NO_YEAR = b"9" * 30
 STATUS = {"appName": "Lidarr", "version": "2.14.5.4836"}
 FOLDER = {"id": 1, "path": "/music", "name": "Music", "accessible": True, "freeSpace": 9, "defaultQualityProfileId": 1}
 PROFILES = [{"id": 1, "name": "Any"}, {"id": 2, "name": "Lossless"}]
@@ -93,11 +94,14 @@ CASES = {
     "an answer without an end": Case(ENDLESS, Diagnosis.BAD_ANSWER, "lidarr.url"),
     "no HTTP": Case(b"220 mail ready\r\n", Diagnosis.BAD_ANSWER, "lidarr.url"),
     "a redirect": Case(MOVED, Diagnosis.WRONG_URL_BASE, "https://music.example.org/lidarr/api/v1/system/status"),
+    "a redirect to nowhere": Case(http(301, Location="http://["), Diagnosis.WRONG_URL_BASE, "sends us on; nobody"),
     "a login page": Case(page("Hello", '<input type="password">'), Diagnosis.WRONG_PROGRAM, "login page"),
     "the page of another program": Case(page("Jellyfin"), Diagnosis.WRONG_PROGRAM, "Jellyfin answers"),
     "another program's status": Case(lidarr(status={"appName": "Readarr"}), Diagnosis.WRONG_PROGRAM, "Readarr answers"),
     "another program's version of the API": Case(radarr, Diagnosis.WRONG_PROGRAM, "Radarr answers"),
     "something nameless": Case(lidarr(status={}), Diagnosis.WRONG_PROGRAM, "does not call itself Lidarr"),
+    "a name that is no text": Case(lidarr(status={"appName": ["Lidarr"]}), Diagnosis.WRONG_PROGRAM, "does not call"),
+    "a version that is no text": Case(lidarr(status={**STATUS, "version": [2, 14]}), Diagnosis.BAD_ANSWER, "version"),
     "a URL base that is missing": Case(below("/lidarr"), Diagnosis.WRONG_URL_BASE, "/lidarr"),
     "Lidarr's own page": Case(page("Lidarr"), Diagnosis.WRONG_URL_BASE, "URL base"),
     "nothing below the address": Case(http(404), Diagnosis.WRONG_URL_BASE, "URL base"),
@@ -178,12 +182,40 @@ async def test_a_choice_that_is_not_there_is_named_with_those_that_are(
 async def test_a_clock_far_from_ours_is_told(trying: Try, server: OpenServer) -> None:
     theirs = format_datetime(datetime.now(UTC) - timedelta(hours=2), usegmt=True)
     little = await server(
-        lambda path: lidarr()(path).replace(b"\r\n", f"\r\nDate: {theirs}\r\n".encode(), 1)  # type: ignore[union-attr]
+        lambda path: (lidarr()(path) or b"").replace(b"\r\n", f"\r\nDate: {theirs}\r\n".encode(), 1)  # type: ignore[union-attr]
     )
 
     test = await tried(trying, little.url)
 
     assert test.verdict.diagnosis is Diagnosis.CLOCK_SKEW
+
+
+async def test_a_clock_that_tells_no_time_is_let_be(trying: Try, server: OpenServer) -> None:
+    little = await server(
+        lambda path: (lidarr()(path) or b"").replace(b"\r\n", b"\r\nDate: Mon, 1 Jan %s 0:00 GMT\r\n" % NO_YEAR, 1)
+    )
+
+    assert (await tried(trying, little.url)).ok
+
+
+async def test_of_a_version_no_more_is_passed_on_than_a_version_has(trying: Try, server: OpenServer) -> None:
+    told = f"2.14.5-nightly<b>{'x' * 5000}\ud800"
+    little = await server(lidarr(status={**STATUS, "version": told}))
+
+    test = await tried(trying, little.url)
+
+    assert (test.ok, test.version) == (True, "2.14.5-nightly")
+
+
+async def test_no_test_remembers_what_another_was_given(trying: Try, server: OpenServer) -> None:
+    little = await server(http(401, Set_Cookie="session=theirs; Path=/"))
+    connections = trying({"lidarr.url": little.url, "lidarr.api_key": KEY})
+
+    await connections.test("lidarr", {})
+    await connections.test("lidarr", {})
+
+    assert len(little.heads) == 2
+    assert "theirs" not in "".join(little.heads)
 
 
 async def test_nobody_who_listens_is_told_from_no_answer(trying: Try, server: OpenServer) -> None:

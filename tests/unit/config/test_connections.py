@@ -44,6 +44,7 @@ def test_texts_name_settings_that_exist(connection: str) -> None:
         ("lidarr", {"lidarr.url": "https://music.example.org:8686/lidarr"}),
         ("lidarr", {"lidarr.url": "https://music.example.org.evil.org"}),
         ("soulseek", {"soulseek.server": "evil.example.org:2416"}),
+        ("soulseek", {"soulseek.server": "evil@server.example.org:2416"}),
         ("soulseek", {"soulseek.username": "Me"}),
     ],
 )
