@@ -38,7 +38,8 @@ class SqlPauses:
     async def check(self, user: str, threshold: int) -> int:
         """The failures that count now: those of the last minutes, since the user was resumed last.
 
-        Too many of them pause the user's automations; a success since then lets them go on.
+        Too many of them pause the user's automations; a success since then lets them go on. A threshold of 0, which
+        could not be read, pauses nobody: that would last beyond its mending.
         """
         async with self._database.reading() as connection:
             now = await self._automations.time(connection)
@@ -50,7 +51,7 @@ class SqlPauses:
             return 0
         since = now - FAILURES
         failures = await self._refreshes.recent_failures(user, since if resumed is None else max(since, resumed))
-        if failures >= threshold:
+        if 0 < threshold <= failures:
             await self._put(user)
         return failures
 

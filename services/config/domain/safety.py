@@ -56,9 +56,14 @@ class Limits:
     per_user_and_hour: int = 200
     failures: int = 3
 
+    @property
+    def known(self) -> bool:
+        """Whether each of them could be read; none that could is less than one."""
+        return min(self.per_target_and_day, self.per_user_and_burst, self.per_user_and_hour, self.failures) > 0
+
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> "Limits":
-        """The limits in force; a setting that has no value, because it cannot be read, forbids what it limits."""
+        """The limits in force; one that has no value, because it cannot be read, is 0, which forbids everything."""
         return cls(
             dry_run=texts.get("automation.dry_run") != "false",
             per_target_and_day=int(texts.get("automation.target_daily_limit", 0)),
@@ -105,8 +110,10 @@ class Verdict:
 
 def judged(usage: Usage, limits: Limits, *, switch: Switch, now: datetime) -> Verdict:
     """Whether one action more is allowed."""
-    if switch is not Switch.OFF:
-        return Verdict(reason=Reason.KILL_SWITCH if switch is Switch.ON else Reason.ERROR)
+    if switch is Switch.ON:
+        return Verdict(reason=Reason.KILL_SWITCH)
+    if switch is not Switch.OFF or not limits.known:
+        return Verdict(reason=Reason.ERROR)
     if usage.paused or usage.failures >= limits.failures:
         return Verdict(reason=Reason.OAUTH_FAILURES)
     for moments, limit, span, reason in (
@@ -116,6 +123,5 @@ def judged(usage: Usage, limits: Limits, *, switch: Switch, now: datetime) -> Ve
     ):
         recent = [moment for moment in moments if moment > now - span]
         if len(recent) >= limit:
-            wait = recent[limit - 1] + span - now if limit else None
-            return Verdict(reason=reason, retry_after=wait)
+            return Verdict(reason=reason, retry_after=recent[limit - 1] + span - now)
     return Verdict()

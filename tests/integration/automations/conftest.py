@@ -69,13 +69,14 @@ class Acquisitions:
 
 @dataclass
 class Refreshes:
-    """When refreshes of users' tokens failed, and succeeded last."""
+    """When refreshes of users' tokens failed, and succeeded last: everybody's, unless it is said whose."""
 
     failed: list[datetime] = field(default_factory=list)
+    whose: str = ""
     success: datetime | None = None
 
     async def recent_failures(self, user: str, since: datetime) -> int:
-        return sum(moment >= since for moment in self.failed)
+        return sum(moment >= since for moment in self.failed) if self.whose in ("", user) else 0
 
     async def last_success(self, user: str) -> datetime | None:
         return self.success

@@ -142,14 +142,26 @@ async def test_a_refresh_that_succeeds_lets_a_paused_user_go_on(house: House) ->
     assert (await replica.guard.check(user, "")).allowed
 
 
+async def test_a_threshold_that_cannot_be_read_holds_users_only_until_it_can_be(house: House) -> None:
+    house.limits, user = Limits(failures=0), someone()
+    assert (await house.replica().guard.check(user, "")).reason is Reason.ERROR
+
+    house.limits = Limits()
+
+    assert (await house.replica().guard.check(user, "")).allowed
+
+
 async def test_the_actions_of_a_paused_user_are_throttled_and_those_of_others_are_done(house: House) -> None:
-    house.acquisitions.fail("ann-1")
-    house.refreshes.failed = [house.clock.time] * 3
+    house.acquisitions.fail("ann-1", "bob-1")
+    house.refreshes.failed, house.refreshes.whose = [house.clock.time] * 3, "ann"
     await house.turn(True)
 
     await house.replica().runner.run_once()
 
-    assert (house.acquisitions.retried, await house.noted()) == ([], [("ann-1", "THROTTLED")])
+    assert (house.acquisitions.retried, await house.noted()) == (
+        ["bob-1"],
+        [("ann-1", "THROTTLED"), ("bob-1", "DONE")],
+    )
 
 
 @pytest.mark.parametrize(

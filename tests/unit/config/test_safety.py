@@ -10,6 +10,12 @@ from services.config.domain.safety import BURST, Limits, Reason, Switch, Usage, 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LIMITS = Limits(per_target_and_day=1, per_user_and_burst=1, per_user_and_hour=1, failures=3)
+TEXTS = {
+    "automation.target_daily_limit": "2",
+    "automation.user_burst_limit": "50",
+    "automation.user_hourly_limit": "200",
+    "automation.oauth_failure_threshold": "3",
+}
 USED = Usage(on_target=(NOW,), for_user=(NOW,), failures=3)
 
 
@@ -48,8 +54,12 @@ def test_after_the_wait_that_is_told_it_is_allowed_and_not_sooner(ages: list[int
         assert not judged(usage, limits, switch=Switch.OFF, now=soon - timedelta(milliseconds=1)).allowed
 
 
-def test_settings_that_cannot_be_read_forbid() -> None:
-    limits = Limits.from_texts({})
+@pytest.mark.parametrize("unreadable", TEXTS)
+def test_a_limit_that_cannot_be_read_forbids_and_is_told_to_be_an_error(unreadable: str) -> None:
+    limits = Limits.from_texts({path: text for path, text in TEXTS.items() if path != unreadable})
 
-    assert limits.dry_run
-    assert not judged(Usage(), limits, switch=Switch.OFF, now=NOW).allowed
+    assert judged(Usage(), limits, switch=Switch.OFF, now=NOW).reason is Reason.ERROR
+
+
+def test_a_dry_run_that_cannot_be_read_is_one() -> None:
+    assert Limits.from_texts(TEXTS).dry_run
