@@ -1,12 +1,12 @@
 """Between the messages of the API and the words of the domain."""
 
 import unicodedata
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 
 from libs.errors import InvalidArgument
+from libs.rpc.timestamps import timestamp
 from services.acquisition.domain.acquisition import USUAL_PRIORITY, Acquisition
 from services.acquisition.domain.acquisitions import Query
 from services.acquisition.domain.album import Album, Track
@@ -90,10 +90,13 @@ def switch_from_pb(request: pb.SetKillSwitchRequest, *, actor: str) -> Switch:
 
 def kill_switch_to_pb(switch: Switch) -> pb.KillSwitch:
     """The switch, as the API shows it."""
-    shown = pb.KillSwitch(enabled=switch.paused, reason=switch.reason, actor=switch.actor, etag=switch.etag)
-    if switch.since is not None:
-        shown.update_time.FromDatetime(switch.since)
-    return shown
+    return pb.KillSwitch(
+        enabled=switch.paused,
+        reason=switch.reason,
+        actor=switch.actor,
+        update_time=timestamp(switch.since),
+        etag=switch.etag,
+    )
 
 
 def _source_status_to_pb(one: SourceStatus) -> pb.AcquisitionsStatus.SourceStatus:
@@ -121,10 +124,10 @@ def acquisition_to_pb(acquisition: Acquisition) -> pb.Acquisition:
         attempts=[_attempt_to_pb(attempt) for attempt in acquisition.attempts],
         progress=None if attempt is None else _progress_to_pb(attempt.progress),
         files=[_file_to_pb(file) for file in acquisition.files],
-        next_step_time=time_to_pb(acquisition.due),
-        create_time=time_to_pb(acquisition.created),
-        update_time=time_to_pb(acquisition.updated),
-        end_time=time_to_pb(acquisition.ended),
+        next_step_time=timestamp(acquisition.due),
+        create_time=timestamp(acquisition.created),
+        update_time=timestamp(acquisition.updated),
+        end_time=timestamp(acquisition.ended),
         etag=acquisition.etag,
         priority=acquisition.priority,
         fallback=pb.Source.Value(acquisition.fallback) if acquisition.fallback else pb.SOURCE_UNSPECIFIED,
@@ -203,8 +206,8 @@ def _attempt_to_pb(attempt: Attempt) -> pb.Attempt:
         bytes=attempt.progress.received_bytes,
         error="" if attempt.failure is None else attempt.failure.message,
         reason="" if attempt.failure is None else attempt.failure.reason,
-        start_time=time_to_pb(attempt.started),
-        end_time=time_to_pb(attempt.ended),
+        start_time=timestamp(attempt.started),
+        end_time=timestamp(attempt.ended),
         peers=attempt.peers,
         total_bytes=attempt.progress.total_bytes,
         score=attempt.score,
@@ -241,12 +244,3 @@ def _file_to_pb(file: LibraryFile) -> pb.LibraryFile:
 def failure_to_pb(failure: Failure | None) -> pb.Failure | None:
     """Why something failed, as the API shows it."""
     return None if failure is None else pb.Failure(reason=failure.reason, message=failure.message)
-
-
-def time_to_pb(time: datetime | None) -> Timestamp | None:
-    """A time, if there is one."""
-    if time is None:
-        return None
-    stamp = Timestamp()
-    stamp.FromDatetime(time)
-    return stamp

@@ -1,14 +1,14 @@
 """Events between the domain and the protos."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 
 from libs.errors import AppError, InvalidArgument
 from libs.rpc.errors import to_status
+from libs.rpc.timestamps import timestamp
 from services.webhooks.domain.catalogue import Attempt, Query
 from services.webhooks.domain.delivery import Delivery, Header
 from services.webhooks.domain.event import Event, Receipt
@@ -35,12 +35,12 @@ def event_to_pb(event: Event) -> pb.Event:
         attempt_count=progress.tries,
         duplicate_count=event.duplicates,
         error=progress.error,
-        next_attempt_time=None if event.next_attempt_at is None else _timestamp(event.next_attempt_at),
+        next_attempt_time=timestamp(event.next_attempt_at),
         headers=event.headers,
         body=event.body,
         body_size_bytes=event.body_size,
-        receive_time=_timestamp(event.received_at),
-        update_time=_timestamp(event.updated_at),
+        receive_time=timestamp(event.received_at),
+        update_time=timestamp(event.updated_at),
         etag=event.etag,
         reason=event.reason or "",
         origin=pb.Event.Origin.Value(event.origin),
@@ -60,7 +60,7 @@ def attempt_to_pb(attempt: Attempt) -> pb.EventAttempt:
         reason=attempt.reason or "",
         duration=duration,
         actor=attempt.actor,
-        end_time=_timestamp(attempt.ended_at),
+        end_time=timestamp(attempt.ended_at),
     )
 
 
@@ -98,9 +98,3 @@ def _delivery(delivery: pb.Delivery) -> Delivery:
         remote_address=delivery.remote_address,
         url_secret=delivery.url_secret,
     )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -4,6 +4,7 @@ from lockgroove.acquisition.v1 import acquisition_pb2 as shared
 from lockgroove.acquisition.v1 import batches_pb2 as pb
 
 from libs.errors import InvalidArgument
+from libs.rpc.timestamps import timestamp
 from services.acquisition import convert
 from services.acquisition.domain.acquisitions import Query
 from services.acquisition.domain.album import Album
@@ -97,9 +98,9 @@ def _shown(batch: Batch, counts: Counts) -> pb.Batch:
         failed_count=counts.failed,
         failure=convert.failure_to_pb(batch.failure),
         requester=batch.owner,
-        create_time=convert.time_to_pb(batch.created),
-        update_time=convert.time_to_pb(batch.updated),
-        end_time=convert.time_to_pb(batch.ended),
+        create_time=timestamp(batch.created),
+        update_time=timestamp(batch.updated),
+        end_time=timestamp(batch.ended),
         etag=batch.etag,
     )
 

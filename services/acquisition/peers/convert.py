@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.acquisition.v1 import peers_pb2 as pb
 
 from libs.clock import Clock
+from libs.rpc.timestamps import timestamp
 from services.acquisition.domain.reputation import PeerRecord
 
 
@@ -17,8 +17,8 @@ def record_to_pb(record: PeerRecord) -> pb.Peer:
         success_count=record.successes,
         received_bytes=record.received_bytes,
         last_failure=record.last_failure,
-        failure_time=_timestamp(record.failed_at),
-        block_end_time=_timestamp(record.blocked_until),
+        failure_time=timestamp(record.failed_at),
+        block_end_time=timestamp(record.blocked_until),
         manual=record.manual,
         reason=record.reason,
     )
@@ -27,11 +27,3 @@ def record_to_pb(record: PeerRecord) -> pb.Peer:
 def end_of_block(request: pb.BlockPeerRequest, clock: Clock) -> datetime | None:
     """When the block ends; None is never."""
     return clock.now() + request.duration.ToTimedelta() if request.HasField("duration") else None
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -1,13 +1,13 @@
 """Searches between the domain and the protos."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.acquisition.v1 import searches_pb2 as pb
 
 from libs.errors import InvalidArgument
+from libs.rpc.timestamps import timestamp
 from services.acquisition import convert
 from services.acquisition.domain.candidates import RemoteFile
 from services.acquisition.domain.searching import NewSearch, Offered, Question, Search
@@ -43,9 +43,9 @@ def search_to_pb(search: Search) -> pb.Search:
         problem=search.problem,
         offers=map(_offer_to_pb, search.offers),
         offer_count=search.offer_count,
-        create_time=_timestamp(search.created),
-        expire_time=_timestamp(search.expires),
-        update_time=_timestamp(search.updated),
+        create_time=timestamp(search.created),
+        expire_time=timestamp(search.expires),
+        update_time=timestamp(search.updated),
         etag=search.etag,
     )
 
@@ -87,9 +87,3 @@ def _duration(time: timedelta | None) -> Duration | None:
     duration = Duration()
     duration.FromTimedelta(time)
     return duration
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -1,11 +1,9 @@
 """Automations between the domain and the protos."""
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.config.v1 import automations_pb2 as pb
 
 from libs.errors import InvalidArgument
+from libs.rpc.timestamps import timestamp
 from services.config.automations.guard import Status
 from services.config.domain.automations import Action, Automation, Change
 from services.config.domain.safety import Switch, Verdict
@@ -29,11 +27,11 @@ def automation_to_pb(automation: Automation, switch: Switch) -> pb.Automation:
         description=automation.kind.description,
         enabled=automation.enabled,
         state=pb.Automation.State.Value(automation.state(switch)),
-        next_run_time=_timestamp(automation.next_run_at),
-        last_run_time=_timestamp(automation.last_run_at),
+        next_run_time=timestamp(automation.next_run_at),
+        last_run_time=timestamp(automation.last_run_at),
         last_result=automation.last_result,
         actor=automation.actor,
-        update_time=_timestamp(automation.updated_at),
+        update_time=timestamp(automation.updated_at),
         etag=automation.etag,
     )
     shown.interval.FromTimedelta(automation.interval)
@@ -66,7 +64,7 @@ def action_to_pb(action: Action) -> pb.AutomationAction:
         description=action.description,
         status=pb.AutomationAction.Status.Value(action.status),
         reason=action.reason,
-        action_time=_timestamp(action.acted_at),
+        action_time=timestamp(action.acted_at),
     )
 
 
@@ -99,11 +97,3 @@ def status_to_pb(status: Status) -> pb.SafetyStatus:
         reason=status.reason or "",
         user_id=status.user,
     )
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -1,10 +1,10 @@
 """Encryption between the domain and the protos."""
 
-from datetime import UTC, datetime
+from datetime import UTC
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.config.v1 import encryption_pb2 as pb
 
+from libs.rpc.timestamps import timestamp
 from services.config.domain.encryption import Encryption, Keyring, KeyringState
 
 
@@ -12,7 +12,7 @@ def encryption_to_pb(encryption: Encryption) -> pb.Encryption:
     """How it stands, as callers see it."""
     return pb.Encryption(
         data_key_epoch=encryption.epoch,
-        request_time=_timestamp(encryption.requested_at),
+        request_time=timestamp(encryption.requested_at),
         actor=encryption.actor,
         done=encryption.is_done,
         keyrings=map(_keyring_to_pb, encryption.keyrings),
@@ -44,18 +44,10 @@ def _keyring_to_pb(keyring: Keyring) -> pb.Keyring:
         root_key_id=keyring.root_key_id,
         previous_root_key=keyring.previous_root_key,
         data_key_id=keyring.data_key_id,
-        data_key_create_time=_timestamp(keyring.data_key_created_at),
+        data_key_create_time=timestamp(keyring.data_key_created_at),
         data_key_epoch=keyring.data_key_epoch,
         done_count=keyring.done,
         unreadable_count=keyring.unreadable,
         total_count=keyring.total,
-        report_time=_timestamp(keyring.reported_at),
+        report_time=timestamp(keyring.reported_at),
     )
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -9,6 +9,7 @@ from lockgroove.config.v1 import keys_pb2 as pb
 
 from libs.errors import InvalidArgument
 from libs.rpc.principal import Principal
+from libs.rpc.timestamps import timestamp
 from services.config.domain.keys import Key, NewKey, Terms
 
 _COLLECTION = "keys/"
@@ -29,16 +30,16 @@ def key_to_pb(key: Key, *, now: datetime, secret: str = "") -> pb.Key:
         title=key.terms.title,
         user=key.user,
         scopes=sorted(api.Scope.Value(scope) for scope in key.terms.scopes),
-        expire_time=_timestamp(key.terms.expires_at),
+        expire_time=timestamp(key.terms.expires_at),
         state=pb.Key.State.Value(key.state(now)),
         secret=secret,
         hint=key.hint,
         creator=key.creator,
-        create_time=_timestamp(key.created_at),
-        update_time=_timestamp(key.updated_at),
-        last_use_time=_timestamp(key.last_used_at),
-        revoke_time=_timestamp(key.revoked_at),
-        overlap_end_time=_timestamp(key.previous_expires_at),
+        create_time=timestamp(key.created_at),
+        update_time=timestamp(key.updated_at),
+        last_use_time=timestamp(key.last_used_at),
+        revoke_time=timestamp(key.revoked_at),
+        overlap_end_time=timestamp(key.previous_expires_at),
         etag=key.etag,
     )
 
@@ -98,11 +99,3 @@ def _moment(timestamp: Timestamp, field: str) -> datetime:
     except ValueError as error:
         raise InvalidArgument.field(field, "must be a time of the years 1 to 9999") from error
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -1,11 +1,9 @@
 """Tokens and providers between the domain and the protos."""
 
-from datetime import datetime
-
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.config.v1 import oauth_pb2 as pb
 
+from libs.rpc.timestamps import timestamp
 from services.config.domain.oauth import Token
 from services.config.domain.providers import Provider
 from services.config.oauth.authorizer import Begun, SentBack
@@ -43,7 +41,7 @@ def token_to_pb(token: Token) -> pb.TokenStatus:
         status=pb.TokenStatus.Status.Value(token.status.value),
         is_expired=token.is_expired,
         expire_time=timestamp(token.expires_at),
-        last_refresh_time=None if token.last_refresh_at is None else timestamp(token.last_refresh_at),
+        last_refresh_time=timestamp(token.last_refresh_at),
         refresh_count=token.refresh_count,
         recent_failure_count=token.recent_failures,
         scope=token.scope,
@@ -57,10 +55,3 @@ def revoked_to_pb(revoked: Revoked) -> pb.RevokeTokensResponse.Revoked:
     """Tokens that are good no more."""
     owner = revoked.owner
     return pb.RevokeTokensResponse.Revoked(service=owner.provider, user_id=owner.user, at_provider=revoked.at_provider)
-
-
-def timestamp(moment: datetime) -> Timestamp:
-    """A moment as the protos tell it."""
-    told = Timestamp()
-    told.FromDatetime(moment)
-    return told

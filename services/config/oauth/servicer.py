@@ -9,6 +9,7 @@ from lockgroove.config.v1 import oauth_pb2_grpc as rpc
 
 from libs.rpc import context as call
 from libs.rpc.auth import ScopeMissing
+from libs.rpc.timestamps import timestamp
 from services.config.domain.oauth import Owner
 from services.config.domain.providers import Providers
 from services.config.oauth import convert
@@ -86,7 +87,7 @@ class OAuthServicer(rpc.OAuthServiceServicer):
         owner = Owner(provider=self._providers.get(request.service).name, user=request.user_id)
         await self._refresher.usable(owner)
         token, ends = await self._tokens.access(owner)
-        return pb.IssueAccessTokenResponse(access_token=token, expire_time=convert.timestamp(ends))
+        return pb.IssueAccessTokenResponse(access_token=token, expire_time=timestamp(ends))
 
     def _owner(self, request: pb.GetTokenStatusRequest | pb.RefreshTokenRequest) -> Owner:
         return Owner(provider=self._providers.get(request.service).name, user=_user(request.user_id))

@@ -1,10 +1,8 @@
 """The onboarding between the domain and the protos."""
 
-from datetime import datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.config.v1 import onboarding_pb2 as pb
 
+from libs.rpc.timestamps import timestamp
 from services.config.domain.onboarding import Album, Onboarding, Step
 
 
@@ -16,9 +14,9 @@ def onboarding_to_pb(onboarding: Onboarding) -> pb.Onboarding:
         steps=map(_step_to_pb, onboarding.steps),
         acquisition=onboarding.acquisition,
         actor=onboarding.actor,
-        start_time=_time(onboarding.started_at),
-        end_time=_time(onboarding.ended_at),
-        update_time=_time(onboarding.updated_at),
+        start_time=timestamp(onboarding.started_at),
+        end_time=timestamp(onboarding.ended_at),
+        update_time=timestamp(onboarding.updated_at),
         etag=onboarding.etag,
     )
 
@@ -38,14 +36,6 @@ def _step_to_pb(step: Step) -> pb.Onboarding.Step:
         message=step.message,
         advice=step.advice,
         reason=step.reason,
-        start_time=_time(step.started_at),
-        end_time=_time(step.ended_at),
+        start_time=timestamp(step.started_at),
+        end_time=timestamp(step.ended_at),
     )
-
-
-def _time(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -1,11 +1,11 @@
 """Dead letters between the domain and the protos."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.webhooks.v1 import dead_letters_pb2 as pb
 
+from libs.rpc.timestamps import timestamp
 from services.webhooks.domain.dead_letters import BatchResult, Group, Query, Summary
 
 
@@ -39,8 +39,8 @@ def group_to_pb(group: Group) -> pb.DeadLetterGroup:
         error=group.kind.error,
         message_count=group.count,
         sample_messages=[f"events/{event_id}" for event_id in group.samples],
-        first_receive_time=_timestamp(group.first),
-        last_receive_time=_timestamp(group.last),
+        first_receive_time=timestamp(group.first),
+        last_receive_time=timestamp(group.last),
     )
 
 
@@ -60,9 +60,3 @@ def _duration(duration: timedelta | None) -> Duration | None:
     converted = Duration()
     converted.FromTimedelta(duration)
     return converted
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

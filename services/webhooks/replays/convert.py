@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.webhooks.v1 import replays_pb2 as pb
 
 from libs.errors import InvalidArgument
+from libs.rpc.timestamps import timestamp
 from services.webhooks.domain.replays import DEFAULT_RATE, NewReplay, Preview, Replay, Selection
 
 _COLLECTION = "replays/"
@@ -67,8 +67,8 @@ def _asked(selection: Selection, rate: int) -> pb.Replay:
     return pb.Replay(
         filter=selection.filter,
         events=[f"{_EVENTS}{event_id}" for event_id in selection.events],
-        start_time=_timestamp(selection.since),
-        end_time=_timestamp(selection.until),
+        start_time=timestamp(selection.since),
+        end_time=timestamp(selection.until),
         force=selection.force,
         events_per_second=rate,
     )
@@ -77,11 +77,3 @@ def _asked(selection: Selection, rate: int) -> pb.Replay:
 def _moment(request: Message, field: str) -> datetime | None:
     moment: datetime | None = getattr(request, field).ToDatetime(UTC) if request.HasField(field) else None
     return moment
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp

@@ -1,15 +1,15 @@
 """Sources and refused deliveries between the domain and the protos."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.webhooks.v1 import sources_pb2 as pb
 
 from libs.errors import InvalidArgument
+from libs.rpc.timestamps import timestamp
 from services.webhooks.sources.record import Draft, Record, StoredSecret
 from services.webhooks.sources.rejections import Rejection
 
@@ -44,8 +44,8 @@ def source_to_pb(record: Record, *, issued: str = "") -> pb.Source:
         issued_secret=issued,
         secrets=map(_secret_to_pb, record.secrets),
         built_in=draft.built_in,
-        create_time=_timestamp(record.created_at),
-        update_time=_timestamp(record.updated_at),
+        create_time=timestamp(record.created_at),
+        update_time=timestamp(record.updated_at),
         etag=record.etag,
     )
 
@@ -94,7 +94,7 @@ def rejections_to_pb(rejections: Iterable[Rejection]) -> list[pb.Rejection]:
     """Refused deliveries as callers see them."""
     return [
         pb.Rejection(
-            receive_time=_timestamp(each.received_at),
+            receive_time=timestamp(each.received_at),
             source=each.source,
             reason=each.reason,
             cause=each.cause,
@@ -114,8 +114,8 @@ def _verification(draft: Draft) -> pb.Verification:
 def _secret_to_pb(secret: StoredSecret) -> pb.Source.Secret:
     return pb.Source.Secret(
         fingerprint=secret.fingerprint,
-        create_time=_timestamp(secret.created_at),
-        expire_time=None if secret.expires_at is None else _timestamp(secret.expires_at),
+        create_time=timestamp(secret.created_at),
+        expire_time=timestamp(secret.expires_at),
     )
 
 
@@ -132,9 +132,3 @@ def _require_printable(source: pb.Source) -> None:
     for field, text in texts.items():
         if not text.isprintable():
             raise InvalidArgument.field(f"source.{field}", "must be printable text")
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp
