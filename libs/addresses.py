@@ -1,6 +1,14 @@
-"""What it means that nothing can listen on an address."""
+"""Addresses to listen on, and what it means that nothing can."""
 
-from libs.errors import FailedPrecondition
+from libs.errors import FailedPrecondition, InvalidArgument
+
+_HIGHEST_PORT = 65535
+
+
+class NotAnAddress(InvalidArgument):
+    """The text names no host, or no port."""
+
+    reason = "NOT_AN_ADDRESS"
 
 
 class AddressTaken(FailedPrecondition):
@@ -11,6 +19,14 @@ class AddressTaken(FailedPrecondition):
     def __init__(self, address: str, *, advice: str = "") -> None:
         told = f"cannot listen on {address}: another program does, or it is not an address of this machine"
         super().__init__(f"{told}; {advice}" if advice else told, metadata={"address": address})
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of `host:port`; raises NotAnAddress."""
+    host, _, port = address.rpartition(":")
+    if host and port.isascii() and port.isdigit() and int(port) <= _HIGHEST_PORT:
+        return host, int(port)
+    raise NotAnAddress(f"{address!r} is not an address to listen on: expected host:port, such as 127.0.0.1:50051")
 
 
 def local_url(host: str, port: str) -> str:

@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 
+from libs.addresses import host_and_port
 from libs.crypto.rootkey import FILE, load_root_keys
 from libs.errors import AppError
 from libs.sql.url import database_url
@@ -77,9 +78,9 @@ def findings(environment: Environment) -> list[Finding]:
 
 
 def as_text(found: Iterable[Finding]) -> str:
-    """The findings for people."""
+    """The findings for people; bytes that are no text, as paths may hold, are shown escaped."""
     lines = [f"{finding.level:<8} {finding.subject}: {finding.text}" for finding in found]
-    return "\n".join(lines or ["The environment is fine."])
+    return "\n".join(lines or ["The environment is fine."]).encode(errors="backslashreplace").decode()
 
 
 def as_json(found: Iterable[Finding]) -> str:
@@ -115,6 +116,24 @@ def processes(environment: Environment) -> Iterator[Finding]:
             yield from _errors(error, each.__module__)
 
 
+def addresses(environment: Environment) -> Iterator[Finding]:
+    """Every service has an address to listen on, and no two have the same."""
+    services = {
+        "LOCKGROOVE_ACQUISITION_LISTEN": AcquisitionSettings.from_environment(environment).listen,
+        "LOCKGROOVE_WEBHOOKS_LISTEN": WebhooksSettings.from_environment(environment).listen,
+        "LOCKGROOVE_CONFIG_LISTEN": ConfigSettings.from_environment(environment).listen,
+    }
+    taken: dict[str, str] = {}
+    for name, address in services.items():
+        try:
+            host_and_port(address)
+        except AppError as error:
+            yield from _errors(error, name)
+        if other := taken.get(address):
+            yield Finding(level=Level.ERROR, subject=name, text=f"{other} is the same address: each needs its own")
+        taken[address] = name
+
+
 def admin_key(environment: Environment) -> Iterator[Finding]:
     """The administrator's key can be sent, and is long enough."""
     if key := environment.get("LOCKGROOVE_ADMIN_KEY"):
@@ -143,7 +162,7 @@ def database(environment: Environment) -> Iterator[Finding]:
         yield from _errors(error, "DATABASE_URL")
 
 
-CHECKS: tuple[Check, ...] = (settings, names, processes, admin_key, root_key, database)
+CHECKS: tuple[Check, ...] = (settings, names, processes, addresses, admin_key, root_key, database)
 
 
 def _is_missing(file: Path) -> bool:

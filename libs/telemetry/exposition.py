@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from libs.addresses import AddressTaken
+from libs.addresses import AddressTaken, host_and_port
 from libs.telemetry.metrics import CONTENT_TYPE, Metrics
 
 OFFSET = 1000  # from the port for gRPC to the port for metrics
@@ -22,8 +22,7 @@ class MetricsPortTaken(AddressTaken):
 
 def metrics_address(listen: str) -> tuple[str, int]:
     """Host and port of the metrics of a service that listens on `host:port`: the port + 1000; a free one for 0."""
-    host, _, port = listen.rpartition(":")
-    number = int(port)
+    host, number = host_and_port(listen)
     return host.strip("[]"), number + OFFSET if 0 < number <= _HIGHEST_PORT - OFFSET else 0
 
 

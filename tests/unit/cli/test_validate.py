@@ -40,6 +40,7 @@ def test_every_wrong_variable_is_found_at_once(home: Path) -> None:
         "SEARCH_TTL": "1s",
         "LOCKGROOVE_PORT": "70000",
         "LOCKGROOVE_LOG_LEVEL": "loud",
+        "LOCKGROOVE_CONFIG_LISTEN": "127.0.0.1",
         "LOCKGROOVE_ADMIN_KEY": "x",
         "LOCKGROOVE_SECRET_KEY": "short",
         "DATABASE_URL": "mysql://h/d",
@@ -50,6 +51,19 @@ def test_every_wrong_variable_is_found_at_once(home: Path) -> None:
 
 def test_a_wrong_variable_is_told_once_whoever_reads_it(home: Path) -> None:
     assert subjects(home, Level.ERROR, LOCKGROOVE_LOG_LEVEL="loud") == ["LOCKGROOVE_LOG_LEVEL"]
+
+
+def test_two_services_at_one_address_are_found(home: Path) -> None:
+    same = "127.0.0.1:50051"  # where the acquisition service is unless it is told otherwise
+
+    assert subjects(home, Level.ERROR, LOCKGROOVE_CONFIG_LISTEN=same) == ["LOCKGROOVE_CONFIG_LISTEN"]
+
+
+def test_a_path_that_is_no_text_can_be_told(home: Path) -> None:
+    told = as_text(found(home, LOCKGROOVE_SECRET_KEY_FILE="/\udcff"))
+
+    assert "\\udcff" in told
+    assert told.encode()
 
 
 @pytest.mark.parametrize(

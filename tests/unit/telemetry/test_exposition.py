@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from libs.addresses import NotAnAddress
 from libs.telemetry.exposition import MetricsPortTaken, metrics_address, open_exposition
 from libs.telemetry.metrics import Metrics
 from tests.support.ports import free_ports
@@ -98,3 +99,9 @@ async def test_a_taken_port_is_named() -> None:
 )
 def test_metrics_are_a_thousand_ports_above(listen: str, address: tuple[str, int]) -> None:
     assert metrics_address(listen) == address
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "host:port", ":50051", "127.0.0.1:70000", "127.0.0.1:"])
+def test_what_is_no_address_is_told(listen: str) -> None:
+    with pytest.raises(NotAnAddress, match="expected host:port"):
+        metrics_address(listen)
