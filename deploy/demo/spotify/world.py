@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.applications import Starlette
@@ -35,9 +35,9 @@ class _Code:
 class SpotifyWorld:
     """An accounts service for as long as the context lasts. Who opens its pages agrees at once, unless `denies`.
 
-    `rotates` says whether a refresh brings a new refresh token, which ends the one before. `asked` are the grant types
-    that were asked for, in turn; `given` are all secrets that went over the wire, for tests that look for them
-    elsewhere.
+    `rotates` says whether a refresh brings a new refresh token, which ends the one before; `answer` is put over what is
+    granted. `asked` are the grant types that were asked for, in turn; `given` are all secrets that went over the wire,
+    for tests that look for them elsewhere.
     """
 
     client_id: str = "lockgroove-client"
@@ -46,6 +46,7 @@ class SpotifyWorld:
     denies: str = ""
     revocation: bool = False
     lifetime: int = LIFETIME
+    answer: dict[str, Any] = field(default_factory=dict)
     faults: Faults = field(default_factory=Faults)
     asked: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
@@ -66,7 +67,7 @@ class SpotifyWorld:
             Route("/api/token", self.faults.spoiling(self._token), methods=["POST"]),
         ]
         if self.revocation:
-            routes.append(Route("/api/revoke", self._revoke, methods=["POST"]))
+            routes.append(Route("/api/revoke", self.faults.spoiling(self._revoke), methods=["POST"]))
         self._port = await self._listening.enter_async_context(serving(Starlette(routes=routes)))
         return self
 
@@ -140,7 +141,7 @@ class SpotifyWorld:
 
     def _granted(self, scope: str, **more: str) -> Response:
         body = {"access_token": self._made(), "token_type": "Bearer", "expires_in": self.lifetime, "scope": scope}
-        return JSONResponse(body | more, headers={"Cache-Control": "no-store"})
+        return JSONResponse(body | more | self.answer, headers={"Cache-Control": "no-store"})
 
     def _kept(self, scope: str) -> str:
         token = self._made()

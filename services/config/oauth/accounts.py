@@ -15,13 +15,14 @@ from services.config.domain.providers import Client, Provider, ProviderNotConfig
 if TYPE_CHECKING:
     from libs.outbound.http import httpx
 
-SECONDS = 10.0  # for one answer; the lease of a refresh is longer
+SECONDS = 8.0  # for one answer: callers wait for ten in all; the lease of a refresh is longer
 _LARGEST = 64 * 1024  # bytes of an answer
 _LONGEST = 8 * 1024  # characters of a token
 _LONGEST_SCOPE = 2000
 _LONGEST_REST = timedelta(hours=1)  # however long a provider asks for
 _LONGEST_LIFE = timedelta(days=366)
 _TOO_MANY = 429
+_UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RecursionError)  # for the JSON of somebody else
 
 SettingTexts = Callable[[], Mapping[str, str]]
 
@@ -73,7 +74,7 @@ class Accounts:
         _check(answer)
         try:
             return _grant(answer.json(), provider)
-        except (ValueError, TypeError, LookupError) as error:
+        except _UNREADABLE as error:
             raise NotGrantedError("unreadable_answer", silent=True) from error
 
     async def _posted(self, provider: Provider, path: str, form: Mapping[str, str]) -> "httpx.Response":
@@ -114,7 +115,7 @@ def _check(answer: "httpx.Response") -> None:
 def _word(answer: "httpx.Response") -> str:
     try:
         said = answer.json().get("error")
-    except (ValueError, AttributeError):
+    except (*_UNREADABLE, AttributeError):
         return OTHER
     return said if isinstance(said, str) and said in TOKEN_ERRORS else OTHER
 
@@ -125,7 +126,7 @@ def _rest(answer: "httpx.Response") -> timedelta:
 
 
 def _grant(document: Any, provider: Provider) -> Grant:
-    """What an answer grants (RFC 6749, 5.1); raises ValueError, TypeError or LookupError."""
+    """What an answer grants (RFC 6749, 5.1); raises one of `_UNREADABLE`."""
     if str(document["token_type"]).lower() != "bearer":
         raise ValueError("tokens of a type that we cannot use")  # RFC 6749, 7.1
     refresh, scope = document.get("refresh_token"), document.get("scope")

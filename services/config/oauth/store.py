@@ -27,15 +27,15 @@ _BY_ID = Order.parse("", fields={"id": _TOKEN.id}, default="id", unique=_TOKEN.i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Some tokens: of one provider or of all, of one user or of all."""
+    """Some tokens: of one provider or of all, of one user or of all; None stands for all."""
 
     provider: str | None = None
     user: str | None = None
 
     def of(self, columns: Any) -> ColumnElement[bool]:
         """As a condition on a table that has a provider and a user."""
-        provider = columns.provider == self.provider if self.provider else true()
-        return and_(provider, columns.user_name == self.user if self.user else true())
+        provider = true() if self.provider is None else columns.provider == self.provider
+        return and_(provider, true() if self.user is None else columns.user_name == self.user)
 
 
 class SqlTokens:
@@ -136,7 +136,7 @@ class SqlTokens:
             await connection.execute(pending)
             returned = await connection.execute(standing.returning(_TOKEN.provider, _TOKEN.user_name))
             found = sorted((row.provider, row.user_name) for row in returned)
-            if not found and selection.user and selection.provider:
+            if not found and selection.user is not None and selection.provider is not None:
                 await self._get(connection, Owner(provider=selection.provider, user=selection.user))
         return [Owner(provider=provider, user=user) for provider, user in found]
 

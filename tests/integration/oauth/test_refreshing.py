@@ -178,6 +178,23 @@ async def test_a_failure_is_one_row_and_the_token_stays_good(
     assert await _failures(house) == 1
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [{"expires_in": 10**30}, {"expires_in": -1}, {"expires_in": None}, {"token_type": []}, {"access_token": 1}],
+)
+@once
+async def test_an_answer_that_makes_no_sense_ends_neither_the_token_nor_the_pass(
+    house: House, connected: Replica, answer: dict[str, Any]
+) -> None:
+    house.spotify.answer = answer
+    house.later(minutes=56)
+
+    await connected.pass_once()
+
+    status = await connected.status()
+    assert (status.status, status.last_error) == (pb.TokenStatus.EXPIRING, "unreadable_answer")
+
+
 async def test_a_provider_that_fails_is_asked_again_until_it_refreshes(house: House, connected: Replica) -> None:
     house.spotify.faults.always = Fault.UNAVAILABLE
     house.later(minutes=50)

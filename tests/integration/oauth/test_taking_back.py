@@ -7,9 +7,14 @@ from lockgroove.api.v1 import annotations_pb2 as api
 from lockgroove.config.v1 import oauth_pb2 as pb
 from sqlalchemy import select
 
+from deploy.demo.http_faults import Fault
 from libs.errors import PermissionDenied
 from services.config.domain.grants import Grant
 from services.config.domain.oauth import WINDOW, AuthorizationUnusable, NoRefreshToken, NoTokensFound
+from services.config.domain.providers import Providers
+from services.config.oauth.accounts import Accounts
+from services.config.oauth.revoker import Revoker
+from services.config.oauth.store import Selection
 from services.config.tables import oauth_token
 from tests.integration.oauth.conftest import ANN, NO_CONTEXT, REVOCABLE, House, Replica, acting, once
 
@@ -70,6 +75,34 @@ async def test_a_provider_that_cannot_be_told_does_not_keep_them(house: House) -
     await replica.connect()
 
     assert await replica.revoke() == [("ann", False)]
+
+
+@once
+async def test_a_provider_that_hangs_keeps_nothing_from_ending_here(house: House) -> None:
+    house.spotify.revocation = True
+    await house.spotify.__aexit__()
+    async with house.spotify:
+        house.settings["spotify.accounts_url"] = house.spotify.url
+        replica = await house.replica(REVOCABLE)
+        await replica.connect("ann")
+        await replica.connect("bob")
+        house.spotify.faults.always = Fault.SILENT
+        accounts = Accounts(lambda: house.settings, tracer=house.tracer)
+        tokens, safe, providers = replica.slice.tokens, await house.safe(), Providers([REVOCABLE])
+        revoker = Revoker(tokens, accounts, safe, providers=providers, patience=0.2)
+
+        revoked = await revoker.revoke(Selection())
+
+    assert [(each.owner.user, each.at_provider) for each in revoked] == [("ann", False), ("bob", False)]
+
+
+async def test_who_has_no_name_is_not_everybody(replica: Replica) -> None:
+    await replica.connect("ann")
+
+    with pytest.raises(NoTokensFound):
+        await replica.revoke(user="", service="spotify")
+    assert await replica.revoke(user="") == []
+    assert (await replica.status("ann")).status == pb.TokenStatus.ACTIVE
 
 
 async def test_a_refresh_that_was_under_way_brings_nothing_back(house: House, replica: Replica) -> None:
