@@ -62,7 +62,9 @@ class Wrapping:
     """
 
     def __init__(self, roots: RootKeys) -> None:
-        self._ring = Keyring(*(derive(each, "data keys") for each in roots.all))
+        keys = [derive(each, "data keys") for each in roots.all]
+        self._ring = Keyring(*keys)
+        self._known = {id_of(each) for each in keys}
         self._before = Keyring(derive(roots.shared, "data keys")) if roots.previous else None
 
     @property
@@ -92,6 +94,10 @@ class Wrapping:
         if len(known) > 1:
             raise Tampered(f"data key {row['id']} was changed outside of lockgroove")
         return known.pop()
+
+    def knows_newest(self, row: Row) -> bool:
+        """Whether the root key that sealed a row last is known: if not, somebody rolls out another one."""
+        return sealed_with(row["sealed"]) in self._known
 
     def is_settled(self, row: Row) -> bool:
         """Whether a row is sealed under what it should be.

@@ -124,7 +124,8 @@ class Safe:
     async def renew(self, epoch: int) -> bool:
         """Makes a new data key where the newest is of an older epoch; older ones open until they are forgotten.
 
-        Returns whether it was made now: of several processes one makes it. Raises WrongRootKey or DatabaseUnavailable.
+        Returns whether it was made now: of several processes one makes it. Raises WrongRootKey, also where another
+        root key is being rolled out that is not known here, or DatabaseUnavailable.
         """
         async with self._database.writing() as connection:
             return await self.renew_in(connection, epoch)
@@ -134,6 +135,8 @@ class Safe:
         before = await self.hold(connection)
         if before.epoch >= epoch:
             return False
+        if not all(map(self._wrapping.knows_newest, await _rows(connection, self._table))):
+            raise self._outdated()
         await self._write(connection, before.retired())
         key = new_data_key(epoch=epoch, created_at=await _now(connection))
         await connection.execute(insert(self._table).values(self._wrapping.row(key)))
@@ -160,11 +163,11 @@ class Safe:
             raise self._missing()
 
     async def _settle(self, connection: AsyncConnection, lasting: Mapping[str, str], fits: Fits) -> Sequence[Row]:
-        rows = await _rows(connection, self._table, alone=True)
-        if not rows:
+        if not await _rows(connection, self._table):
             await self._make_first(connection, fits)
+        await self.hold(connection)  # whoever writes keys holds this one first, so that no two wait for each other
         await self._add(connection, await self._seeded(connection, lasting))
-        rows = await _rows(connection, self._table, alone=True)
+        rows = await _rows(connection, self._table)
         for key, row in zip(self._opened(rows), rows, strict=True):
             if not self._wrapping.is_settled(row):
                 await self._write(connection, key)
@@ -238,6 +241,12 @@ class Safe:
             self._rings[key_id] = Keyring(self._records[key_id].secret, *secrets, *self._legacy)
         return self._rings[key_id]
 
+    def _outdated(self) -> WrongRootKey:
+        """What we made now would be lost with the root key that we know."""
+        return WrongRootKey(
+            f"another root key seals {self._database.place} now: restart with it before data keys are renewed"
+        )
+
     def _missing(self) -> Tampered:
         return Tampered(f"a data key is missing in {self._database.place}: restore the database from a backup")
 
@@ -249,9 +258,8 @@ def _wrong_root_key(database: Database) -> WrongRootKey:
     )
 
 
-async def _rows(connection: AsyncConnection, table: Table, *, alone: bool = False) -> Sequence[Row]:
-    rows = select(table).order_by(table.c.id)
-    found: Sequence[Any] = (await connection.execute(rows.with_for_update() if alone else rows)).mappings().all()
+async def _rows(connection: AsyncConnection, table: Table) -> Sequence[Row]:
+    found: Sequence[Any] = (await connection.execute(select(table).order_by(table.c.id))).mappings().all()
     return found
 
 

@@ -128,17 +128,27 @@ async def test_during_a_change_of_the_root_key_processes_before_and_after_their_
     assert one.key_for("audit trail") == two.key_for("audit trail") == derive(OLD, "webhooks audit trail")
 
 
-@pytest.mark.parametrize("rotating", [BEFORE, DURING])
-async def test_a_new_data_key_amid_a_change_of_the_root_key_is_everybodys(
-    database: Database, rotating: RootKeys
-) -> None:
+async def test_a_new_data_key_amid_a_change_of_the_root_key_is_everybodys(database: Database) -> None:
     old, new = await opened(database), await opened(database, DURING)
-    await (old if rotating is BEFORE else new).renew(1)
+    await new.renew(1)
 
     assert await old.open(await seal(database, new), context="here") == b"sesame"
     assert await new.open(await seal(database, old), context="here") == b"sesame"
-    await opened(database, DURING)
     await require_current(database, table, DURING)
+
+
+@pytest.mark.parametrize("rolled_out", [[DURING], [DURING, AFTER]])
+async def test_who_does_not_know_the_newest_root_key_makes_no_data_key_that_would_be_lost_with_his(
+    database: Database, rolled_out: Sequence[RootKeys]
+) -> None:
+    old = await opened(database)
+    for roots in rolled_out:
+        await opened(database, roots)
+    before = await rows(database)
+
+    with pytest.raises(WrongRootKey, match="restart with it"):
+        await old.renew(1)
+    assert await rows(database) == before
 
 
 async def test_a_restart_with_the_new_root_key_alone_leaves_nothing_under_the_old_one(database: Database) -> None:
@@ -220,3 +230,17 @@ async def test_who_waited_for_a_rotation_seals_with_the_new_key(database: Databa
     async with database.reading() as connection:
         assert sealed_with(record) == (await writer.newest(connection)).id
         assert (await writer.newest(connection)).epoch == 1
+
+
+async def test_a_start_with_another_root_key_and_a_rotation_do_not_wait_for_each_other(database: Database) -> None:
+    rotator = await opened(database)
+    for epoch in range(1, 6):  # older keys whose rows may come before that of the newest
+        await rotator.renew(epoch)
+    async with database.writing() as connection:
+        await rotator.hold(connection)
+        start = asyncio.create_task(opened(database, DURING))
+        await asyncio.wait([start], timeout=0.2)
+        assert await rotator.forget_older(connection) == 6
+
+    await start
+    assert len(await rows(database)) == 2
