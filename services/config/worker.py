@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from libs.errors import Unavailable
+from libs.errors import AppError
 from libs.telemetry.logger import get_logger
 from services.config.domain.snapshot import Snapshot, Snapshots
 
@@ -36,7 +36,7 @@ class SnapshotPoller:
             try:
                 await self.run_once()
                 self._stale = False
-            except Unavailable as error:  # what is in force stays in force
+            except AppError as error:  # what is in force stays in force
                 self._note_stale(error)
             await self._until_change()
 
@@ -63,7 +63,7 @@ class SnapshotPoller:
             self._news.notify_all()
         log.info("snapshot.taken", revision=snapshot.revision, keys=len(snapshot.keys))
 
-    def _note_stale(self, error: Unavailable) -> None:
+    def _note_stale(self, error: AppError) -> None:
         """Says it once an outage, not four times a second."""
         if not self._stale:
             log.warning("snapshot.stale", reason=error.code_reason)
