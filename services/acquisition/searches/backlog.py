@@ -1,6 +1,6 @@
 """The SQL of searches as those see them who collect the answers: taken by one process, ended for all who asked."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -67,11 +67,12 @@ class SqlBacklog:
         async with self._database.reading() as connection:
             (await standing(connection)).ensure_off()
 
-    async def touch(self, runner: str) -> None:
-        """Say that this process still collects."""
+    async def touch(self, runner: str, questions: Iterable[Question]) -> None:
+        """Say that this process still collects the answers to these."""
+        mine = _RUNNING & (table.c.runner == runner) & table.c.fingerprint.in_([each.fingerprint for each in questions])
         async with self._database.writing() as connection:
             now = from_millis((await connection.execute(self._now)).scalar_one())
-            await connection.execute(update(table).where(_RUNNING, table.c.runner == runner).values(updated=now))
+            await connection.execute(update(table).where(mine).values(updated=now))
 
     async def release(self, runner: str) -> None:
         """Leave what is not ended to another process."""

@@ -49,7 +49,7 @@ class SearchWork:
         self._clock = clock
         self._pause_seconds = pause_seconds
         self._woken = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Question] = {}
         self._touched = clock.monotonic()
 
     def wake(self) -> None:
@@ -84,14 +84,14 @@ class SearchWork:
         now = self._clock.monotonic()
         if self._running and now - self._touched > TOUCH_SECONDS:
             self._touched = now
-            await self._backlog.touch(self._runner)
+            await self._backlog.touch(self._runner, self._running.values())
         network, room = self._network(), AT_ONCE - len(self._running)
         if network is None or room <= 0 or not self._is_ours():
             return
         for question in await self._backlog.take(self._runner, room):
             task = asyncio.create_task(self._one(network, question))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running[task] = question
+            task.add_done_callback(self._running.pop)
 
     async def _one(self, network: PeerNetwork, question: Question) -> None:
         try:

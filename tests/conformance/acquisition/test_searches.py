@@ -324,6 +324,18 @@ async def test_a_search_of_a_process_that_died_is_cut_off(station: Station) -> N
     assert (found.state, found.problem.split(":")[0]) == (SearchState.FAILED, "Cut off")
 
 
+async def test_a_search_that_a_living_process_lost_is_cut_off_while_others_of_it_go_on(station: Station) -> None:
+    lost, going = await station.ask("lorem"), await station.ask("ipsum")
+    backlog = SqlBacklog(station.database, now=station.clock.now)
+    await backlog.take("here", 2)
+    station.clock.advance(ABANDONED)
+
+    await backlog.touch("here", [Question(query="ipsum")])
+    await backlog.give_up()
+
+    assert [(await station.again(each)).state for each in (lost, going)] == [SearchState.FAILED, SearchState.RUNNING]
+
+
 async def test_a_search_that_nobody_can_run_ends_and_says_why(station: Station) -> None:
     asked = await station.ask()
     station.clock.advance(UNWANTED)
