@@ -1,6 +1,6 @@
 """What each step of the onboarding looks at; one look is short, and finds the same however often it is made."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Protocol
 
@@ -12,13 +12,15 @@ from lockgroove.webhooks.v1 import upkeep_pb2_grpc as upkeep_rpc
 
 from libs.clock import Clock
 from libs.defects import as_internal
-from libs.errors import AppError, DeadlineExceeded, ResourceExhausted, Unavailable
+from libs.errors import AppError, DeadlineExceeded, FailedPrecondition, ResourceExhausted, Unavailable
 from services.config.domain.onboarding import Onboarding, Result, StepKind, StepState
 from services.config.onboarding.arrival import arrival, held, rests
 
 PATIENCE = timedelta(minutes=2)  # with trouble that may pass by itself: a service that restarts, our own address
+SETTLING = timedelta(seconds=3)  # with what may only be that a service has not heard of the newest settings yet
 
-_UNSET = frozenset({"NOT_CONFIGURED", "DISABLED"})
+_OFF = "DISABLED"
+_UNSET = frozenset({"NOT_CONFIGURED", _OFF})
 _PASSING = frozenset({"IN_USE", "SUITE_UNAVAILABLE"})  # may be over in a moment
 _HEALTH = "Look at GET /api/health, and start again when all is well there."
 _LATER = "Start again in a minute."
@@ -85,6 +87,8 @@ class Steps:
             return self._patient(onboarding, _refused(error, _HEALTH))
         except ResourceExhausted as error:  # such as a test of the same connection that somebody else began
             return self._patient(onboarding, _refused(error, _LATER))
+        except FailedPrecondition as error:
+            return self._patient(onboarding, _refused(error, _AGAIN), SETTLING)
         except AppError as error:
             return _refused(error, _AGAIN)
 
@@ -95,11 +99,11 @@ class Steps:
         failed = _failed(found.diagnosis, found.message, found.advice)
         return self._patient(onboarding, failed) if found.diagnosis in _PASSING else failed
 
-    def _patient(self, onboarding: Onboarding, failed: Result) -> Result:
+    def _patient(self, onboarding: Onboarding, failed: Result, patience: timedelta = PATIENCE) -> Result:
         """Waits for what may mend itself, for a while from the first look that found it."""
         step = onboarding.current
         since = step.troubled_since if step else None
-        if since is not None and self._clock.now() - since > PATIENCE:
+        if since is not None and self._clock.now() - since > patience:
             return failed
         return Result(state=StepState.RUNNING, message=failed.message, advice=failed.advice, troubled=True)
 
@@ -119,7 +123,8 @@ class Steps:
             return _done(" ".join(found.message for found in used))
         if onboarding.passed(StepKind.LIDARR):
             return _skipped("Neither Soulseek nor slskd is set up: Lidarr does it alone.")
-        return _failed("NO_SOURCE", "Nothing is set up that albums could come from.", _SOURCES)
+        advice = f"Turn a source on by its setting enabled. Or: {_SOURCES}" if _is_any_off(tests) else _SOURCES
+        return _failed("NO_SOURCE", "Nothing is set up, and on, that albums could come from.", advice)
 
     async def _webhook(self, onboarding: Onboarding) -> Result:
         if not onboarding.passed(StepKind.LIDARR):
@@ -131,7 +136,8 @@ class Steps:
             case upkeep.CheckRegistrationResponse.OFF:
                 return _skipped("webhooks.registerInLidarr is off.")
             case upkeep.CheckRegistrationResponse.BROKEN:
-                return _failed("REGISTRATION_BROKEN", answer.message, _TELL_LIDARR)
+                broken = _failed("REGISTRATION_BROKEN", answer.message, _TELL_LIDARR)
+                return self._patient(onboarding, broken, SETTLING)
             case _:
                 return self._patient(onboarding, _failed("REGISTRATION_WAITING", answer.message, _TELL_LIDARR))
 
@@ -159,6 +165,10 @@ class Steps:
         except AppError:  # nobody knows: what is known of the album counts, and is kept
             return found
         return held(found, switch) if switch.enabled else found
+
+
+def _is_any_off(tests: Iterable[Found]) -> bool:
+    return any(found.diagnosis == _OFF for found in tests)
 
 
 def _heard(answer: upkeep.CheckRegistrationResponse) -> str:

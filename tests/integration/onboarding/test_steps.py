@@ -6,9 +6,9 @@ import pytest
 from lockgroove.acquisition.v1 import acquisition_pb2 as acquisition
 from lockgroove.webhooks.v1 import upkeep_pb2 as upkeep
 
-from libs.errors import FailedPrecondition, ResourceExhausted, Unavailable
+from libs.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
 from services.config.domain.onboarding import Onboarding, OnboardingState, StepState
-from services.config.onboarding.steps import PATIENCE
+from services.config.onboarding.steps import PATIENCE, SETTLING
 from tests.integration.onboarding.conftest import NAME, Bench, Found
 
 UNSET = Found(diagnosis="NOT_CONFIGURED")
@@ -192,11 +192,41 @@ async def test_an_album_that_nobody_has_fails_the_last_step(bench: Bench) -> Non
     assert (failed.state, failed.reason, failed.message) == (StepState.FAILED, "NOT_FOUND", "nobody has it")
 
 
-async def test_a_refused_request_fails_at_once(bench: Bench) -> None:
+async def test_a_refused_request_fails_once_the_newest_settings_have_been_heard_of(bench: Bench) -> None:
     bench.acquisitions.refusal = FailedPrecondition("no source is set up", reason="NO_SOURCE")
     await bench.start()
 
-    assert (await bench.look(5)).steps[4].reason == "NO_SOURCE"
+    waiting = (await bench.look(5)).steps[4]
+    bench.clock.advance(SETTLING + timedelta(seconds=1))
+    failed = (await bench.look(1)).steps[4]
+
+    assert (waiting.state, failed.state, failed.reason) == (StepState.RUNNING, StepState.FAILED, "NO_SOURCE")
+
+
+async def test_a_registration_that_is_broken_fails_once_the_newest_settings_have_been_heard_of(bench: Bench) -> None:
+    bench.inbox.standing = upkeep.CheckRegistrationResponse.BROKEN
+    await bench.start()
+
+    waiting = (await bench.look(4)).steps[3]
+    bench.clock.advance(SETTLING + timedelta(seconds=1))
+    failed = (await bench.look(1)).steps[3]
+
+    assert (waiting.state, failed.reason) == (StepState.RUNNING, "REGISTRATION_BROKEN")
+    assert "webhooks.publicUrl" in failed.advice
+
+
+async def test_a_request_that_is_wrong_fails_at_once(bench: Bench) -> None:
+    bench.acquisitions.refusal = InvalidArgument("the title is empty")
+    await bench.start()
+
+    assert (await bench.look(5)).steps[4].reason == "INVALID_ARGUMENT"
+
+
+async def test_where_a_source_is_turned_off_turning_it_on_is_advised(bench: Bench) -> None:
+    bench.found.update(lidarr=UNSET, soulseek=Found(diagnosis="DISABLED"))
+    await bench.start()
+
+    assert "enabled" in (await bench.look(3)).steps[2].advice
 
 
 @pytest.mark.parametrize("restarts", [1, 2])
