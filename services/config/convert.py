@@ -1,17 +1,18 @@
 """Between the messages of the API and the domain's texts by path."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.api.v1 import annotations_pb2 as annotations
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs.errors import InvalidArgument
 from services.config.domain.catalogue import Catalogue, Kind, SettingSpec, unknown_setting
 from services.config.domain.configuration import Wish
-from services.config.domain.document import Document, SealedSecrets
+from services.config.domain.document import DamagedDocument, Document, SealedSecrets
 from services.config.domain.history import Change, Revision
 from services.config.domain.keys import ApiKey
 from services.config.domain.snapshot import Snapshot
@@ -103,11 +104,11 @@ def document_to_pb(document: Document) -> pb.SettingsDocument:
 
 
 def document_from_pb(message: pb.SettingsDocument) -> Document:
-    """The document that a caller sends."""
+    """The document that a caller sends; raises DamagedDocument."""
     box = message.secrets
     return Document(
         format=message.format,
-        export_time=message.export_time.ToDatetime(UTC) if message.HasField("export_time") else None,
+        export_time=_moment(message.export_time) if message.HasField("export_time") else None,
         values=dict(message.values),
         secrets=SealedSecrets(salt=box.salt, cost=box.cost, nonce=box.nonce, ciphertext=box.ciphertext)
         if message.HasField("secrets")
@@ -200,3 +201,11 @@ def _seconds(value: Duration, spec: SettingSpec) -> str:
         return value.ToJsonString()
     except ValueError as error:
         raise InvalidArgument.field(f"settings.{spec.path}", f"expected {spec.expected}") from error
+
+
+def _moment(timestamp: Timestamp) -> datetime:
+    try:
+        return timestamp.ToDatetime(UTC)
+    except (ValueError, OverflowError) as error:
+        what = "is no moment that a document could be made at"
+        raise DamagedDocument.field("document.export_time", what, reason=DamagedDocument.reason) from error

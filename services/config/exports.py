@@ -105,9 +105,9 @@ def _secrets(plain: bytes) -> dict[str, str]:
     """The secrets by their paths; whoever holds the passphrase could have sealed something else."""
     try:
         secrets = json.loads(plain)
-    except ValueError:
+    except (ValueError, RecursionError):
         secrets = None
-    if not isinstance(secrets, dict) or not all(isinstance(text, str) for text in secrets.values()):
+    if not isinstance(secrets, dict) or not all(name.isascii() and isinstance(secrets[name], str) for name in secrets):
         what = "holds something else than secrets by their settings"
         raise DamagedDocument.field("document.secrets", what, reason=DamagedDocument.reason)
     return secrets

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import Enum, auto
+from itertools import islice
 
 from libs.errors import InvalidArgument, Violation
 
@@ -13,6 +14,7 @@ _LONGEST_DURATION = 315_576_000_000  # seconds; protobuf's limit, about 10 000 y
 _DURATION = re.compile(r"([0-9]{1,12})(\.[0-9]{1,9})?s")
 _INTEGER = re.compile(r"-?[0-9]{1,10}")
 _LONGEST_NAME = 100  # characters of an unknown name that are told
+_MOST_NAMES = 20  # unknown names that are told: to look for the nearest known one takes a while
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -152,11 +154,11 @@ class Catalogue:
 
 
 def unknown_setting(strange: Iterable[tuple[str, str]], known: Iterable[str]) -> UnknownSetting:
-    """The refusal of names that are no settings, each with its place in the request and the nearest known one."""
+    """The refusal of names that are no settings, the first ones with their places and the nearest known ones."""
     names = list(known)
     violations = [
         Violation(field=place, description=_unknown_name(name, names), reason=UnknownSetting.reason)
-        for name, place in strange
+        for name, place in islice(strange, _MOST_NAMES)
     ]
     return UnknownSetting("; ".join(f"{each.field}: {each.description}" for each in violations), violations=violations)
 

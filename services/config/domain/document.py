@@ -126,7 +126,7 @@ class Contents:
     def wanted(self, specs: Iterable[SettingSpec], *, replacing: bool) -> dict[str, str | None]:
         """What is to be stored, None for what is to be forgotten: when replacing, all that the document could hold.
 
-        Raises UnknownSetting with every name that means nothing here.
+        Raises UnknownSetting for names that mean nothing here.
         """
         known = {spec.json_path: spec for spec in specs}
         texts = {**self.values, **(self.secrets or {})}

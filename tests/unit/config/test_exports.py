@@ -6,15 +6,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from lockgroove.config.v1 import config_pb2 as pb
 
 from libs.clock import SystemClock
 from libs.errors import InvalidArgument
 from services.config.catalogue import load_catalogue
+from services.config.convert import document_from_pb
 from services.config.domain.configuration import Configuration, Terms
-from services.config.domain.document import Document, SealedSecrets
+from services.config.domain.document import DamagedDocument, Document, SealedSecrets
 from services.config.domain.history import Origin
 from services.config.domain.values import Fallbacks, Stored
-from services.config.exports import Exports
+from services.config.exports import Exports, _secrets
 from services.config.rules import ProtoRules
 
 CATALOGUE = load_catalogue()
@@ -141,6 +144,25 @@ async def test_a_secret_that_was_written_down_openly_is_never_quoted() -> None:
     refused = await refusal(plain({"lidarr.apiKey": "sesame\0"}))
 
     assert "sesame" not in f"{refused!r}{refused.violations}"
+
+
+async def test_of_very_many_unknown_names_the_first_are_told() -> None:
+    refused = await refusal(plain({f"strange.{number}": "x" for number in range(20_000)}))
+
+    assert [each.field for each in refused.violations][:1] == ['document.values["strange.0"]']
+    assert len(refused.violations) == 20
+
+
+@pytest.mark.parametrize("told", ['{"\\ud800": "x"}', '{"lidarr.apiKey": 1}', "[" * 100_000])
+def test_secrets_that_somebody_else_sealed_are_refused_where_they_are_none(told: str) -> None:
+    with pytest.raises(DamagedDocument):
+        _secrets(told.encode())
+
+
+@pytest.mark.parametrize("moment", [Timestamp(seconds=10**15), Timestamp(seconds=-(10**12)), Timestamp(nanos=-5)])
+def test_a_document_of_no_possible_moment_is_refused(moment: Timestamp) -> None:
+    with pytest.raises(DamagedDocument, match="no moment"):
+        document_from_pb(pb.SettingsDocument(export_time=moment))
 
 
 def test_a_document_shows_no_values_when_it_is_printed(whole: Document) -> None:
