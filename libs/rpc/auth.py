@@ -18,6 +18,7 @@ from libs.rpc.principal import ANONYMOUS, SERVICE, Principal
 
 CREDENTIALS = frozenset({"x-api-key", "authorization"})  # keys of metadata that may hold one
 
+_HELD = frozenset({api.READ, api.REQUEST, api.OPERATE, api.ADMIN})  # what keys hold; later scopes mean nothing here
 _LONGEST_CREDENTIAL = 512
 _BEARER = "bearer "
 _CLOCK = SystemClock()
@@ -165,7 +166,7 @@ class _Holders:
 
 
 def _holder_of(key: ApiKey) -> _Holder:
-    scopes = frozenset(key.scopes) - {api.INTERNAL}
+    scopes = frozenset(key.scopes) & _HELD
     principal = Principal(name=key.user or key.title, scopes=scopes, title=key.title, key=key.id)
     ends = key.expire_time.ToDatetime(UTC) if key.expire_time.ToMilliseconds() else None
     return _Holder(principal=principal, ends=ends)

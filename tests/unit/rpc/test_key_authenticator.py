@@ -44,6 +44,15 @@ def test_a_key_without_a_user_acts_under_its_title() -> None:
     assert Door(key("a", user="")).enter("a").name == "phone"
 
 
+def test_scopes_of_the_suite_itself_and_of_later_releases_allow_nothing() -> None:
+    strange = key("a")
+    strange.scopes.extend([api.INTERNAL, 7])  # type: ignore[list-item]  # 7 is no Scope yet
+
+    caller = Door(strange).enter("a")
+
+    assert [caller.may(scope) for scope in (api.READ, api.REQUEST, api.ADMIN, api.INTERNAL)] == [True] + [False] * 3
+
+
 @pytest.mark.parametrize("token", TOKENS)
 def test_each_of_the_suites_tokens_is_the_suite(token: str) -> None:
     assert Door().enter(token) == SERVICE
