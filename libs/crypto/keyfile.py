@@ -19,9 +19,12 @@ def make(path: Path, lines: Sequence[str]) -> None:
 
 
 def replace(path: Path, lines: Sequence[str]) -> None:
-    """Puts another file in the place of this one: after a crash it is the old or the new one."""
+    """Puts another file in the place of this one, for the same owner: after a crash it is the old or the new one."""
     path = path.resolve()
+    owner = path.stat()
     with _beside(path, lines) as whole:
+        with suppress(PermissionError):  # root may do it for a service that runs as somebody else
+            os.chown(whole, owner.st_uid, owner.st_gid)
         whole.replace(path)
 
 

@@ -172,6 +172,18 @@ def test_a_new_root_key_belongs_to_its_owner_alone_and_leaves_nothing_beside(tmp
     assert [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()] == [0o600]
 
 
+def test_a_new_root_key_that_root_makes_stays_with_the_owner_of_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_root_keys(tmp_path)
+    owner, given = (tmp_path / "secret.key").stat(), list[tuple[int, int]]()
+    monkeypatch.setattr(os, "chown", lambda path, user, group: given.append((user, group)))
+
+    replace_root_key(tmp_path)
+
+    assert given == [(owner.st_uid, owner.st_gid)]
+
+
 def test_a_second_new_root_key_is_refused_while_the_one_before_the_first_is_there(tmp_path: Path) -> None:
     load_root_keys(tmp_path)
     replace_root_key(tmp_path)
