@@ -201,6 +201,7 @@ def downgrade() -> None:
         "oauth_authorization",
         "keyring_report",
         "data_key_request",
+        "data_key",
     ):
         op.drop_table(table)
     op.drop_index("api_key_request", "api_key")
