@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -12,13 +13,14 @@ from lockgroove.config.v1 import encryption_pb2 as pb
 from lockgroove.config.v1 import encryption_pb2_grpc as rpc
 from sqlalchemy import select
 
-from libs.errors import PermissionDenied
+from libs.errors import FailedPrecondition, PermissionDenied
 from libs.rpc.client import open_channel
 from libs.sql.engine import Database, open_database
 from libs.sql.url import database_url
 from services.config.encryption.columns import SEALED
 from services.config.settings import Settings
-from tests.integration.config.conftest import ADMIN_KEY, SERVICE_TOKEN, Config, Serve
+from tests.integration.config.conftest import ADMIN_KEY, SERVICE_TOKEN, Config, Serve, serving
+from tests.support.ports import free_ports
 from tests.support.waiting import eventually
 
 ASK = pb.RotateDataKeysRequest
@@ -143,6 +145,23 @@ async def test_settings_that_change_during_rotations_are_what_they_were_set_to(
 
         assert set(await key_ids(settings)) == {keyring.data_key_id}
         assert await eventually(_is_in_force(config, f"sesame-{number}"))
+
+
+async def test_a_replica_that_never_got_the_new_root_key_spoils_nothing_and_keeps_what_it_knows(
+    settings: Settings,
+) -> None:
+    after = replace(settings, secret_key="the-next-root-key-0123456789012345", listen=f"127.0.0.1:{free_ports(1)[0]}")
+    async with serving(settings) as left_behind, calling(left_behind) as its_admin:
+        await its_admin.set(api_key="before")
+        async with serving(replace(after, previous_secret_key=settings.secret_key)):
+            pass
+        async with serving(after) as config, calling(config) as admin:
+            await admin.encryption.RotateDataKeys(ASK())
+            await admin.done()
+            await admin.set(api_key="after")
+            with pytest.raises(FailedPrecondition, match="the root key does not open"):
+                await its_admin.config.GetSettings(config_pb2.GetSettingsRequest())
+            assert await api_key_in_force(left_behind) == "before"
 
 
 async def _rotate(admin: People, *, times: int) -> None:

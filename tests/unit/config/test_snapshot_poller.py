@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from libs.crypto.safe import WrongRootKey
 from libs.errors import AppError
 from libs.sql.errors import DatabaseUnavailable, StorageFull
 from services.config.domain.snapshot import Snapshot, Snapshots
@@ -30,7 +31,9 @@ class Faulty(Snapshots):
         return Snapshot(settings=InForce(version=self.looks, values={}), keys=())
 
 
-@pytest.mark.parametrize("fault", [DatabaseUnavailable("it is away"), StorageFull("it is full")])
+@pytest.mark.parametrize(
+    "fault", [DatabaseUnavailable("it is away"), StorageFull("it is full"), WrongRootKey("not ours")]
+)
 async def test_a_fault_of_the_database_leaves_the_snapshot_in_force_and_the_loop_going(fault: AppError) -> None:
     snapshots = Faulty()
     poller = SnapshotPoller(snapshots, asyncio.Event(), pause=timedelta(milliseconds=1))
