@@ -91,10 +91,10 @@ class AutomationRunner:
 
     async def _through(self, run: Run, doer: Doer, tally: Counter[ActionStatus]) -> None:
         """What somebody left, then what is there to do. Raises RunLost, RunHeld, and AppError where it cannot go on."""
-        if not self._guard.limits().dry_run:
-            for action in await self._actions.pending(run.automation, MOST_OF_RUN):
-                await self._ensure_going()
-                await self._actions.renew(run)
+        for action in await self._actions.pending(run.automation, MOST_OF_RUN):
+            await self._ensure_going()
+            await self._actions.renew(run)
+            if not self._guard.limits().dry_run:
                 tally[await self._done(doer, action)] += 1
         for wish in await doer.candidates(MOST_OF_RUN):
             tally[await self._wished(run, doer, wish)] += 1

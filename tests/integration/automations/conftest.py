@@ -95,7 +95,7 @@ class Replica:
 
 @dataclass
 class House:
-    """What replicas share, and what a test turns."""
+    """What replicas share, and what a test turns; `on_look` happens whenever one asks for the kill switch."""
 
     database: Database
     clock: DatabaseClock = field(default_factory=DatabaseClock)
@@ -103,7 +103,7 @@ class House:
     refreshes: Refreshes = field(default_factory=Refreshes)
     limits: Limits = field(default_factory=lambda: Limits(dry_run=False))
     switch: Switch | AppError = Switch.OFF
-    metrics: Metrics = field(default_factory=Metrics)
+    on_look: Callable[[], None] = lambda: None
 
     def replica(self) -> Replica:
         automations = SqlAutomations(self.database, now=self.clock.now)
@@ -130,6 +130,7 @@ class House:
             return int(await connection.scalar(select(automation.c.runs)) or 0)
 
     async def _switch(self) -> Switch:
+        self.on_look()
         if isinstance(self.switch, AppError):
             raise self.switch
         return self.switch

@@ -159,6 +159,29 @@ async def test_a_process_that_dies_before_the_call_leaves_it_to_another(house: H
     assert (house.acquisitions.retried, await house.noted()) == (["ann-1"], [("ann-1", "DONE")])
 
 
+async def test_what_a_dead_process_left_waits_for_the_end_of_a_dry_run(house: House) -> None:
+    house.acquisitions.fail("ann-1")
+    house.acquisitions.before = die
+    await house.turn(True)
+    with pytest.raises(Killed):
+        await house.replica().runner.run_once()
+    house.acquisitions.before = calmly
+
+    def look_again() -> None:
+        house.on_look = lambda: setattr(house, "limits", replace(house.limits, dry_run=True))
+
+    house.on_look = look_again  # dry runs are turned on when the run has begun
+    house.clock.advance(2 * TTL)
+    await house.replica().runner.run_once()
+    assert (house.acquisitions.retried, await house.noted()) == ([], [("ann-1", "PENDING")])
+
+    house.limits, house.on_look = replace(house.limits, dry_run=False), lambda: None
+    house.clock.advance(2 * DAY)
+    await house.replica().runner.run_once()
+
+    assert (house.acquisitions.retried, await house.noted()) == (["ann-1"], [("ann-1", "DONE")])
+
+
 async def test_a_process_that_dies_after_the_call_has_it_not_done_twice(house: House) -> None:
     house.acquisitions.fail("ann-1")
     house.acquisitions.after = die
