@@ -14,7 +14,7 @@ from enum import Enum
 from libs.errors import FailedPrecondition, NotFound, ResourceExhausted, Unavailable
 
 AHEAD = timedelta(minutes=10)  # before its end, when a token is refreshed
-MARGIN = timedelta(minutes=5)  # how long a token is good that is given away
+MARGIN = timedelta(minutes=5)  # how long a token is good that is given away, where its life is not shorter
 LIMIT = 3  # failures within the window
 WINDOW = timedelta(minutes=15)
 SPACING = WINDOW / LIMIT  # between our own tries after a failure, so that the limit never keeps us from the next one
@@ -172,6 +172,12 @@ class Token:
     def good_for(self, time: timedelta) -> bool:
         """Whether the access token can be used for so long."""
         return self.state is TokenState.ACTIVE and self.left > time
+
+    @property
+    def is_worth_giving(self) -> bool:
+        """Whether nothing better is to be had: some minutes are left, or half of a life that is not longer."""
+        life = self.expires_at - self.last_refresh_at if self.last_refresh_at else 2 * MARGIN
+        return self.good_for(max(timedelta(), min(MARGIN, life / 2)))
 
     def same_grant(self, other: "Token") -> bool:
         """Whether nobody refreshed them, or connected them anew, between the two looks."""

@@ -59,13 +59,11 @@ class SqlAuthorizations:
     async def take(self, state: str, provider: str) -> Pending:
         """Takes it away for good, whatever comes of it; raises AuthorizationUnusable."""
         digest = _digest(state)
+        await self._check_known(digest)
         async with self._database.writing() as connection:
             row = (await connection.execute(self._taking(digest))).first()
         if row is None or row.provider != provider or row.expires_at <= from_millis(row.now):
-            raise AuthorizationUnusable(
-                "no authorization is open under this state: it was used before, is older than 10 minutes, or was never"
-                " begun here; begin again"
-            )
+            raise _unusable()
         verifier = await self._safe.open(row.verifier, context=verifier_context(digest))
         owner = Owner(provider=row.provider, user=row.user_name)
         return Pending(owner=owner, redirect=row.redirect_url, verifier=verifier.decode())
@@ -75,9 +73,23 @@ class SqlAuthorizations:
         async with self._database.writing() as connection:
             await connection.execute(delete(oauth_authorization).where(_MINE.expires_at <= self._now))
 
+    async def _check_known(self, digest: bytes) -> None:
+        """Anybody may come with anything: who comes with nothing of ours keeps no writer waiting."""
+        known = select(_MINE.state_digest).where(_MINE.state_digest == digest)
+        async with self._database.reading() as connection:
+            if await connection.scalar(known) is None:
+                raise _unusable()
+
     def _taking(self, digest: bytes) -> ReturningDelete[Any]:
         same = delete(oauth_authorization).where(_MINE.state_digest == digest)
         return same.returning(oauth_authorization, self._now.label("now"))
+
+
+def _unusable() -> AuthorizationUnusable:
+    return AuthorizationUnusable(
+        "no authorization is open under this state: it was used before, is older than 10 minutes, or was never begun"
+        " here; begin again"
+    )
 
 
 def _digest(state: str) -> bytes:

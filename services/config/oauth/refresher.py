@@ -16,7 +16,6 @@ from libs.telemetry.logger import get_logger
 from services.config.domain.grants import Grant, NotGrantedError
 from services.config.domain.oauth import (
     INVALID_GRANT,
-    MARGIN,
     NoRefreshToken,
     Owner,
     RefreshFailed,
@@ -76,7 +75,7 @@ class Refresher:
     async def usable(self, owner: Owner) -> Token:
         """Tokens that are good for some minutes; for less, where the provider does not refresh them just now."""
         token = await self._tokens.get(owner)
-        if token.good_for(MARGIN):
+        if token.is_worth_giving:
             return token
         still_good = token.good_for(timedelta())
         try:

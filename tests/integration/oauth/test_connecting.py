@@ -74,6 +74,13 @@ async def test_a_state_that_is_not_open_says_nothing_more(house: House, what: st
     assert caught.value.metadata == {}
 
 
+@once
+async def test_a_state_that_nobody_gave_out_keeps_no_writer_waiting(house: House, replica: Replica) -> None:
+    async with asyncio.timeout(30), house.database.writing():
+        with pytest.raises(AuthorizationUnusable):
+            await replica.complete(state="guessed", code="code")
+
+
 @pytest.mark.parametrize(("said", "told"), [("access_denied", "access_denied"), ("<script>", "other")])
 @once
 async def test_a_refusal_is_passed_on_as_a_word_that_is_known(house: House, said: str, told: str) -> None:

@@ -59,6 +59,23 @@ async def test_a_token_that_is_good_for_long_is_given_as_it_is(house: House, con
 
 
 @once
+async def test_a_token_that_never_lives_for_long_is_not_refreshed_by_everybody(
+    house: House, connected: Replica
+) -> None:
+    house.spotify.lifetime = 120
+    await connected.refresh()
+    house.spotify.asked.clear()
+
+    early = [await connected.issue() for _ in range(3)]
+    house.later(seconds=70)
+    late = await connected.issue()
+
+    assert len({*early}) == 1
+    assert late not in early
+    assert house.spotify.asked == [REFRESH]
+
+
+@once
 async def test_a_provider_that_dawdles_is_not_waited_for_while_a_token_is_good(
     house: House, connected: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
