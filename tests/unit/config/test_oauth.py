@@ -45,8 +45,16 @@ TROUBLED = replace(GOOD, recent_failures=LIMIT, oldest_failure_at=NOW - timedelt
 
 @pytest.mark.parametrize(
     ("left", "life", "is_worth_giving"),
-    [(301, 3600, True), (300, 3600, False), (61, 120, True), (60, 120, False), (301, None, True), (300, None, False)]
-    + [(0, 0, False), (0, -5, False)],
+    [
+        (301, 3600, True),
+        (300, 3600, False),
+        (61, 120, True),
+        (60, 120, False),
+        (301, None, True),
+        (300, None, False),
+        (0, 0, False),
+        (0, -5, False),
+    ],
 )
 def test_a_token_is_given_that_is_good_for_minutes_or_for_half_of_a_short_life(
     left: int, life: int | None, is_worth_giving: bool
