@@ -99,13 +99,13 @@ class Steps:
         failed = _failed(found.diagnosis, found.message, found.advice)
         return self._patient(onboarding, failed) if found.diagnosis in _PASSING else failed
 
-    def _patient(self, onboarding: Onboarding, failed: Result, patience: timedelta = PATIENCE) -> Result:
-        """Waits for what may mend itself, for a while from the first look that found it."""
+    def _patient(self, onboarding: Onboarding, found: Result, patience: timedelta = PATIENCE) -> Result:
+        """What was found, once every look has found it for a while: it may pass by itself."""
         step = onboarding.current
         since = step.troubled_since if step else None
         if since is not None and self._clock.now() - since > patience:
-            return failed
-        return Result(state=StepState.RUNNING, message=failed.message, advice=failed.advice, troubled=True)
+            return found
+        return Result(state=StepState.RUNNING, message=found.message, advice=found.advice, troubled=True)
 
     async def _storage(self, onboarding: Onboarding) -> Result:
         return self._of(onboarding, await self._test("storage"))
@@ -134,7 +134,8 @@ class Steps:
             case upkeep.CheckRegistrationResponse.GOOD:
                 return _done(_heard(answer))
             case upkeep.CheckRegistrationResponse.OFF:
-                return _skipped("webhooks.registerInLidarr is off.")
+                off = _skipped("webhooks.registerInLidarr is off.")
+                return self._patient(onboarding, off, SETTLING)
             case upkeep.CheckRegistrationResponse.BROKEN:
                 broken = _failed("REGISTRATION_BROKEN", answer.message, _TELL_LIDARR)
                 return self._patient(onboarding, broken, SETTLING)

@@ -215,6 +215,18 @@ async def test_a_registration_that_is_broken_fails_once_the_newest_settings_have
     assert "webhooks.publicUrl" in failed.advice
 
 
+async def test_a_registration_that_is_off_is_left_out_once_the_newest_settings_have_been_heard_of(bench: Bench) -> None:
+    bench.inbox.standing = upkeep.CheckRegistrationResponse.OFF
+    await bench.start()
+
+    waiting = (await bench.look(4)).steps[3]
+    bench.clock.advance(SETTLING + timedelta(seconds=1))
+    skipped = (await bench.look(1)).steps[3]
+
+    assert (waiting.state, skipped.state) == (StepState.RUNNING, StepState.SKIPPED)
+    assert "registerInLidarr" in skipped.message
+
+
 async def test_a_request_that_is_wrong_fails_at_once(bench: Bench) -> None:
     bench.acquisitions.refusal = InvalidArgument("the title is empty")
     await bench.start()
