@@ -181,9 +181,7 @@ async def test_a_choice_that_is_not_there_is_named_with_those_that_are(
 
 async def test_a_clock_far_from_ours_is_told(trying: Try, server: OpenServer) -> None:
     theirs = format_datetime(datetime.now(UTC) - timedelta(hours=2), usegmt=True)
-    little = await server(
-        lambda path: (lidarr()(path) or b"").replace(b"\r\n", f"\r\nDate: {theirs}\r\n".encode(), 1)  # type: ignore[union-attr]
-    )
+    little = await server(lambda path: (lidarr()(path) or b"").replace(b"\r\n", f"\r\nDate: {theirs}\r\n".encode(), 1))
 
     test = await tried(trying, little.url)
 
