@@ -17,7 +17,7 @@ def test_every_target_of_make_exists() -> None:
 
 def test_every_command_exists() -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    commands |= {group.typer_instance.info.name for group in app.registered_groups if group.typer_instance}
+    commands |= {str(group.typer_instance.info.name) for group in app.registered_groups if group.typer_instance}
 
     assert {"up"} <= named(r"(?m)(?:^|[ /])lockgroove ([a-z]+)\b") <= commands
 
