@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 from libs.errors import AppError
@@ -13,6 +14,7 @@ from services.config.automations.guard import Guard
 from services.config.automations.metrics import AutomationMetrics
 from services.config.automations.store import SqlAutomations
 from services.config.domain.automations import (
+    MOST_LOOKED_AT,
     MOST_OF_RUN,
     Action,
     ActionStatus,
@@ -22,7 +24,7 @@ from services.config.domain.automations import (
     RunHeld,
     RunLost,
 )
-from services.config.domain.safety import Switch
+from services.config.domain.safety import OF_USER, Switch
 
 POLL = timedelta(seconds=5)
 REST = timedelta(seconds=30)  # after what interrupted a run
@@ -96,16 +98,24 @@ class AutomationRunner:
             await self._actions.renew(run)
             if not self._guard.limits().dry_run:
                 tally[await self._done(doer, action)] += 1
-        for wish in await doer.candidates(MOST_OF_RUN):
-            tally[await self._wished(run, doer, wish)] += 1
+        refused: set[str] = set()  # users whom nothing more is allowed: theirs must not keep those of others waiting
+        for wish in await doer.candidates(MOST_LOOKED_AT):
+            if wish.user in refused:
+                continue
+            action = await self._wished(run, doer, wish)
+            tally[action.status] += 1
+            if action.reason in OF_USER:
+                refused.add(wish.user)
+            if tally.total() - tally[ActionStatus.THROTTLED] >= MOST_OF_RUN:
+                return
 
-    async def _wished(self, run: Run, doer: Doer, wish: Candidate) -> ActionStatus:
+    async def _wished(self, run: Run, doer: Doer, wish: Candidate) -> Action:
         switch = await self._ensure_going()
         action = await self._actions.reserve(run, wish, await self._guard.terms(wish.user, switch))
         if action.status is ActionStatus.PENDING and not self._guard.limits().dry_run:
-            return await self._done(doer, action)
+            return replace(action, status=await self._done(doer, action))
         self._metrics.ended(run.automation, action.status)
-        return action.status
+        return action
 
     async def _done(self, doer: Doer, action: Action) -> ActionStatus:
         outcome = await doer.act(action)

@@ -17,6 +17,7 @@ from libs.errors import Conflict, NotFound
 from services.config.domain.safety import Switch
 
 MOST_OF_RUN = 100  # actions
+MOST_LOOKED_AT = 1000  # candidates a run, of which some may not be acted upon
 KEPT = timedelta(days=90)  # for so long actions are told of
 
 

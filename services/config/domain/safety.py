@@ -35,6 +35,8 @@ class Reason(StrEnum):
     ERROR = "error"
 
 
+OF_USER = frozenset({Reason.OAUTH_FAILURES, Reason.USER_BURST, Reason.USER_HOURLY})  # whatever the target
+
 _MESSAGES: Mapping[Reason, str] = {
     Reason.WITHIN_LIMITS: "It would be done.",
     Reason.KILL_SWITCH: "The kill switch is on: nothing begins. See /api/automation/kill-switch.",

@@ -8,7 +8,7 @@ import pytest
 
 from services.config.automations.runner import HELD, REST
 from services.config.automations.store import TTL
-from services.config.domain.automations import KINDS, AutomationChanged, Candidate, Change, RunLost, State
+from services.config.domain.automations import KINDS, MOST_OF_RUN, AutomationChanged, Candidate, Change, RunLost, State
 from services.config.domain.safety import Switch
 from tests.integration.automations.conftest import RETRY, House, away, calmly
 
@@ -268,3 +268,14 @@ async def test_an_old_etag_is_a_conflict_that_tells_the_current_one(house: House
 
     assert refused.value.metadata["etag"] == now.etag
     assert (now.actor, now.version) == ("ann", 2)
+
+
+async def test_whoever_may_do_nothing_more_keeps_nobody_else_waiting(house: House) -> None:
+    house.limits = replace(house.limits, per_user_and_burst=1)
+    house.acquisitions.fail(*(f"ann-{number}" for number in range(2 * MOST_OF_RUN)), "bob-1")
+    await house.turn(True)
+
+    await house.replica().runner.run_once()
+
+    assert house.acquisitions.retried == ["ann-0", "bob-1"]
+    assert await house.noted() == [("ann-0", "DONE"), ("ann-1", "THROTTLED"), ("bob-1", "DONE")]
