@@ -31,7 +31,7 @@ from services.acquisition.soulseek.metrics import SoulseekMetrics
 from services.acquisition.soulseek.network import SoulseekNetwork, TimeLimits
 from services.acquisition.soulseek.search_gate import SearchGate
 from services.acquisition.soulseek.search_log import MemorySearchLog
-from services.acquisition.tables import peer, search
+from services.acquisition.tables import metadata
 
 from .conftest import OpenNetwork, OpenSession, account_on
 from .fetching import until
@@ -64,8 +64,7 @@ async def servicer(soulseek: SoulseekNetwork, tmp_path: Path) -> AsyncIterator[S
     tokens, gate = PageTokens(b"key"), SearchGate(MemorySearchLog(), clock=CLOCK)
     async with open_database(f"sqlite+aiosqlite:///{tmp_path}/test.db", schema="test") as database:
         async with database.writing() as connection:
-            await connection.run_sync(search.create)
-            await connection.run_sync(peer.create)
+            await connection.run_sync(metadata.create_all)
         work = SearchWork(
             SqlBacklog(database),
             network=lambda: soulseek,
