@@ -75,13 +75,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         leases.serve(server)
         serve_peers(server, records, ground.clock)
         searches.serve(server)
-        serve_checks(
-            server,
-            sources.soulseek.keeper,
-            leases=leases.leases,
-            wanted=ground.wishes,
-            clock=ground.clock,
-        )
+        serve_checks(server, sources.soulseek.keeper, leases=leases.leases, wanted=ground.wishes, clock=ground.clock)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
         yield Service(server, loops=[ground.live.run, uses.run, *leases.loops, *jobs.loops, *searches.loops])
 

@@ -50,9 +50,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         metrics, senders = WebhookMetrics(ground.telemetry.metrics), SenderMetrics(ground.telemetry.metrics)
 
         partitions = await open_partitions(ground)
-        secrets = SettingsSecrets(ground.live)
         sources = await open_sources(
-            ground.database, ground.safe, ground.tokens, settings_secret=secrets.of, log=metrics
+            ground.database, ground.safe, ground.tokens, settings_secret=SettingsSecrets(ground.live).of, log=metrics
         )
         events = await stack.enter_async_context(
             open_events(
@@ -70,10 +69,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service]:
         slskd = watch_slskd(ground, http, door=events.inbox, log=senders)
         keys = follow_data_keys(ground)
         neighbours = Neighbours(
-            wake=events.revive,
-            newest=acquisitions.newest,
-            tend=lidarr.registration.tend,
-            gaps=[*lidarr.gaps, *slskd],
+            wake=events.revive, newest=acquisitions.newest, tend=lidarr.registration.tend, gaps=[*lidarr.gaps, *slskd]
         )
         upkeep = Upkeep(ground, partitions=partitions, neighbours=neighbours)
 
