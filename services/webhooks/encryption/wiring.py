@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.config.v1 import encryption_pb2 as pb
 from lockgroove.config.v1 import encryption_pb2_grpc as rpc
 
 from libs.crypto.following import KeyFollower, KeyMetrics
 from libs.crypto.resealing import Progress, Resealing
 from libs.crypto.safe import Safe
+from libs.rpc.timestamps import timestamp
 from services.webhooks import migrations
 from services.webhooks.encryption.columns import SEALED
 from services.webhooks.ground import Ground
@@ -32,15 +32,13 @@ def follow_data_keys(ground: Ground) -> KeyFollower:
 
 
 def _keyring(safe: Safe, progress: Progress) -> pb.Keyring:
-    made = Timestamp()
-    made.FromDatetime(progress.key_created_at)
     return pb.Keyring(
         service=NAME,
         state=pb.Keyring.CURRENT if progress.is_current else pb.Keyring.ROTATING,
         root_key_id=safe.root_key_id,
         previous_root_key=safe.knows_previous_root_key,
         data_key_id=progress.key_id,
-        data_key_create_time=made,
+        data_key_create_time=timestamp(progress.key_created_at),
         data_key_epoch=progress.epoch,
         done_count=progress.done,
         unreadable_count=progress.unreadable,

@@ -33,6 +33,7 @@ def upgrade() -> None:
     _history()
     _keys()
     _oauth()
+    _oauth_failures()
     _automations()
     _onboarding()
 
@@ -118,6 +119,9 @@ def _oauth() -> None:
         sa.UniqueConstraint("provider", "user_name", name="oauth_token_owner"),
     )
     op.create_index("oauth_token_expiry", "oauth_token", ["expires_at"])
+
+
+def _oauth_failures() -> None:
     op.create_table(
         "oauth_failure",
         sa.Column("id", OrderedText, primary_key=True),
