@@ -4,7 +4,6 @@ from typing import Any
 
 from google.protobuf.message import Message
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
@@ -18,6 +17,7 @@ from libs.transcoding.faults import Fault, refusal
 from libs.transcoding.requests import RequestReader
 from libs.transcoding.routes import Binding, RouteTable
 from libs.transcoding.wellknown import HTTP_BODY
+from services.gateway.answers import send_answer
 from services.gateway.bodies import read_body, while_connected
 from services.gateway.calls import Call, Channels, credentials
 from services.gateway.edge import ROUTE
@@ -28,6 +28,7 @@ log = get_logger()
 
 _JSON = "application/json"
 _MATCH = "lockgroove.match"
+_NOT_STORED = (b"cache-control", b"no-store")
 
 
 class Endpoint:
@@ -107,16 +108,17 @@ class TranscodedRoute(BaseRoute):
             answer = await while_connected(receive, endpoint.call.unary(request, metadata))
         except InvalidArgument as error:
             raise endpoint.reader.outer(error) from error
-        await _response(endpoint, answer)(scope, receive, send)
+        await _send(endpoint, answer, scope, send)
 
 
-def _response(endpoint: Endpoint, answer: Any) -> Response:
+async def _send(endpoint: Endpoint, answer: Any, scope: Scope, send: Send) -> None:
     if answer.DESCRIPTOR.full_name == HTTP_BODY:
-        return Response(answer.data, media_type=answer.content_type or "application/octet-stream")
-    headers = {"cache-control": "no-store"}
-    if etag := _etag(answer):
-        headers["etag"] = etag
-    return Response(jsontext.dumps(endpoint.value(answer)), headers=headers, media_type=_JSON)
+        media_type = (answer.content_type or "application/octet-stream").encode("latin-1")
+        await send_answer(scope, send, status=200, body=answer.data, media_type=media_type)
+        return
+    headers = [_NOT_STORED, (b"etag", etag.encode("latin-1"))] if (etag := _etag(answer)) else [_NOT_STORED]
+    body = jsontext.dumps(endpoint.value(answer))
+    await send_answer(scope, send, status=200, body=body, media_type=_JSON.encode(), headers=headers)
 
 
 def _etag(answer: Any) -> str:
