@@ -53,7 +53,7 @@ async def plain(home: Path, database: str | None) -> AsyncIterator[System]:
     (port,) = free_ports(1)
     url = database_url(home=home, service="plain", configured=database)
     environment = suite_environment(home, {"PLAIN_DATABASE": url, "LIDARR_WEBHOOK_SECRET": SECRET})
-    async with _process(("-m", "tests.benchmarks.plain", str(port)), environment, home / "plain.log") as process:
+    async with started(("-m", "tests.benchmarks.plain", str(port)), environment, home / "plain.log") as process:
         yield await _ready(System(address=f"127.0.0.1:{port}", processes={"plain": process}))
 
 
@@ -67,19 +67,20 @@ async def _suite(home: Path, database: str | None, commands: Mapping[str, Sequen
     environment = suite_environment(home, extra)
     async with AsyncExitStack() as stack:
         processes = {
-            name: await stack.enter_async_context(_process(command, environment, home / f"{name}.log"))
+            name: await stack.enter_async_context(started(command, environment, home / f"{name}.log"))
             for name, command in commands.items()
         }
         yield await _ready(System(address=f"127.0.0.1:{environment['LOCKGROOVE_PORT']}", processes=processes))
 
 
 @asynccontextmanager
-async def _process(
-    arguments: Sequence[str], environment: Mapping[str, str], log: Path
+async def started(
+    arguments: Sequence[str], environment: Mapping[str, str], log: Path, *, program: str = sys.executable
 ) -> AsyncIterator[psutil.Process]:
+    """A process, which ends with the block; Python unless told otherwise."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments, env={**environment, **_PATH}, stdout=output, stderr=output
+            program, *arguments, env={**environment, **_PATH}, stdout=output, stderr=output
         )
     try:
         yield psutil.Process(process.pid)
