@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from libs.errors import AppError
 
@@ -28,6 +28,9 @@ class Servable(Protocol):
         ...
 
 
+V = TypeVar("V", bound=Servable)
+
+
 class OpenApp(Protocol[S_contra]):
     """A service's `open_app`: constructs everything in order and yields what serves."""
 
@@ -36,18 +39,18 @@ class OpenApp(Protocol[S_contra]):
         ...
 
 
-class Service:
-    """A server and the loops that run beside it. A loop that fails ends the service, which is then restarted."""
+class Service(Generic[V]):
+    """A `server` and the loops that run beside it. A loop that fails ends the service, which is then restarted."""
 
-    def __init__(self, server: Servable, *, loops: Sequence[Loop] = ()) -> None:
-        self._server = server
+    def __init__(self, server: V, *, loops: Sequence[Loop] = ()) -> None:
+        self.server = server
         self._loops = loops
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Runs all of them; at the end the server drains first, then the loops are cancelled."""
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_forever(loop)) for loop in self._loops]
-            await self._server.serve(stop)
+            await self.server.serve(stop)
             for task in tasks:
                 task.cancel()
 

@@ -38,7 +38,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["AcquisitionService"].full_name
 
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[Service]:
+async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
     """Constructs everything in order. Raises AppError for what the environment, the root key or the database deny."""
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(open_ground(settings))

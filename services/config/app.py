@@ -35,7 +35,7 @@ class Slice(Protocol):
 
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[Service]:
+async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
     """Constructs everything in order. Raises AppError for what the environment, the root key or the database deny."""
     declared = Declared.read(settings.environment)
     given = given_admin_key(settings.admin_key) if settings.admin_key else None

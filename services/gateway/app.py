@@ -1,10 +1,7 @@
 """The gateway, put together."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
-from importlib.resources import files
 
 from lockgroove.config.v1 import oauth_pb2_grpc as oauth
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as webhooks
@@ -12,16 +9,15 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
 
-from libs.clock import SystemClock
-from libs.crypto import load_root_keys
 from libs.errors import AppError
-from libs.rpc.client import open_channel
-from libs.telemetry import open_telemetry
-from libs.transcoding.descriptors import DescriptorSet
+from libs.service import Service
 from services.gateway import problems
+from services.gateway.calls import Channels
 from services.gateway.description import Description
 from services.gateway.edge import Edge
+from services.gateway.ground import open_ground
 from services.gateway.health import Health, HealthPages, KillSwitch
+from services.gateway.local import LocalChannel
 from services.gateway.metrics import SuiteMetrics
 from services.gateway.oauth import CallbackPage
 from services.gateway.server import HttpServer
@@ -30,44 +26,34 @@ from services.gateway.streams import Streams
 from services.gateway.transcoded import TranscodedRoute
 from services.gateway.webhooks import Intake
 
+LOCAL_PACKAGE = "lockgroove.gateway.v1"  # answered in this process
+
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[HttpServer]:
+async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
     """Constructs everything in order. Raises AppError for what the environment or the root key deny."""
-    targets = {"acquisition": settings.acquisition, "webhooks": settings.webhooks, "config": settings.config}
-    clock, drain, release = SystemClock(), asyncio.Event(), version("lockgroove")
     async with AsyncExitStack() as stack:
-        telemetry = stack.enter_context(
-            open_telemetry("gateway", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
-        )
-        roots = load_root_keys(
-            settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
-        )
-        descriptors = DescriptorSet((files("lockgroove") / "descriptors.binpb").read_bytes())
-        channels = {
-            f"lockgroove.{name}.v1": await stack.enter_async_context(open_channel(target, tracer=telemetry.tracer))
-            for name, target in targets.items()
-        }
-        trusted = await stack.enter_async_context(open_channel(targets["webhooks"], credential=roots.service_token))
-        intake = Intake(webhooks.WebhooksServiceStub(trusted), clock)
+        ground = await stack.enter_async_context(open_ground(settings))
+        intake = Intake(webhooks.WebhooksServiceStub(ground.trusted["webhooks"]), ground.clock)
         stack.push_async_callback(intake.aclose)
-        health = Health(targets, clock=clock)
+        health = Health(ground.targets, clock=ground.clock)
         stack.push_async_callback(health.aclose)
-        switch = KillSwitch(
-            await stack.enter_async_context(open_channel(targets["acquisition"], credential=roots.service_token)),
-            clock=clock,
-        )
+        switch = KillSwitch(ground.trusted["acquisition"], clock=ground.clock)
+        local = LocalChannel(ground.authenticator)
 
-        transcoded = TranscodedRoute(descriptors, channels, Streams(drain))
+        channels: Channels = {**ground.callers, LOCAL_PACKAGE: local}
+        transcoded = TranscodedRoute(ground.descriptors, channels, Streams(ground.drain))
         application = build(
             transcoded,
             intake=intake,
-            callback=CallbackPage(oauth.OAuthServiceStub(channels["lockgroove.config.v1"])),
-            health=HealthPages(health, switch, version=release, drain=drain),
-            metrics=SuiteMetrics(telemetry, targets),
-            description=Description(descriptors, transcoded.bindings, version=release),
+            callback=CallbackPage(oauth.OAuthServiceStub(ground.callers["lockgroove.config.v1"])),
+            health=HealthPages(health, switch, version=ground.release, drain=ground.drain),
+            metrics=SuiteMetrics(ground.telemetry, ground.targets),
+            description=Description(ground.descriptors, transcoded.bindings, version=ground.release),
         )
-        yield HttpServer(Edge(application, telemetry), host=settings.host, port=settings.port, drain=drain)
+        edge = Edge(application, ground.telemetry)
+        server = HttpServer(edge, host=settings.host, port=settings.port, drain=ground.drain)
+        yield Service(server, loops=[ground.live.run])
 
 
 def build(

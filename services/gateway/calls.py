@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from starlette.datastructures import Headers
@@ -16,7 +15,7 @@ _CREDENTIALS = ("authorization", "x-api-key")  # all that passes through; the re
 _LONGEST_CREDENTIAL = 4096
 
 Metadata = tuple[tuple[str, str], ...]
-Channels = Mapping[str, grpc.aio.Channel]  # by proto package
+Channels = Mapping[str, Any]  # by proto package: channels of grpc.aio, or a LocalChannel
 
 
 def credentials(headers: Headers) -> Metadata:

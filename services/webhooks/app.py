@@ -41,7 +41,7 @@ class Slice(Protocol):
 
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[Service]:
+async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
     """Constructs everything in order. Raises AppError for what the environment, the root key or the database deny."""
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(open_ground(settings))

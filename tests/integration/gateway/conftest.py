@@ -182,9 +182,9 @@ class Suite:
     async def gateway(self) -> AsyncIterator[None]:
         """Runs the gateway."""
         async with open_app(self.settings) as app, asyncio.TaskGroup() as group:
-            self.address = app.address
+            self.address = app.server.address
             serving = group.create_task(app.serve(self.stop))
-            self.client = httpx.AsyncClient(base_url=f"http://{app.address}", headers={"x-api-key": KEY}, timeout=20)
+            self.client = httpx.AsyncClient(base_url=f"http://{self.address}", headers={"x-api-key": KEY}, timeout=20)
             async with self.client:
                 yield
             self.stop.set()

@@ -86,6 +86,7 @@ class Settings(message.Message):
     MUSICBRAINZ_FIELD_NUMBER: builtins.int
     WEBHOOKS_FIELD_NUMBER: builtins.int
     AUTOMATION_FIELD_NUMBER: builtins.int
+    GATEWAY_FIELD_NUMBER: builtins.int
     SOURCES_FIELD_NUMBER: builtins.int
     SECRETS_SET_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
@@ -132,6 +133,10 @@ class Settings(message.Message):
         """What the suite does of its own accord."""
 
     @builtins.property
+    def gateway(self) -> GatewaySettings:
+        """The gateway: who may call how often, and from where."""
+
+    @builtins.property
     def sources(self) -> containers.ScalarMap[builtins.str, Settings.Source.ValueType]:
         """Where each value comes from, by its path in JSON spelling: `lidarr.apiKey`. Settings without a value are left out."""
 
@@ -152,13 +157,14 @@ class Settings(message.Message):
         musicbrainz: MusicBrainzSettings | None = ...,
         webhooks: WebhookSettings | None = ...,
         automation: AutomationSettings | None = ...,
+        gateway: GatewaySettings | None = ...,
         sources: abc.Mapping[builtins.str, Settings.Source.ValueType] | None = ...,
         secrets_set: abc.Iterable[builtins.str] | None = ...,
         etag: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "spotify", b"spotify", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "spotify", b"spotify", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "etag", b"etag", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "spotify", b"spotify", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "etag", b"etag", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "spotify", b"spotify", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -782,6 +788,107 @@ class AutomationSettings(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_burst_limit) -> _WhichOneofReturnType__user_burst_limit | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__user_hourly_limit) -> _WhichOneofReturnType__user_hourly_limit | None: ...
+
+@typing.final
+class GatewaySettings(message.Message):
+    """The gateway: who may call how often, and from where."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REQUESTS_PER_MINUTE_FIELD_NUMBER: builtins.int
+    REQUESTS_PER_HOUR_FIELD_NUMBER: builtins.int
+    REQUEST_BURST_FIELD_NUMBER: builtins.int
+    ADMIN_FACTOR_FIELD_NUMBER: builtins.int
+    FAILED_ATTEMPTS_FIELD_NUMBER: builtins.int
+    CONCURRENT_REQUESTS_FIELD_NUMBER: builtins.int
+    CONCURRENT_STREAMS_FIELD_NUMBER: builtins.int
+    CONCURRENT_WEBHOOKS_FIELD_NUMBER: builtins.int
+    CORS_ORIGINS_FIELD_NUMBER: builtins.int
+    TRUSTED_PROXIES_FIELD_NUMBER: builtins.int
+    SESSION_LIFETIME_FIELD_NUMBER: builtins.int
+    requests_per_minute: builtins.int
+    """How many requests a minute a key, or an address without one, may make for long."""
+    requests_per_hour: builtins.int
+    """How many requests it may make within an hour."""
+    request_burst: builtins.int
+    """How many requests it may make at once, on top of its steady rate."""
+    admin_factor: builtins.int
+    """How many times as much keys with the scope ADMIN may do."""
+    failed_attempts: builtins.int
+    """After how many wrong credentials within 15 minutes an address has to wait."""
+    concurrent_requests: builtins.int
+    """How many requests may be under way at once; more are answered 503 at once."""
+    concurrent_streams: builtins.int
+    """How many streams may be open at once."""
+    concurrent_webhooks: builtins.int
+    """How many webhooks may be under way at once, beside all else."""
+    cors_origins: builtins.str
+    """Whose pages may call: origins separated by commas (`https://music.example.org`); only those from here, when unset."""
+    trusted_proxies: builtins.str
+    """Which proxies tell the truth about who calls: addresses and networks separated by commas (`127.0.0.1, 10.0.0.0/8`)."""
+    @builtins.property
+    def session_lifetime(self) -> duration_pb2.Duration:
+        """How long a browser stays signed in."""
+
+    def __init__(
+        self,
+        *,
+        requests_per_minute: builtins.int | None = ...,
+        requests_per_hour: builtins.int | None = ...,
+        request_burst: builtins.int | None = ...,
+        admin_factor: builtins.int | None = ...,
+        failed_attempts: builtins.int | None = ...,
+        concurrent_requests: builtins.int | None = ...,
+        concurrent_streams: builtins.int | None = ...,
+        concurrent_webhooks: builtins.int | None = ...,
+        cors_origins: builtins.str | None = ...,
+        trusted_proxies: builtins.str | None = ...,
+        session_lifetime: duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_admin_factor", b"_admin_factor", "_concurrent_requests", b"_concurrent_requests", "_concurrent_streams", b"_concurrent_streams", "_concurrent_webhooks", b"_concurrent_webhooks", "_cors_origins", b"_cors_origins", "_failed_attempts", b"_failed_attempts", "_request_burst", b"_request_burst", "_requests_per_hour", b"_requests_per_hour", "_requests_per_minute", b"_requests_per_minute", "_trusted_proxies", b"_trusted_proxies", "admin_factor", b"admin_factor", "concurrent_requests", b"concurrent_requests", "concurrent_streams", b"concurrent_streams", "concurrent_webhooks", b"concurrent_webhooks", "cors_origins", b"cors_origins", "failed_attempts", b"failed_attempts", "request_burst", b"request_burst", "requests_per_hour", b"requests_per_hour", "requests_per_minute", b"requests_per_minute", "session_lifetime", b"session_lifetime", "trusted_proxies", b"trusted_proxies"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_admin_factor", b"_admin_factor", "_concurrent_requests", b"_concurrent_requests", "_concurrent_streams", b"_concurrent_streams", "_concurrent_webhooks", b"_concurrent_webhooks", "_cors_origins", b"_cors_origins", "_failed_attempts", b"_failed_attempts", "_request_burst", b"_request_burst", "_requests_per_hour", b"_requests_per_hour", "_requests_per_minute", b"_requests_per_minute", "_trusted_proxies", b"_trusted_proxies", "admin_factor", b"admin_factor", "concurrent_requests", b"concurrent_requests", "concurrent_streams", b"concurrent_streams", "concurrent_webhooks", b"concurrent_webhooks", "cors_origins", b"cors_origins", "failed_attempts", b"failed_attempts", "request_burst", b"request_burst", "requests_per_hour", b"requests_per_hour", "requests_per_minute", b"requests_per_minute", "session_lifetime", b"session_lifetime", "trusted_proxies", b"trusted_proxies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__admin_factor: _TypeAlias = typing.Literal["admin_factor"]  # noqa: Y015
+    _WhichOneofArgType__admin_factor: _TypeAlias = typing.Literal["_admin_factor", b"_admin_factor"]  # noqa: Y015
+    _WhichOneofReturnType__concurrent_requests: _TypeAlias = typing.Literal["concurrent_requests"]  # noqa: Y015
+    _WhichOneofArgType__concurrent_requests: _TypeAlias = typing.Literal["_concurrent_requests", b"_concurrent_requests"]  # noqa: Y015
+    _WhichOneofReturnType__concurrent_streams: _TypeAlias = typing.Literal["concurrent_streams"]  # noqa: Y015
+    _WhichOneofArgType__concurrent_streams: _TypeAlias = typing.Literal["_concurrent_streams", b"_concurrent_streams"]  # noqa: Y015
+    _WhichOneofReturnType__concurrent_webhooks: _TypeAlias = typing.Literal["concurrent_webhooks"]  # noqa: Y015
+    _WhichOneofArgType__concurrent_webhooks: _TypeAlias = typing.Literal["_concurrent_webhooks", b"_concurrent_webhooks"]  # noqa: Y015
+    _WhichOneofReturnType__cors_origins: _TypeAlias = typing.Literal["cors_origins"]  # noqa: Y015
+    _WhichOneofArgType__cors_origins: _TypeAlias = typing.Literal["_cors_origins", b"_cors_origins"]  # noqa: Y015
+    _WhichOneofReturnType__failed_attempts: _TypeAlias = typing.Literal["failed_attempts"]  # noqa: Y015
+    _WhichOneofArgType__failed_attempts: _TypeAlias = typing.Literal["_failed_attempts", b"_failed_attempts"]  # noqa: Y015
+    _WhichOneofReturnType__request_burst: _TypeAlias = typing.Literal["request_burst"]  # noqa: Y015
+    _WhichOneofArgType__request_burst: _TypeAlias = typing.Literal["_request_burst", b"_request_burst"]  # noqa: Y015
+    _WhichOneofReturnType__requests_per_hour: _TypeAlias = typing.Literal["requests_per_hour"]  # noqa: Y015
+    _WhichOneofArgType__requests_per_hour: _TypeAlias = typing.Literal["_requests_per_hour", b"_requests_per_hour"]  # noqa: Y015
+    _WhichOneofReturnType__requests_per_minute: _TypeAlias = typing.Literal["requests_per_minute"]  # noqa: Y015
+    _WhichOneofArgType__requests_per_minute: _TypeAlias = typing.Literal["_requests_per_minute", b"_requests_per_minute"]  # noqa: Y015
+    _WhichOneofReturnType__trusted_proxies: _TypeAlias = typing.Literal["trusted_proxies"]  # noqa: Y015
+    _WhichOneofArgType__trusted_proxies: _TypeAlias = typing.Literal["_trusted_proxies", b"_trusted_proxies"]  # noqa: Y015
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__admin_factor) -> _WhichOneofReturnType__admin_factor | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrent_requests) -> _WhichOneofReturnType__concurrent_requests | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrent_streams) -> _WhichOneofReturnType__concurrent_streams | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__concurrent_webhooks) -> _WhichOneofReturnType__concurrent_webhooks | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cors_origins) -> _WhichOneofReturnType__cors_origins | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__failed_attempts) -> _WhichOneofReturnType__failed_attempts | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_burst) -> _WhichOneofReturnType__request_burst | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_per_hour) -> _WhichOneofReturnType__requests_per_hour | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__requests_per_minute) -> _WhichOneofReturnType__requests_per_minute | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trusted_proxies) -> _WhichOneofReturnType__trusted_proxies | None: ...
 
 @typing.final
 class MusicBrainzSettings(message.Message):
@@ -1483,6 +1590,7 @@ class Snapshot(message.Message):
     SETTINGS_FIELD_NUMBER: builtins.int
     API_KEYS_FIELD_NUMBER: builtins.int
     DATA_KEY_EPOCH_FIELD_NUMBER: builtins.int
+    ENDED_SESSIONS_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """Grows with every change."""
     data_key_epoch: builtins.int
@@ -1495,6 +1603,10 @@ class Snapshot(message.Message):
     def api_keys(self) -> containers.RepeatedCompositeFieldContainer[ApiKey]:
         """The keys that callers may hold."""
 
+    @builtins.property
+    def ended_sessions(self) -> containers.RepeatedCompositeFieldContainer[EndedSession]:
+        """The sessions of browsers that were ended before their time, until that time."""
+
     def __init__(
         self,
         *,
@@ -1502,10 +1614,37 @@ class Snapshot(message.Message):
         settings: Settings | None = ...,
         api_keys: abc.Iterable[ApiKey] | None = ...,
         data_key_epoch: builtins.int = ...,
+        ended_sessions: abc.Iterable[EndedSession] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["api_keys", b"api_keys", "data_key_epoch", b"data_key_epoch", "revision", b"revision", "settings", b"settings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["api_keys", b"api_keys", "data_key_epoch", b"data_key_epoch", "ended_sessions", b"ended_sessions", "revision", b"revision", "settings", b"settings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class EndedSession(message.Message):
+    """A session of a browser that is good no longer, whatever its credential says."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """Its id."""
+    @builtins.property
+    def expire_time(self) -> timestamp_pb2.Timestamp:
+        """When it would have ended by itself."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        expire_time: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["expire_time", b"expire_time", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
