@@ -90,7 +90,7 @@ def _envoy(port: int, target: str) -> dict[str, Any]:
             {"name": "router", "typed_config": {"@type": _type("filters.http.router.v3.Router")}},
         ],
     }
-    http2 = {"explicit_http_config": {"http2_protocol_options": {}}}
+    http2: dict[str, Any] = {"explicit_http_config": {"http2_protocol_options": {}}}
     listener = {
         "address": _address("127.0.0.1", port),
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
