@@ -1,5 +1,7 @@
 """Addresses to listen on, and what it means that nothing can."""
 
+from ipaddress import ip_address
+
 from libs.errors import FailedPrecondition, InvalidArgument
 
 _HIGHEST_PORT = 65535
@@ -27,6 +29,15 @@ def host_and_port(address: str) -> tuple[str, int]:
     if host and port.isascii() and port.isdigit() and int(port) <= _HIGHEST_PORT:
         return host, int(port)
     raise NotAnAddress(f"{address!r} is not an address to listen on: expected host:port, such as 127.0.0.1:50051")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only programs of this machine reach what listens on `host:port`; False for a name that is not known."""
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def local_url(host: str, port: str) -> str:

@@ -1,6 +1,6 @@
 """Channels to the suite's services: with every call go who calls, its request and trace, and until when it may last."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,9 @@ from libs.errors import DeadlineExceeded
 from libs.rpc import context
 from libs.rpc.auth import CREDENTIALS, CredentialInvalid
 from libs.rpc.errors import from_rpc_error
-from libs.rpc.options import client_options
+from libs.rpc.options import Options, client_options
+from libs.rpc.rotating import RotatingChannel
+from libs.rpc.tls import Certificates
 from libs.telemetry import correlation
 from libs.telemetry.tracing import LocalTracer, Tracer
 
@@ -21,16 +23,40 @@ Details = grpc.aio.ClientCallDetails
 
 
 def open_channel(
-    target: str, *, credential: str | None = None, tracer: Tracer | None = None, timeout: timedelta = TIMEOUT
+    target: str,
+    *,
+    credential: str | None = None,
+    tracer: Tracer | None = None,
+    timeout: timedelta = TIMEOUT,
+    certificates: Certificates | None = None,
 ) -> grpc.aio.Channel:
     """A channel to `host:port` for the life of the process; close it at the end, or use it as a context manager.
 
     Calls raise AppError. `credential` goes along unless the call has an `authorization` or `x-api-key` of its own.
     A unary call ends after `timeout`, or sooner where the call that is being answered has less time left; a stream
-    ends only with the call that is being answered.
+    ends only with the call that is being answered. With `certificates` both sides prove who they are.
     """
     interceptors = [_UnaryCalls(credential, tracer or LocalTracer(), timeout), _StreamCalls(credential)]
-    return grpc.aio.insecure_channel(_resolvable(target), options=client_options(), interceptors=interceptors)
+    return bare_channel(_resolvable(target), client_options(), interceptors, certificates=certificates)
+
+
+def bare_channel(
+    target: str,
+    options: Options,
+    interceptors: Sequence[grpc.aio.ClientInterceptor] = (),
+    *,
+    certificates: Certificates | None = None,
+) -> grpc.aio.Channel:
+    """A channel that does no more than gRPC does, and raises its errors; with `certificates` over mutual TLS."""
+    if certificates is None:
+        return grpc.aio.insecure_channel(target, options=options, interceptors=interceptors)
+    if certificates.server_name:
+        options = [*options, ("grpc.ssl_target_name_override", certificates.server_name)]
+
+    def secured(credentials: grpc.ChannelCredentials) -> grpc.aio.Channel:
+        return grpc.aio.secure_channel(target, credentials, options=options, interceptors=interceptors)
+
+    return RotatingChannel(certificates, secured)
 
 
 class _UnaryCalls(grpc.aio.UnaryUnaryClientInterceptor):

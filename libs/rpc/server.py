@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import grpc
 
-from libs.addresses import AddressTaken
+from libs.addresses import AddressTaken, is_loopback
 from libs.errors import AppError
 from libs.rpc.auth import Authenticator
 from libs.rpc.drain import Drain
@@ -16,6 +16,7 @@ from libs.rpc.methods import Method, methods_of
 from libs.rpc.observation import Observer
 from libs.rpc.options import SERVER
 from libs.rpc.pipeline import Pipeline
+from libs.rpc.tls import Certificates, server_credentials
 from libs.rpc.validation import RequestValidator
 from libs.telemetry import Telemetry
 from libs.telemetry.logger import get_logger
@@ -34,7 +35,7 @@ async def always_ready() -> None:
 
 
 class Server:
-    """Serves gRPC on `listen` (`host:port`; port 0 takes a free one).
+    """Serves gRPC on `listen` (`host:port`; port 0 takes a free one), with `certificates` to clients that have one too.
 
     `ready` is asked again and again and raises while the server cannot do its work; health follows it. The server is
     an async context manager; `serve` is the same until an event.
@@ -48,8 +49,10 @@ class Server:
         telemetry: Telemetry | None = None,
         ready: Callable[[], Awaitable[None]] = always_ready,
         grace: timedelta = GRACE,
+        certificates: Certificates | None = None,
     ) -> None:
         self._listen = listen
+        self._certificates = certificates
         self._ready = ready
         self._grace = grace
         self._drain = Drain()
@@ -96,6 +99,8 @@ class Server:
         await self._server.start()
         self._watch = asyncio.create_task(self._follow_readiness(), name="readiness")
         log.info("server.started", address=self.address)
+        if self._certificates is None and not is_loopback(self._listen):
+            log.warning("server.plain_text", address=self.address, advice="set LOCKGROOVE_TLS_CERT_FILE for mutual TLS")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -109,6 +114,8 @@ class Server:
 
     def _bind(self) -> int:
         try:
+            if self._certificates:
+                return self._server.add_secure_port(self._listen, server_credentials(self._certificates))
             return self._server.add_insecure_port(self._listen)
         except RuntimeError as error:
             raise AddressTaken(self._listen) from error
