@@ -70,6 +70,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
             authenticator=KeyAuthenticator(ground.service_tokens, ground.live.api_keys, used=uses.note),
             telemetry=ground.telemetry,
             ready=ground.ready,
+            certificates=ground.certificates,
         )
         jobs.serve(server)
         leases.serve(server)

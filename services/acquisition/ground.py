@@ -10,6 +10,7 @@ from libs.crypto import derive, load_root_keys
 from libs.live import LiveSettings
 from libs.outbound.http import httpx
 from libs.rpc.client import open_channel
+from libs.rpc.tls import Certificates, open_certificates
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.sql.upgrade import open_service_database
@@ -36,6 +37,7 @@ class Ground:
     live: LiveSettings
     wishes: Wishes
     bell: Bell
+    certificates: Certificates | None = None
     service_tokens: Sequence[str] = field(repr=False)
 
     @property
@@ -59,9 +61,12 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         roots = load_root_keys(
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )
+        certificates = open_certificates(settings.tls, metrics=telemetry.metrics)
         clock = SystemClock()
         database = await stack.enter_async_context(_open_database(settings))
-        channel = open_channel(settings.config, credential=roots.service_token, tracer=telemetry.tracer)
+        channel = open_channel(
+            settings.config, credential=roots.service_token, tracer=telemetry.tracer, certificates=certificates
+        )
         live = LiveSettings(await stack.enter_async_context(channel))
         yield Ground(
             telemetry=telemetry,
@@ -74,6 +79,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             live=live,
             wishes=Wishes(lambda: live.current, home=settings.home),
             bell=Bell(),
+            certificates=certificates,
             service_tokens=roots.service_tokens,
         )
 

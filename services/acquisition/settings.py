@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from libs.rpc.tls import TlsFiles
+
 _HOME = "data"
 _LISTEN = "127.0.0.1:50051"
 _CONFIG = "127.0.0.1:50053"
@@ -24,6 +26,7 @@ class Settings:
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
     secret_key_file: Path | None = None
+    tls: TlsFiles = field(default_factory=TlsFiles)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -37,6 +40,7 @@ class Settings:
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
             secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
+            tls=TlsFiles.named(given),
             otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             log_level=given.get("LOCKGROOVE_LOG_LEVEL", _LOG_LEVEL),
         )

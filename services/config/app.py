@@ -58,7 +58,11 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
 
         authenticator = keys.authenticator(ground.service_tokens, lambda: own.feed.current.keys)
         server = Server(
-            settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.database.ping
+            settings.listen,
+            authenticator=authenticator,
+            telemetry=ground.telemetry,
+            ready=ground.database.ping,
+            certificates=ground.certificates,
         )
         for each in slices:
             each.serve(server)

@@ -13,6 +13,7 @@ from libs.clock import Clock, SystemClock
 from libs.crypto import Keyring, RootKeys, Tampered, WrongKey, derive, load_root_keys
 from libs.crypto.safe import Safe, open_safe
 from libs.rpc.client import open_channel
+from libs.rpc.tls import Certificates, open_certificates
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.sql.upgrade import open_service_database
@@ -38,6 +39,7 @@ class Ground:
     acquisition: grpc.aio.Channel
     webhooks: grpc.aio.Channel
     gateway: str
+    certificates: Certificates | None = None
     service_tokens: Sequence[str] = field(repr=False)
 
 
@@ -51,11 +53,14 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         roots = load_root_keys(
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )
+        certificates = open_certificates(settings.tls, metrics=telemetry.metrics)
         database = await stack.enter_async_context(_open_database(settings))
         safe = await open_safe(database, data_key, roots, lasting=_LASTING, fits=partial(_fits, roots))
 
         async def channel(target: str) -> grpc.aio.Channel:
-            opening = open_channel(target, credential=roots.service_token, tracer=telemetry.tracer)
+            opening = open_channel(
+                target, credential=roots.service_token, tracer=telemetry.tracer, certificates=certificates
+            )
             return await stack.enter_async_context(opening)
 
         yield Ground(
@@ -68,6 +73,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             acquisition=await channel(settings.acquisition),
             webhooks=await channel(settings.webhooks),
             gateway=settings.gateway,
+            certificates=certificates,
             service_tokens=roots.service_tokens,
         )
 

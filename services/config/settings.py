@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.addresses import local_url
+from libs.rpc.tls import TlsFiles
 
 _HOME = "data"
 _LISTEN = "127.0.0.1:50053"
@@ -33,6 +34,7 @@ class Settings:
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
     secret_key_file: Path | None = None
+    tls: TlsFiles = field(default_factory=TlsFiles)
     admin_key: str | None = field(default=None, repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -52,6 +54,7 @@ class Settings:
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
             secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
+            tls=TlsFiles.named(given),
             admin_key=given.get("LOCKGROOVE_ADMIN_KEY"),
             environment=given,
         )

@@ -36,7 +36,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
         ground = await stack.enter_async_context(open_ground(settings))
         intake = Intake(webhooks.WebhooksServiceStub(ground.trusted["webhooks"]), ground.clock)
         stack.push_async_callback(intake.aclose)
-        health = Health(ground.targets, clock=ground.clock)
+        health = Health(ground.targets, clock=ground.clock, certificates=ground.certificates)
         stack.push_async_callback(health.aclose)
         switch = KillSwitch(ground.trusted["acquisition"], clock=ground.clock)
         local = LocalChannel(ground.authenticator)

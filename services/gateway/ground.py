@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.resources import files
+from typing import Any
 
 import grpc
 
@@ -14,6 +15,7 @@ from libs.crypto import RootKeys, load_root_keys
 from libs.live import LiveSettings
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.client import open_channel
+from libs.rpc.tls import Certificates, open_certificates
 from libs.telemetry import Telemetry, open_telemetry
 from libs.transcoding.descriptors import DescriptorSet
 from services.gateway.settings import Settings
@@ -36,6 +38,7 @@ class Ground:
     roots: RootKeys
     callers: Mapping[str, grpc.aio.Channel]
     trusted: Mapping[str, grpc.aio.Channel]
+    certificates: Certificates | None
     live: LiveSettings
     authenticator: KeyAuthenticator
 
@@ -51,14 +54,15 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         roots = load_root_keys(
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )
+        certificates = open_certificates(settings.tls, metrics=telemetry.metrics)
+
+        async def channel(target: str, **options: Any) -> grpc.aio.Channel:
+            return await stack.enter_async_context(open_channel(target, certificates=certificates, **options))
+
         callers = {
-            f"lockgroove.{name}.v1": await stack.enter_async_context(open_channel(target, tracer=telemetry.tracer))
-            for name, target in targets.items()
+            f"lockgroove.{name}.v1": await channel(target, tracer=telemetry.tracer) for name, target in targets.items()
         }
-        trusted = {
-            name: await stack.enter_async_context(open_channel(target, credential=roots.service_token))
-            for name, target in targets.items()
-        }
+        trusted = {name: await channel(target, credential=roots.service_token) for name, target in targets.items()}
         live, clock = LiveSettings(trusted["config"]), SystemClock()
         yield Ground(
             telemetry=telemetry,
@@ -70,6 +74,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             roots=roots,
             callers=callers,
             trusted=trusted,
+            certificates=certificates,
             live=live,
             authenticator=KeyAuthenticator(roots.service_tokens, live.api_keys, clock=clock),
         )

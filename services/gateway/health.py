@@ -15,6 +15,9 @@ from starlette.responses import Response
 
 from libs.clock import Clock
 from libs.errors import AppError
+from libs.rpc.client import bare_channel
+from libs.rpc.options import Options
+from libs.rpc.tls import Certificates
 from libs.transcoding import jsontext
 
 TIMEOUT = timedelta(seconds=5)
@@ -25,7 +28,7 @@ KEPT_WHILE_DOWN = timedelta(seconds=0.2)  # at the start of the suite everybody 
 SERVING = "SERVING"
 UNREACHABLE = "UNREACHABLE"
 
-_OPTIONS = [
+_OPTIONS: Options = [
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 200),
@@ -43,11 +46,20 @@ class State:
 class Health:
     """Asks the services. Every one of them is critical: without it something that pages need does not work."""
 
-    def __init__(self, targets: Mapping[str, str], *, clock: Clock, timeout: timedelta = TIMEOUT) -> None:
+    def __init__(
+        self,
+        targets: Mapping[str, str],
+        *,
+        clock: Clock,
+        timeout: timedelta = TIMEOUT,
+        certificates: Certificates | None = None,
+    ) -> None:
         self._clock = clock
         self._timeout = timeout.total_seconds()
         # Channels of their own: those for calls hide a service that is up, but not serving.
-        self._channels = {name: grpc.aio.insecure_channel(target, options=_OPTIONS) for name, target in targets.items()}
+        self._channels = {
+            name: bare_channel(target, _OPTIONS, certificates=certificates) for name, target in targets.items()
+        }
         self._states: dict[str, State] = {}
         self._asked_at = -KEPT.total_seconds()
         self._asking = asyncio.Lock()

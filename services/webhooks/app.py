@@ -85,4 +85,10 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
 
 def _server(settings: Settings, ground: Ground, uses: KeyUses) -> Server:
     authenticator = KeyAuthenticator(ground.service_tokens, ground.live.api_keys, used=uses.note)
-    return Server(settings.listen, authenticator=authenticator, telemetry=ground.telemetry, ready=ground.ready)
+    return Server(
+        settings.listen,
+        authenticator=authenticator,
+        telemetry=ground.telemetry,
+        ready=ground.ready,
+        certificates=ground.certificates,
+    )

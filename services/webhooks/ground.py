@@ -11,6 +11,7 @@ from libs.crypto import derive, load_root_keys
 from libs.crypto.safe import Safe
 from libs.live import LiveSettings
 from libs.rpc.client import open_channel
+from libs.rpc.tls import Certificates, open_certificates
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.sql.upgrade import open_service_database
@@ -38,6 +39,7 @@ class Ground:
     outbox: SqlOutbox
     live: LiveSettings
     config: grpc.aio.Channel
+    certificates: Certificates | None = None
     service_tokens: Sequence[str] = field(repr=False)
     token: str = field(repr=False)
     trail_key: bytes = field(repr=False)
@@ -60,7 +62,7 @@ class Ground:
 
     def channel(self, target: str) -> grpc.aio.Channel:
         """A channel to another service, to be opened."""
-        return open_channel(target, credential=self.token, tracer=self.telemetry.tracer)
+        return open_channel(target, credential=self.token, tracer=self.telemetry.tracer, certificates=self.certificates)
 
 
 @asynccontextmanager
@@ -73,11 +75,14 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         roots = load_root_keys(
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )
+        certificates = open_certificates(settings.tls, metrics=telemetry.metrics)
         database = await stack.enter_async_context(_open_database(settings))
         safe = await open_keys(database, roots)
         trail_key = safe.key_for(AUDIT_TRAIL)
         channel = await stack.enter_async_context(
-            open_channel(settings.config, credential=roots.service_token, tracer=telemetry.tracer)
+            open_channel(
+                settings.config, credential=roots.service_token, tracer=telemetry.tracer, certificates=certificates
+            )
         )
         yield Ground(
             telemetry=telemetry,
@@ -87,6 +92,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             outbox=SqlOutbox(database, work, chain_key=trail_key),
             live=LiveSettings(channel),
             config=channel,
+            certificates=certificates,
             service_tokens=roots.service_tokens,
             token=roots.service_token,
             trail_key=trail_key,

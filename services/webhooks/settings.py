@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.addresses import local_url
+from libs.rpc.tls import TlsFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Settings:
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
     secret_key_file: Path | None = None
+    tls: TlsFiles = field(default_factory=TlsFiles)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -43,4 +45,5 @@ class Settings:
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
             secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
+            tls=TlsFiles.named(given),
         )
