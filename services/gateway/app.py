@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from libs.errors import AppError
 from libs.service import Service
 from services.gateway import problems
+from services.gateway.callers import Callers
 from services.gateway.calls import Channels
 from services.gateway.description import Description
 from services.gateway.edge import Edge
@@ -51,7 +52,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
             metrics=SuiteMetrics(ground.telemetry, ground.targets),
             description=Description(ground.descriptors, transcoded.bindings, version=ground.release),
         )
-        edge = Edge(application, ground.telemetry)
+        edge = Edge(Callers(application, ground.authenticator), ground.telemetry)
         server = HttpServer(edge, host=settings.host, port=settings.port, drain=ground.drain)
         yield Service(server, loops=[ground.live.run])
 

@@ -6,25 +6,11 @@ from typing import Any
 
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
-from starlette.datastructures import Headers
 
-from libs.rpc.auth import CredentialInvalid
 from libs.transcoding.descriptors import message_class
-
-_CREDENTIALS = ("authorization", "x-api-key")  # all that passes through; the rest of a call's metadata is made here
-_LONGEST_CREDENTIAL = 4096
 
 Metadata = tuple[tuple[str, str], ...]
 Channels = Mapping[str, Any]  # by proto package: channels of grpc.aio, or a LocalChannel
-
-
-def credentials(headers: Headers) -> Metadata:
-    """What the service may know of the caller's headers. Raises CredentialInvalid for what metadata cannot hold."""
-    found = tuple((name, headers[name]) for name in _CREDENTIALS if headers.get(name))
-    for name, value in found:
-        if len(value) > _LONGEST_CREDENTIAL or not (value.isascii() and value.isprintable()):
-            raise CredentialInvalid(f"the header {name} holds no API key: nobody has such a key")
-    return found
 
 
 @dataclass(frozen=True, slots=True)

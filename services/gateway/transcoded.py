@@ -19,10 +19,12 @@ from libs.transcoding.routes import Binding, RouteTable
 from libs.transcoding.wellknown import HTTP_BODY
 from services.gateway.answers import send_answer
 from services.gateway.bodies import read_body, while_connected
-from services.gateway.calls import Call, Channels, credentials
+from services.gateway.callers import caller_of
+from services.gateway.calls import Call, Channels
 from services.gateway.edge import ROUTE
 from services.gateway.problems import MethodNotAllowed, UnsupportedMediaType
-from services.gateway.streams import Streams, resume
+from services.gateway.streams import Streams
+from services.gateway.upstream import Source
 
 log = get_logger()
 
@@ -39,6 +41,7 @@ class Endpoint:
         self.reader = RequestReader(binding, decoder)
         self.call = Call.of(binding.method, channels)
         self._print = encoder.of(binding.method.output_type)
+        self.source = Source(name=binding.full_method, call=self.call.stream, show=self.value)
 
     async def request(self, scope: Scope, headers: Headers, receive: Receive) -> Message:
         """The request message. Raises InvalidArgument, UnsupportedMediaType or BodyTooLarge."""
@@ -97,13 +100,11 @@ class TranscodedRoute(BaseRoute):
             raise MethodNotAllowed(self._table.allowed(_raw_path(scope)))
         endpoint = self._endpoints[scope[_MATCH].binding]
         headers = Headers(scope=scope)
-        metadata = credentials(headers)
+        metadata = caller_of(scope).credentials()
         request = await endpoint.request(scope, headers, receive)
         try:
             if endpoint.binding.method.server_streaming:
-                resume(request, headers)
-                answers = endpoint.call.stream(request, metadata)
-                await self._streams.serve(answers, endpoint.value, headers, receive=receive, send=send)
+                await self._streams.serve(endpoint.source, request, metadata, headers, receive=receive, send=send)
                 return
             answer = await while_connected(receive, endpoint.call.unary(request, metadata))
         except InvalidArgument as error:
