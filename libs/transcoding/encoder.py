@@ -1,9 +1,10 @@
-"""Messages into JSON values, by printers that are compiled once per message type."""
+"""Messages into JSON values, by one generated function per message type (ADR 0024)."""
 
 import math
 import struct
 from binascii import b2a_base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -12,10 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from libs.transcoding import scalars, wellknown
 from libs.transcoding.descriptors import DescriptorSet, message_class
 from libs.transcoding.fields import enum_of, is_map, message_of, type_of
-
-# Any: the fields of a message class that is only known at run time.
-_Print = Callable[[Any, dict[str, object]], None]
-_Convert = Callable[[Any], object]
+from libs.transcoding.source import Namespace, getter
 
 F = FieldDescriptor
 _AS_TEXT = frozenset((F.TYPE_INT64, F.TYPE_SINT64, F.TYPE_SFIXED64, F.TYPE_UINT64, F.TYPE_FIXED64))
@@ -26,7 +24,8 @@ class Encoder:
 
     def __init__(self, descriptors: DescriptorSet) -> None:
         self._descriptors = descriptors
-        self._compiled: dict[str, wellknown.Encode] = {}
+        self._space = Namespace()
+        self._printers: dict[str, str] = {}
 
     def encode(self, message: Message) -> object:
         """The JSON value of a message. Raises ValueError when it holds what JSON cannot say."""
@@ -34,52 +33,65 @@ class Encoder:
 
     def of(self, descriptor: Descriptor) -> wellknown.Encode:
         """The compiled printer of a message type."""
-        name = descriptor.full_name
-        if name not in self._compiled:
-            self._compiled[name] = self._special(descriptor) or self._object(descriptor)
-        return self._compiled[name]
-
-    def _special(self, descriptor: Descriptor) -> wellknown.Encode | None:
-        name = descriptor.full_name
-        if name in wellknown.WRAPPERS:
-            convert = _scalar(descriptor.fields_by_name["value"]) or _same
-            return lambda message: convert(message.value)
-        return self._any if name == wellknown.ANY else wellknown.ENCODERS.get(name)
-
-    def _object(self, descriptor: Descriptor) -> wellknown.Encode:
-        printers: list[_Print] = []
-
-        def encode(message: Any) -> object:
-            printed: dict[str, object] = {}
-            for put in printers:
-                put(message, printed)
-            return printed
-
-        # A message may hold itself: known before its fields are looked at.
-        self._compiled[descriptor.full_name] = encode
-        printers.extend(self._printer(field) for field in descriptor.fields)
+        encode: wellknown.Encode = self._space[self._printer(descriptor)]
         return encode
 
-    def _printer(self, field: FieldDescriptor) -> _Print:
+    def _printer(self, descriptor: Descriptor) -> str:
+        """The name of the function."""
+        name = self._printers.get(descriptor.full_name)
+        if name is None:
+            # A message may hold itself: named before its fields are looked at.
+            name = self._printers[descriptor.full_name] = self._space.reserve()
+            if descriptor.full_name == wellknown.ANY:
+                self._space[name] = self._any
+            elif descriptor.full_name in wellknown.ENCODERS:
+                self._space[name] = wellknown.ENCODERS[descriptor.full_name]
+            else:
+                self._space.define(name, ["message"], self._body(descriptor))
+        return name
+
+    def _body(self, descriptor: Descriptor) -> Iterator[str]:
+        if descriptor.full_name in wellknown.WRAPPERS:
+            yield f"return {self._value(descriptor.fields_by_name['value'], 'message.value')}"
+            return
+        yield "has = message.HasField"
+        yield f"printed = {{{', '.join(self._first(descriptor))}}}"
+        for field in descriptor.fields[len(self._first(descriptor)) :]:
+            yield from self._field(field)
+        yield "return printed"
+
+    def _first(self, descriptor: Descriptor) -> list[str]:
+        """What is always printed and stands before what is not: one literal is the fastest."""
+        always = takewhile(lambda field: not field.has_presence, descriptor.fields)
+        return [f"{field.json_name!r}: {self._printed(field)}" for field in always]
+
+    def _field(self, field: FieldDescriptor) -> Iterator[str]:
+        when = f"if has({field.name!r}): " if field.has_presence else ""
+        yield f"{when}printed[{field.json_name!r}] = {self._printed(field)}"
+
+    def _printed(self, field: FieldDescriptor) -> str:
+        """The expression for what a field of `message` holds."""
+        held = getter("message", field.name)
         if is_map(field):
-            return self._map(field)
-        convert = self._value(field)
+            key, value = (message_of(field).fields_by_name[name] for name in ("key", "value"))
+            entries = f"{{{_key(key)}: {self._value(value, 'item')} for key, item in held.items()}}"
+            return f"{entries} if (held := {held}) else {{}}"
         if field.is_repeated:
-            return _repeated(field, convert)
-        return _present(field, convert) if field.has_presence else _always(field, convert)
+            # A slice is a list, made in half the time that list() takes.
+            items = self._value(field, "item")
+            return f"{held}[:]" if items == "item" else f"[{items} for item in held[:]] if (held := {held}) else []"
+        return self._value(field, held)
 
-    def _map(self, field: FieldDescriptor) -> _Print:
-        name, json_name = field.name, field.json_name
-        key_of = _key_of(message_of(field).fields_by_name["key"])
-        convert = self._value(message_of(field).fields_by_name["value"]) or _same
-
-        def put(message: Any, printed: dict[str, object]) -> None:
-            printed[json_name] = {key_of(key): convert(value) for key, value in getattr(message, name).items()}
-
-        return put
-
-    def _value(self, field: FieldDescriptor) -> _Convert | None:
-        return _scalar(field) if field.message_type is None else self.of(message_of(field))
+    def _value(self, field: FieldDescriptor, value: str) -> str:
+        """The expression for the JSON form of a value of the field, given as an expression."""
+        if field.message_type is not None:
+            return f"{self._printer(message_of(field))}({value})"
+        if field.type in _AS_TEXT:
+            return f'f"{{{value}}}"'
+        if field.type == F.TYPE_ENUM:
+            return f"{self._space.name(_names(enum_of(field)))}[{value}]"
+        convert = _CONVERTERS.get(field.type)
+        return value if convert is None else f"{self._space.name(convert)}({value})"
 
     def _any(self, message: Any) -> object:
         if not message.type_url:
@@ -99,52 +111,31 @@ class Encoder:
             raise ValueError(f"an Any holds {message.type_url}, which cannot be read") from error
 
 
-def _always(field: FieldDescriptor, convert: _Convert | None) -> _Print:
-    name, json_name = field.name, field.json_name
-    if convert is None:
-        return lambda message, printed: printed.__setitem__(json_name, getattr(message, name))
-    return lambda message, printed: printed.__setitem__(json_name, convert(getattr(message, name)))
+class _Names(dict[int, object]):
+    """The names of an enum's values; a number that has none stands for itself."""
+
+    def __missing__(self, number: int) -> object:
+        return number
 
 
-def _present(field: FieldDescriptor, convert: _Convert | None) -> _Print:
-    name, json_name, turn = field.name, field.json_name, convert or _same
+class _Null(dict[int, object]):
+    """The one value of NullValue, whatever its number."""
 
-    def put(message: Any, printed: dict[str, object]) -> None:
-        if message.HasField(name):
-            printed[json_name] = turn(getattr(message, name))
-
-    return put
+    def __missing__(self, number: int) -> object:
+        return None
 
 
-def _repeated(field: FieldDescriptor, convert: _Convert | None) -> _Print:
-    name, json_name, turn = field.name, field.json_name, convert or _same
-
-    def put(message: Any, printed: dict[str, object]) -> None:
-        printed[json_name] = [turn(item) for item in getattr(message, name)]
-
-    return put
-
-
-def _scalar(field: FieldDescriptor) -> _Convert | None:
-    """What turns a value of this field into its JSON form; None when it is its JSON form already."""
-    if field.type in _AS_TEXT:
-        return str
-    if field.type == F.TYPE_ENUM:
-        return _enum(enum_of(field))
-    return _CONVERTERS.get(field.type)
-
-
-def _enum(enum: EnumDescriptor) -> _Convert:
+def _names(enum: EnumDescriptor) -> dict[int, object]:
     if enum.full_name == scalars.NULL_VALUE:
-        return lambda number: None
-    names: dict[int, str] = {}
-    for value in enum.values:
-        names.setdefault(value.number, value.name)
-    return lambda number: names.get(number, number)
+        return _Null()
+    # The first name of a number is its name.
+    return _Names({value.number: value.name for value in reversed(enum.values)})
 
 
-def _key_of(field: FieldDescriptor) -> Callable[[Any], str]:
-    return (lambda key: "true" if key else "false") if field.type == F.TYPE_BOOL else str
+def _key(field: FieldDescriptor) -> str:
+    if field.type == F.TYPE_BOOL:
+        return "('true' if key else 'false')"
+    return "key" if field.type == F.TYPE_STRING else 'f"{key}"'
 
 
 def _base64(value: bytes) -> str:
@@ -168,9 +159,5 @@ def _single(value: float) -> object:
     return value
 
 
-def _same(value: object) -> object:
-    return value
-
-
-_CONVERTERS: dict[int, _Convert] = {F.TYPE_BYTES: _base64, F.TYPE_DOUBLE: _double, F.TYPE_FLOAT: _single}
+_CONVERTERS: dict[int, Callable[[Any], object]] = {F.TYPE_BYTES: _base64, F.TYPE_DOUBLE: _double, F.TYPE_FLOAT: _single}
 _DIGITS: Sequence[int] = (6, 7, 8, 9)

@@ -32,6 +32,8 @@ _RANGES = {
     **dict.fromkeys((F.TYPE_UINT64, F.TYPE_FIXED64), (0, (1 << 64) - 1)),
 }
 
+INTEGERS = frozenset(_RANGES)  # types of fields
+
 
 def from_json(field: FieldDescriptor) -> Convert:
     """What turns a JSON value into a value of this scalar or enum field; it raises Fault."""

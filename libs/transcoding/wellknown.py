@@ -3,9 +3,11 @@
 import math
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
 from libs.transcoding.faults import Fault
@@ -29,6 +31,9 @@ _TIME = re.compile(
 _DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 _MASK_PATH = re.compile(r"\*|[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*", re.ASCII)
 _FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799  # of the years 1 and 9999
+_EPOCH = datetime(1970, 1, 1)  # in UTC, which Timestamps count in
+_DAY = 86400  # seconds
+_MINUTES = tuple(f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
 MAX_STEPS = 32  # of a dotted path in a query
 _LONGEST_DURATION = 315_576_000_000  # seconds
 
@@ -40,9 +45,10 @@ def decode_timestamp(value: object, message: Any) -> None:
         raise Fault("must be a time as RFC 3339 writes it: 2026-11-22T10:00:00Z", reason="WRONG_TYPE")
     moment, fraction, sign, hours, minutes = found.groups()
     try:
-        seconds = int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp())
+        since = datetime.fromisoformat(moment) - _EPOCH
     except ValueError as error:
         raise Fault(f"is no time: {error}") from error
+    seconds = since.days * _DAY + since.seconds
     if sign:
         offset = (int(hours) * 60 + int(minutes)) * 60
         seconds += offset if sign == "-" else -offset
@@ -132,14 +138,40 @@ def encode_value(message: Any) -> object:
             return getattr(message, kind)
 
 
+def encode_timestamp(message: Any) -> object:
+    """The text of a Timestamp, with 0, 3, 6 or 9 digits after the second. Raises ValueError when it is out of range."""
+    seconds, nanos = message.seconds, message.nanos
+    if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos < 1_000_000_000):
+        raise ValueError(f"a Timestamp holds {seconds} seconds and {nanos} nanoseconds, which is no time")
+    day, second = divmod(seconds, _DAY)
+    minute, second = divmod(second, 60)
+    return f"{_date(day)}T{_MINUTES[minute]}{second:02}{_fraction(nanos) if nanos else ''}Z"
+
+
 def encode_text(message: Any) -> object:
-    """The text of a Timestamp, Duration or FieldMask. Raises ValueError when it is out of range."""
+    """The text of a Duration or FieldMask. Raises ValueError when it is out of range."""
     return message.ToJsonString()
+
+
+def has_own_form(message: Descriptor) -> bool:
+    """Whether callers write the type in a form of its own, and never name its fields."""
+    return message.full_name in DECODERS or message.full_name in WRAPPERS or message.full_name == ANY
 
 
 def is_free_form(message: Message) -> bool:
     """Whether the JSON form is not an object of the message's fields."""
     return message.DESCRIPTOR.full_name in DECODERS or message.DESCRIPTOR.full_name in WRAPPERS
+
+
+@lru_cache(maxsize=1024)
+def _date(day: int) -> str:
+    return (_EPOCH + timedelta(day)).date().isoformat()
+
+
+def _fraction(nanos: int) -> str:
+    if nanos % 1_000_000 == 0:
+        return f".{nanos // 1_000_000:03}"
+    return f".{nanos // 1000:06}" if nanos % 1000 == 0 else f".{nanos:09}"
 
 
 def _nanos(fraction: str | None) -> int:
@@ -156,7 +188,7 @@ DECODERS: dict[str, Decode] = {
 }
 
 ENCODERS: dict[str, Encode] = {
-    "google.protobuf.Timestamp": encode_text,
+    "google.protobuf.Timestamp": encode_timestamp,
     "google.protobuf.Duration": encode_text,
     FIELD_MASK: encode_text,
     "google.protobuf.Struct": encode_struct,
