@@ -56,6 +56,12 @@ class UnsupportedMediaType(InvalidArgument):
     reason = "UNSUPPORTED_MEDIA_TYPE"
 
 
+class NotAcceptable(InvalidArgument):
+    """What the client accepts is not what is sent here."""
+
+    reason = "NOT_ACCEPTABLE"
+
+
 class BodyTooLarge(ResourceExhausted):
     """The body is larger than is read here."""
 
@@ -77,6 +83,7 @@ class BodyTooSlow(DeadlineExceeded):
 _STATUS: dict[type[AppError], HTTPStatus] = {
     MethodNotAllowed: HTTPStatus.METHOD_NOT_ALLOWED,
     UnsupportedMediaType: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
     BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
