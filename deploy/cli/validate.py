@@ -11,9 +11,11 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 
-from libs.addresses import host_and_port
+from libs.addresses import host_and_port, is_loopback
 from libs.crypto.rootkey import FILE, load_root_keys
 from libs.errors import AppError
+from libs.rpc.tls import open_certificates
+from libs.rpc.tlsfiles import AUTHORITY, CERTIFICATE, KEY, SERVER_NAME, TlsFiles
 from libs.sql.url import database_url
 from libs.telemetry.logs import level_number
 from services.acquisition.settings import Settings as AcquisitionSettings
@@ -40,6 +42,10 @@ PROCESS = frozenset(
         "LOCKGROOVE_SECRET_KEY_FILE",
         "LOCKGROOVE_WEBHOOKS_LISTEN",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
+        CERTIFICATE,
+        KEY,
+        AUTHORITY,
+        SERVER_NAME,
     }
 )
 """What processes read at their start, beside the variables of settings."""
@@ -118,13 +124,8 @@ def processes(environment: Environment) -> Iterator[Finding]:
 
 def addresses(environment: Environment) -> Iterator[Finding]:
     """Every service has an address to listen on, and no two have the same."""
-    services = {
-        "LOCKGROOVE_ACQUISITION_LISTEN": AcquisitionSettings.from_environment(environment).listen,
-        "LOCKGROOVE_WEBHOOKS_LISTEN": WebhooksSettings.from_environment(environment).listen,
-        "LOCKGROOVE_CONFIG_LISTEN": ConfigSettings.from_environment(environment).listen,
-    }
     taken: dict[str, str] = {}
-    for name, address in services.items():
+    for name, address in _listening(environment).items():
         try:
             host_and_port(address)
         except AppError as error:
@@ -132,6 +133,20 @@ def addresses(environment: Environment) -> Iterator[Finding]:
         if other := taken.get(address):
             yield Finding(level=Level.ERROR, subject=name, text=f"{other} is the same address: each needs its own")
         taken[address] = name
+
+
+def transport(environment: Environment) -> Iterator[Finding]:
+    """Nobody can listen in: mutual TLS works as it is configured, or gRPC stays on this machine."""
+    files = TlsFiles.named(environment)
+    try:
+        open_certificates(files)
+    except AppError as error:
+        yield from _errors(error, CERTIFICATE)
+    if not any(files.by_variable.values()):
+        for name, address in _listening(environment).items():
+            if not is_loopback(address):
+                text = f"gRPC goes over the network in plain text: set {CERTIFICATE}, {KEY} and {AUTHORITY}"
+                yield Finding(level=Level.WARNING, subject=name, text=text)
 
 
 def admin_key(environment: Environment) -> Iterator[Finding]:
@@ -162,7 +177,16 @@ def database(environment: Environment) -> Iterator[Finding]:
         yield from _errors(error, "DATABASE_URL")
 
 
-CHECKS: tuple[Check, ...] = (settings, names, processes, addresses, admin_key, root_key, database)
+CHECKS: tuple[Check, ...] = (settings, names, processes, addresses, transport, admin_key, root_key, database)
+
+
+def _listening(environment: Environment) -> dict[str, str]:
+    """Where gRPC is, by the variable that says so."""
+    return {
+        "LOCKGROOVE_ACQUISITION_LISTEN": AcquisitionSettings.from_environment(environment).listen,
+        "LOCKGROOVE_WEBHOOKS_LISTEN": WebhooksSettings.from_environment(environment).listen,
+        "LOCKGROOVE_CONFIG_LISTEN": ConfigSettings.from_environment(environment).listen,
+    }
 
 
 def _is_missing(file: Path) -> bool:

@@ -1,4 +1,8 @@
-"""A channel whose certificate can be replaced: new calls use the one in force, older ones end where they began."""
+"""A channel whose certificate can be replaced while it is used.
+
+A channel under the new certificate stands beside the one under the old until it is connected, or the old one is not any
+more. Then new calls go over it; those that are under way end where they began.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -12,13 +16,14 @@ OpenChannel = Callable[[grpc.ChannelCredentials], grpc.aio.Channel]
 
 
 class RotatingChannel(grpc.aio.Channel):
-    """Opens a channel per certificate, and closes it once there is a newer one and its last call has ended."""
+    """Opens a channel per certificate, and closes it once a newer one has taken over and its last call has ended."""
 
     def __init__(self, certificates: Certificates, open_channel: OpenChannel) -> None:
         self._certificates = certificates
         self._open = open_channel
         self._identity = certificates.current
         self._leg = _Leg(open_channel(self._identity.channel))
+        self._coming: _Leg | None = None
         self._older: set[_Leg] = set()
 
     @property
@@ -26,10 +31,17 @@ class RotatingChannel(grpc.aio.Channel):
         """What new calls go over."""
         latest = self._certificates.current
         if latest is not self._identity:
-            self._older = {each for each in self._older if not each.closed} | {self._leg}
-            self._leg.retire()
-            self._identity, self._leg = latest, _Leg(self._open(latest.channel))
+            if self._coming:
+                self._retire(self._coming)
+            self._identity, self._coming = latest, _Leg(self._open(latest.channel))
+        if self._coming and (self._coming.is_connected or not self._leg.is_connected):
+            self._retire(self._leg)
+            self._leg, self._coming = self._coming, None
         return self._leg
+
+    def _retire(self, leg: "_Leg") -> None:
+        leg.retire()
+        self._older = {each for each in (*self._older, leg) if not each.closed}
 
     def unary_unary(self, *args: Any, **kwargs: Any) -> Any:
         """A method with one request and one answer."""
@@ -49,7 +61,7 @@ class RotatingChannel(grpc.aio.Channel):
 
     async def close(self, grace: float | None = None) -> None:
         """Ends all calls, those under older certificates too."""
-        for leg in (self._leg, *self._older):
+        for leg in filter(None, (self._leg, self._coming, *self._older)):
             await leg.close(grace)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
@@ -80,6 +92,11 @@ class _Leg:
         self._calls = 0
         self._retired = False
         self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a call would be sent at once; tries to connect if not."""
+        return self.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
 
     def begun(self, call: Any) -> None:
         self._calls += 1

@@ -13,15 +13,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from libs.clock import Clock, SystemClock
 from libs.errors import InvalidArgument
+from libs.rpc.tlsfiles import AUTHORITY, CERTIFICATE, KEY, TlsFiles
 from libs.telemetry.logger import get_logger
 from libs.telemetry.metrics import Metrics
 
 log = get_logger()
-
-CERTIFICATE = "LOCKGROOVE_TLS_CERT_FILE"
-KEY = "LOCKGROOVE_TLS_KEY_FILE"
-AUTHORITY = "LOCKGROOVE_TLS_CA_FILE"
-SERVER_NAME = "LOCKGROOVE_TLS_SERVER_NAME"
 
 LOOKS = timedelta(seconds=1)  # between two looks at the files
 SOON = timedelta(days=14)
@@ -33,34 +29,6 @@ class UnusableCertificate(InvalidArgument):
     """A file for mutual TLS is not named, cannot be read, or does not fit the others."""
 
     reason = "UNUSABLE_CERTIFICATE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFiles:
-    """Where the certificate of this process is (PEM, with its chain), its key, and the CA of all services.
-
-    `server_name` is what servers prove to be, where that is not the host that they are called at.
-    """
-
-    certificate: Path | None = None
-    key: Path | None = None
-    authority: Path | None = None
-    server_name: str | None = None
-
-    @classmethod
-    def named(cls, given: Mapping[str, str]) -> "TlsFiles":
-        """As the variables of the environment name them."""
-        return cls(
-            certificate=_path(given.get(CERTIFICATE)),
-            key=_path(given.get(KEY)),
-            authority=_path(given.get(AUTHORITY)),
-            server_name=given.get(SERVER_NAME),
-        )
-
-    @property
-    def by_variable(self) -> dict[str, Path | None]:
-        """The three, each by its variable."""
-        return {CERTIFICATE: self.certificate, KEY: self.key, AUTHORITY: self.authority}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +132,6 @@ def server_credentials(certificates: Certificates) -> grpc.ServerCredentials:
 
     # None is for "as before", which its annotations have forgotten.
     return grpc.dynamic_ssl_server_credentials(given.server, newer, require_client_authentication=True)  # type: ignore[arg-type]
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text).absolute() if text else None
 
 
 def _stamp(files: Mapping[str, Path]) -> _Stamp:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from libs.rpc.tls import TlsFiles
+from libs.rpc.tlsfiles import TlsFiles
 
 _HOME = "data"
 _LISTEN = "127.0.0.1:50051"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.addresses import local_url
-from libs.rpc.tls import TlsFiles
+from libs.rpc.tlsfiles import TlsFiles
 
 _HOME = "data"
 _LISTEN = "127.0.0.1:50053"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.errors import InvalidArgument
-from libs.rpc.tls import TlsFiles
+from libs.rpc.tlsfiles import TlsFiles
 
 _HIGHEST_PORT = 65535
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.addresses import local_url
-from libs.rpc.tls import TlsFiles
+from libs.rpc.tlsfiles import TlsFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 import trustme
 
 from libs.clock import Clock, SystemClock
-from libs.rpc.tls import AUTHORITY, CERTIFICATE, KEY, Certificates
+from libs.rpc.tls import Certificates
+from libs.rpc.tlsfiles import AUTHORITY, CERTIFICATE, KEY
 
 LOOPBACK = "127.0.0.1"
 

@@ -9,8 +9,8 @@ VARIABLE = r"\b[A-Z]+(?:_[A-Z]+)+\b"
 
 
 def read_by_services() -> set[str]:
-    """The variables in every service's `settings.py`, and those that the catalogue of settings falls back to."""
-    files = ROOT.glob("services/*/settings.py")
+    """The variables in every service's `settings.py`, those for TLS, and those that settings fall back to."""
+    files = [*ROOT.glob("services/*/settings.py"), ROOT / "libs" / "rpc" / "tlsfiles.py"]
     own = {name for file in files for name in re.findall(rf'"({VARIABLE})"', file.read_text())}
     return own | {spec.environment for spec in load_catalogue()}
 

@@ -15,7 +15,8 @@ from structlog.testing import capture_logs
 
 from libs.clock import ManualClock
 from libs.errors import Unavailable
-from libs.rpc.tls import AUTHORITY, CERTIFICATE, KEY, TlsFiles, UnusableCertificate, open_certificates
+from libs.rpc.tls import UnusableCertificate, open_certificates
+from libs.rpc.tlsfiles import AUTHORITY, CERTIFICATE, KEY, TlsFiles
 from libs.telemetry import Telemetry
 from tests.contract.rpc.conftest import Config, Net, call_raw
 from tests.support.certificates import Papers
@@ -148,20 +149,43 @@ async def test_certificates_and_ca_are_replaced_while_calls_and_streams_run(
         await outdated.GetSettings(REQUEST)
 
 
-async def test_an_older_channel_is_closed_when_its_last_call_ends(net: Net, papers: Papers, ours: trustme.CA) -> None:
+async def test_an_older_channel_is_closed_when_a_newer_one_has_taken_over(
+    net: Net, papers: Papers, ours: trustme.CA
+) -> None:
     server = await net.serve(Config(), certificates=papers.open())
     channel: Any = await net.channel(server.address, certificates=papers.open())
     await rpc.ConfigServiceStub(channel).GetSettings(REQUEST)
     older = channel.leg
 
     papers.issue(ours)
-    await rpc.ConfigServiceStub(channel).GetSettings(REQUEST)
 
     async def closed() -> bool:
+        await rpc.ConfigServiceStub(channel).GetSettings(REQUEST)
         return bool(older.closed)
 
     await eventually(closed)
     assert not channel.leg.closed
+
+
+async def test_a_certificate_that_servers_refuse_does_not_end_what_is_connected(
+    net: Net, papers: Papers, theirs: trustme.CA, tmp_path: Path
+) -> None:
+    server = await net.serve(Config(), certificates=papers.open())
+    own = Papers(tmp_path / "client").issue(*AUTHORITIES)
+    channel: Any = await net.channel(server.address, certificates=own.open())
+    client = rpc.ConfigServiceStub(channel)
+    await client.GetSettings(REQUEST)
+
+    own.issue(theirs, *AUTHORITIES)
+    await client.GetSettings(REQUEST)
+    coming = channel._coming
+
+    async def refused() -> bool:
+        await client.GetSettings(REQUEST)
+        return coming.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+
+    await eventually(refused, every=0.01)
+    assert await client.GetSettings(REQUEST)
 
 
 @pytest.mark.parametrize("broken", ["certificate", "key", "authority"])

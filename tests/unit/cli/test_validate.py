@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import trustme
 from typer.testing import CliRunner
 
 from deploy.cli.main import app
@@ -11,6 +12,7 @@ from deploy.cli.validate import PROCESS, Finding, Level, as_json, as_text, findi
 from libs.crypto.rootkey import FILE
 from services.config.catalogue import load_catalogue
 from tests.contract.docs.test_environment import read_by_services
+from tests.support.certificates import Papers
 
 CANARY = "canary-7f3a"
 
@@ -96,6 +98,27 @@ def test_a_root_key_that_others_may_read_is_found(home: Path) -> None:
 
     assert (finding.level, finding.subject) == (Level.ERROR, str(home / FILE))
     assert "chmod 600" in finding.text
+
+
+def test_certificates_that_cannot_be_used_are_found_by_their_variable(home: Path, tmp_path: Path) -> None:
+    papers = Papers(tmp_path / "tls").issue(trustme.CA(key_type=trustme.KeyType.ECDSA))
+    assert found(home, **papers.environment) == []
+
+    papers.key.write_text(CANARY)
+    (wrong,) = found(home, **papers.environment)
+    (missing,) = found(home, LOCKGROOVE_TLS_CERT_FILE=str(papers.certificate), LOCKGROOVE_TLS_KEY_FILE=str(papers.key))
+
+    assert (wrong.level, wrong.subject) == (Level.ERROR, "LOCKGROOVE_TLS_KEY_FILE")
+    assert (missing.level, missing.subject) == (Level.ERROR, "LOCKGROOVE_TLS_CA_FILE")
+    assert CANARY not in wrong.text
+
+
+def test_plain_text_beyond_this_machine_is_a_warning(home: Path, tmp_path: Path) -> None:
+    everywhere = {"LOCKGROOVE_CONFIG_LISTEN": "0.0.0.0:50053"}
+    papers = Papers(tmp_path / "tls").issue(trustme.CA(key_type=trustme.KeyType.ECDSA))
+
+    assert subjects(home, Level.WARNING, **everywhere) == ["LOCKGROOVE_CONFIG_LISTEN"]
+    assert found(home, **everywhere, **papers.environment) == []
 
 
 def test_no_secret_is_told(home: Path) -> None:
