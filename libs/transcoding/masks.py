@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from google.api import field_behavior_pb2  # type: ignore[import-untyped] # typed, but not marked so
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from libs.transcoding.fields import behaviors, field_called, message_of
-from libs.transcoding.wellknown import ANY, DECODERS, FIELD_MASK, WRAPPERS
+from libs.transcoding.fields import behaviors, message_of
+from libs.transcoding.wellknown import FIELD_MASK, has_own_form
 
 _NOT_FOR_CALLERS = {field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER}
 _PRECONDITION = "etag"  # AIP-154: guards the change, is not part of it
@@ -18,36 +18,48 @@ def mask_field(request: Descriptor) -> FieldDescriptor | None:
     return found[0] if len(found) == 1 else None
 
 
-def derive(body: Mapping[str, object], message: Descriptor, *, bound: Collection[str]) -> Iterator[str]:
-    """The paths, in proto spelling, of what a body gives; null counts as given, for it clears the field.
+class BodyMask:
+    """Derives masks from the bodies of one message type. What a type offers is looked up once.
 
     Singular messages with fields are looked into, all else is a leaf. `bound` are paths that the URL gives; they,
     `etag` and what callers cannot set are left out.
     """
-    yield from _derive(body, message, bound=bound, prefix="")
 
+    def __init__(self, message: Descriptor, *, bound: Collection[str]) -> None:
+        self._message = message
+        self._bound = frozenset(bound)
+        self._fields: dict[str, dict[str, FieldDescriptor]] = {}
 
-def _derive(body: Mapping[str, object], message: Descriptor, *, bound: Collection[str], prefix: str) -> Iterator[str]:
-    for key, value in body.items():
-        field = field_called(message, key)
-        if field is None or not _is_changed_by_callers(field, prefix):
-            continue
-        path = f"{prefix}{field.name}"
-        if isinstance(value, dict) and _has_fields(field):
-            yield from _derive(value, message_of(field), bound=bound, prefix=f"{path}.")
-        elif path not in bound:
-            yield path
+    def paths(self, body: Mapping[str, object]) -> Iterator[str]:
+        """The paths, in proto spelling, of what a body gives; null counts as given, for it clears the field."""
+        return self._paths(body, self._message, prefix="")
 
+    def _paths(self, body: Mapping[str, object], message: Descriptor, *, prefix: str) -> Iterator[str]:
+        fields = self._fields_of(message)
+        for key, value in body.items():
+            field = fields.get(key)
+            if field is None or (not prefix and field.name == _PRECONDITION):
+                continue
+            path = f"{prefix}{field.name}"
+            if isinstance(value, dict) and _has_fields(field):
+                yield from self._paths(value, message_of(field), prefix=f"{path}.")
+            elif path not in self._bound:
+                yield path
 
-def _is_changed_by_callers(field: FieldDescriptor, prefix: str) -> bool:
-    return not behaviors(field) & _NOT_FOR_CALLERS and (bool(prefix) or field.name != _PRECONDITION)
+    def _fields_of(self, message: Descriptor) -> dict[str, FieldDescriptor]:
+        """What callers can change, under both spellings."""
+        known = self._fields.get(message.full_name)
+        if known is None:
+            changed = [field for field in message.fields if not behaviors(field) & _NOT_FOR_CALLERS]
+            known = {name: field for field in changed for name in (field.name, field.json_name)}
+            self._fields[message.full_name] = known
+        return known
 
 
 def _has_fields(field: FieldDescriptor) -> bool:
-    if field.is_repeated or field.message_type is None or not field.message_type.fields:
+    if field.is_repeated or field.message_type is None:
         return False
-    name = field.message_type.full_name
-    return name not in DECODERS and name not in WRAPPERS and name != ANY
+    return bool(field.message_type.fields) and not has_own_form(field.message_type)
 
 
 def _is_mask(field: FieldDescriptor) -> bool:

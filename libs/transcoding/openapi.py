@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
-from libs.transcoding import query, resources, wellknown
+from libs.transcoding import query, resources
 from libs.transcoding.constraints import Schema
 from libs.transcoding.descriptors import DescriptorSet
 from libs.transcoding.fields import json_path, message_of
@@ -17,6 +17,9 @@ JSON = "application/json"
 NDJSON = "application/x-ndjson"
 EVENTS = "text/event-stream"
 PROBLEM = "application/problem+json"
+
+_VERBS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")  # that OpenAPI can describe
+_ANY_TYPE = "*/*"
 
 SECURITY: list[Schema] = [{"apiKey": []}, {"bearer": []}]
 
@@ -61,6 +64,8 @@ def describe(descriptors: DescriptorSet, bindings: Sequence[Binding], about: Abo
     writer = _Writer(descriptors, schemas, about)
     paths: dict[str, Schema] = {}
     for binding in bindings:
+        if binding.verb not in _VERBS:
+            continue
         path = resources.open_api_path(binding)
         paths.setdefault(path, {})[binding.verb.lower()] = writer.operation(binding)
     for path, item in about.paths.items():
@@ -109,7 +114,7 @@ class _Writer:
             "description": text,
             "parameters": [*self._path_parameters(binding), *self._query_parameters(binding)],
             **self._body(binding),
-            "responses": {"200": self._response(method), "default": {"$ref": "#/components/responses/Problem"}},
+            "responses": {"200": self._response(binding), "default": {"$ref": "#/components/responses/Problem"}},
         }
         return {**operation, "security": []} if self._about.is_public(method) else operation
 
@@ -138,6 +143,8 @@ class _Writer:
         if not binding.body:
             return {}
         field = binding.body_field
+        if binding.takes_raw_body:
+            return {"requestBody": {"content": {_ANY_TYPE: {"schema": {}}}}}
         if field is None:
             schema = self._schemas.message(binding.method.input_type)
         elif binding.verb == "PATCH" and field.message_type is not None and not field.is_repeated:
@@ -146,14 +153,24 @@ class _Writer:
             schema = self._schemas.field(field)
         return {"requestBody": {"required": field is not None, "content": {JSON: {"schema": schema}}}}
 
-    def _response(self, method: MethodDescriptor) -> Schema:
-        schema = self._schemas.message(method.output_type)
-        if method.output_type.full_name == wellknown.HTTP_BODY:
-            types = ["*/*"]
-        else:
-            types = [EVENTS, NDJSON] if method.server_streaming else [JSON]
-        description = "The messages, one per event or line." if method.server_streaming else "The answer."
-        return {"description": description, "content": {kind: {"schema": schema} for kind in types}}
+    def _response(self, binding: Binding) -> Schema:
+        streamed = binding.method.server_streaming
+        types = [EVENTS, NDJSON] if streamed else [JSON]
+        schema = self._answer(binding)
+        content = (
+            {_ANY_TYPE: {"schema": {}}} if binding.answers_raw_body else {kind: {"schema": schema} for kind in types}
+        )
+        return {
+            "description": "The messages, one per event or line." if streamed else "The answer.",
+            "content": content,
+        }
+
+    def _answer(self, binding: Binding) -> Schema:
+        field = binding.response_field
+        if field is None:
+            return self._schemas.message(binding.method.output_type)
+        schema = self._schemas.field(field)
+        return {"anyOf": [schema, {"type": "null"}]} if field.has_presence else schema
 
 
 def _parameters(
@@ -165,7 +182,7 @@ def _parameters(
             continue
         if query.is_settable(field):
             yield path, field
-        elif not field.is_repeated and field.message_type not in above:
+        elif query.is_enterable(field) and field.message_type not in above:
             yield from _parameters(message_of(field), taken, above=(*above, message), prefix=f"{path}.")
 
 

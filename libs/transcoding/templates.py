@@ -9,8 +9,10 @@ split before it is decoded, so an encoded slash never splits; a variable of seve
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from itertools import zip_longest
 from urllib.parse import unquote_to_bytes
 
 from libs.transcoding.faults import Fault
@@ -22,10 +24,20 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ENCODED_SLASH = re.compile(r"(%2[Ff])")
 
 ONE, MANY = "*", "**"
+_END = ""
+_WEIGHTS = {ONE: 1, MANY: 2}  # the smaller, the closer; a literal and the end weigh nothing
 
 
 class BadTemplate(ValueError):
     """A template that is not of the language; raised at start."""
+
+
+class Overlap(Enum):
+    """How two templates share paths."""
+
+    NONE = "no path matches both"
+    ORDERED = "one of them is closer to every path that matches both"
+    AMBIGUOUS = "neither is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,47 +47,55 @@ class Variable:
     field: str
     segments: tuple[str, ...]
 
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one segment, in which an encoded slash is decoded."""
+        return len(self.segments) == 1 and self.segments[0] != MANY
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Template:
     """A parsed template. Build it with `parse`."""
 
     text: str
     parts: tuple[str | Variable, ...]
     verb: str
-    pattern: re.Pattern[str]
+    segments: tuple[str, ...]  # the parts without the names of fields
+    places: tuple[tuple[Variable, slice], ...]  # where the variables lie among the segments of a path
 
     @classmethod
     def parse(cls, text: str) -> "Template":
         """Read a template; raises BadTemplate."""
         parts, verb = _Parser(text).template()
-        if MANY in _flat(parts)[:-1]:
+        segments = tuple(segment for part in parts for segment in _segments_of(part))
+        if MANY in segments[:-1]:
             raise BadTemplate(f"{text}: ** must stand last")
-        return cls(text=text, parts=parts, verb=verb, pattern=_pattern(parts, verb))
+        return cls(text=text, parts=parts, verb=verb, segments=segments, places=tuple(_places(parts)))
 
     @property
     def variables(self) -> tuple[Variable, ...]:
         """The variables from left to right."""
-        return tuple(part for part in self.parts if isinstance(part, Variable))
+        return tuple(variable for variable, _ in self.places)
 
-    @property
-    def shape(self) -> tuple[str, ...]:
-        """What it matches, whatever the fields are called: two templates of one shape are ambiguous."""
-        return (*_flat(self.parts), f":{self.verb}")
+    def overlap(self, other: "Template") -> Overlap:
+        """Whether paths exist that match both, and then whether it is plain which of the two is closer."""
+        if self.verb != other.verb:
+            return Overlap.NONE
+        closer: set[bool] = set()
+        for mine, theirs in zip_longest(self.segments, other.segments, fillvalue=_END):
+            if _END in (mine, theirs) and MANY not in (mine, theirs):
+                return Overlap.NONE
+            if _weight(mine) == _weight(theirs) == 0 and mine != theirs:
+                return Overlap.NONE
+            if _weight(mine) != _weight(theirs):
+                closer.add(_weight(mine) < _weight(theirs))
+            if MANY in (mine, theirs):
+                break
+        return Overlap.ORDERED if len(closer) == 1 else Overlap.AMBIGUOUS
 
-    @property
-    def specificity(self) -> tuple[tuple[int, ...], int]:
-        """Sorts templates so that the first match is the closest: literal before `*` before `**`, verbs first."""
-        weights = {ONE: 1, MANY: 2}
-        return tuple(weights.get(segment, 0) for segment in _flat(self.parts)), 0 if self.verb else 1
-
-    def match(self, raw_path: str) -> Mapping[str, str] | None:
-        """The variables' values by field, or None. Raises Fault for a value that cannot be decoded."""
-        found = self.pattern.fullmatch(raw_path)
-        if found is None:
-            return None
-        values = zip(self.variables, found.groups(default=""), strict=True)
-        return {variable.field: _decode(variable, value) for variable, value in values}
+    def values(self, segments: Sequence[str]) -> dict[str, str]:
+        """The variables' values by field, of a path that matches. Raises Fault for one that cannot be decoded."""
+        return {variable.field: _value(variable, segments[place]) for variable, place in self.places}
 
 
 class _Parser:
@@ -129,51 +149,33 @@ class _Parser:
             raise BadTemplate(f"{self._text}: {self._tokens[0] or 'its end'!r} where {token or 'its end'!r} should be")
 
 
-def _flat(parts: tuple[str | Variable, ...]) -> tuple[str, ...]:
-    return tuple(segment for part in parts for segment in (part.segments if isinstance(part, Variable) else (part,)))
+def _segments_of(part: str | Variable) -> tuple[str, ...]:
+    return part.segments if isinstance(part, Variable) else (part,)
 
 
-def _pattern(parts: tuple[str | Variable, ...], verb: str) -> re.Pattern[str]:
-    last = len(parts) - 1
-    body = "".join(_part_pattern(part, closing=index == last) for index, part in enumerate(parts))
-    return re.compile(body + (f":{re.escape(verb)}" if verb else ""))
+def _places(parts: Sequence[str | Variable]) -> Iterator[tuple[Variable, slice]]:
+    start = 0
+    for part in parts:
+        stop = start + len(_segments_of(part))
+        if isinstance(part, Variable):
+            yield part, slice(start, None if part.segments[-1] == MANY else stop)
+        start = stop
 
 
-def _part_pattern(part: str | Variable, *, closing: bool) -> str:
-    """One part with its slash; the closing one may not hold a colon, which would be a verb that nobody registered."""
-    if not isinstance(part, Variable):
-        return _segment_pattern(part, closing=closing)
-    if part.segments == (MANY,):
-        return f"(?:/({_many(closing=closing)}))?"
-    last = len(part.segments) - 1
-    patterns = [_segment_pattern(text, closing=closing and index == last) for index, text in enumerate(part.segments)]
-    return f"/({''.join(patterns).removeprefix('/')})"
+def _weight(segment: str) -> int:
+    return _WEIGHTS.get(segment, 0)
 
 
-def _segment_pattern(segment: str, *, closing: bool) -> str:
-    if segment == MANY:
-        return f"(?:/{_many(closing=closing)})?"
-    return f"/{_one(closing=closing)}" if segment == ONE else f"/{re.escape(segment)}"
-
-
-def _one(*, closing: bool) -> str:
-    return "[^/:]+" if closing else "[^/]+"
-
-
-def _many(*, closing: bool) -> str:
-    return f"(?:[^/]+/)*{_one(closing=closing)}"
-
-
-def _decode(variable: Variable, value: str) -> str:
+def _value(variable: Variable, segments: Sequence[str]) -> str:
+    value = "/".join(segments)
     if "%" not in value:
         return value
     if _BAD_ESCAPE.search(value):
         raise Fault("holds a % that is not followed by two hexadecimal digits", path=variable.field)
-    single = len(variable.segments) == 1 and variable.segments[0] != MANY
-    pieces = [value] if single else _ENCODED_SLASH.split(value)
+    pieces = [value] if variable.is_single else _ENCODED_SLASH.split(value)
     try:
         return "".join(
-            piece if not single and _ENCODED_SLASH.fullmatch(piece) else unquote_to_bytes(piece).decode()
+            piece if not variable.is_single and _ENCODED_SLASH.fullmatch(piece) else unquote_to_bytes(piece).decode()
             for piece in pieces
         )
     except UnicodeDecodeError as error:

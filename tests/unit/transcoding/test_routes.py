@@ -13,11 +13,13 @@ syntax = "proto3";
 package bad.v1;
 import "google/api/annotations.proto";
 import "google/api/httpbody.proto";
+import "google/protobuf/struct.proto";
 message Inner {{ string name = 1; }}
 message Request {{
   string name = 1; repeated string tags = 2; map<string, string> labels = 3; Inner inner = 4; repeated Inner many = 5;
 }}
-message Streamed {{ string error = 1; }}
+message Streamed {{ string error = 1; map<string, string> labels = 2; google.protobuf.Struct free = 3; Inner in = 4; }}
+message File {{ google.api.HttpBody file = 1; string name = 2; }}
 service Bad {{ {methods} }}
 """
 
@@ -43,13 +45,21 @@ def table(everything: DescriptorSet) -> RouteTable:
         (rpc('get: "/v1/{many.name}"'), "'many.name'"),
         (rpc('get: "/v1/{name}/{name}"'), "binds 'name' twice"),
         (rpc('post: "/v1" body: "other"'), "body names 'other'"),
-        (rpc('get: "/v1" response_body: "name"'), "response_body"),
+        (rpc('get: "/v1" response_body: "other"'), "response_body names 'other'"),
+        (rpc('get: "/v1" body: "*"'), "GET has no body"),
+        (rpc('post: "/v1/{name}" body: "name"'), "binds 'name' twice"),
+        (rpc('post: "/v1/{content_type}" body: "*"', request="google.api.HttpBody"), "which the body fills as it is"),
+        (rpc('post: "/v1/{file.content_type}" body: "file"', request="File"), "which the body fills as it is"),
+        (rpc('custom { kind: "NOT ONE" path: "/v1" }'), "'NOT ONE' is no HTTP method"),
         (rpc('body: "*"'), "has no verb"),
         (rpc('get: "/v1"', request="stream Request"), "cannot stream requests"),
         (rpc('get: "/v1"', response="stream Streamed"), "'error'"),
-        (rpc('get: "/v1"', response="stream google.api.HttpBody"), "HttpBody"),
+        (rpc('get: "/v1" response_body: "labels"', response="stream Streamed"), "'error'"),
+        (rpc('get: "/v1" response_body: "free"', response="stream Streamed"), "'error'"),
+        (rpc('get: "/v1"', response="stream google.protobuf.Struct"), "'error'"),
         (rpc('get: "/v1" additional_bindings { get: "/v2" additional_bindings { get: "/v3" } }'), "do not nest"),
-        (rpc('get: "/v1/{name}" additional_bindings { get: "/v1/{inner.name}" }'), "is the same as"),
+        (rpc('get: "/v1/{name}" additional_bindings { get: "/v1/{inner.name}" }'), "neither is closer"),
+        (rpc('get: "/v1/{name}/a" additional_bindings { get: "/v1/b/{name}" }'), "neither is closer"),
     ],
 )
 def test_a_route_that_cannot_be_served_is_refused(
@@ -64,6 +74,25 @@ def test_a_route_that_cannot_be_served_is_refused(
 
     assert words in str(caught.value)
     assert "bad.v1.Bad.M" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        rpc('get: "/v1" response_body: "in"', response="stream Streamed"),
+        rpc('get: "/v1" response_body: "error"', response="stream Streamed"),
+        rpc('get: "/v1"', response="stream google.api.HttpBody"),
+        rpc('post: "/v1/{name}/a" additional_bindings { get: "/v1/b/{name}" }'),
+        rpc('get: "/v1/{name}" additional_bindings { custom { kind: "HEAD" path: "/v1/{name}" } }'),
+    ],
+)
+def test_a_route_that_is_close_to_one_of_those_starts(
+    method: str, compile_protos: Callable[..., bytes], tmp_path: Path
+) -> None:
+    proto = tmp_path / "good.proto"
+    proto.write_text(PROTO.format(methods=method))
+
+    assert RouteTable(bindings(DescriptorSet(compile_protos(proto)))).bindings
 
 
 @pytest.mark.parametrize(
