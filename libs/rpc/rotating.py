@@ -23,7 +23,7 @@ class RotatingChannel(grpc.aio.Channel):
         self._open = open_channel
         self._identity = certificates.current
         self._leg = _Leg(open_channel(self._identity.channel))
-        self._coming: _Leg | None = None
+        self.coming: _Leg | None = None  # what has not connected yet
         self._older: set[_Leg] = set()
 
     @property
@@ -31,12 +31,12 @@ class RotatingChannel(grpc.aio.Channel):
         """What new calls go over."""
         latest = self._certificates.current
         if latest is not self._identity:
-            if self._coming:
-                self._retire(self._coming)
-            self._identity, self._coming = latest, _Leg(self._open(latest.channel))
-        if self._coming and (self._coming.is_connected or not self._leg.is_connected):
+            if self.coming:
+                self._retire(self.coming)
+            self._identity, self.coming = latest, _Leg(self._open(latest.channel))
+        if self.coming and (self.coming.is_connected or not self._leg.is_connected):
             self._retire(self._leg)
-            self._leg, self._coming = self._coming, None
+            self._leg, self.coming = self.coming, None
         return self._leg
 
     def _retire(self, leg: "_Leg") -> None:
@@ -61,7 +61,7 @@ class RotatingChannel(grpc.aio.Channel):
 
     async def close(self, grace: float | None = None) -> None:
         """Ends all calls, those under older certificates too."""
-        for leg in filter(None, (self._leg, self._coming, *self._older)):
+        for leg in filter(None, (self._leg, self.coming, *self._older)):
             await leg.close(grace)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:

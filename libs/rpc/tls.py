@@ -117,7 +117,7 @@ def open_certificates(
         return None
     others = " and ".join(sorted(files.by_variable.keys() - set(missing)))
     raise UnusableCertificate.field(
-        missing[0], f"is not set, but {others}: mutual TLS needs all three", reason=UnusableCertificate.reason
+        missing[0], f"must be set beside {others}: mutual TLS needs all three", reason=UnusableCertificate.reason
     )
 
 

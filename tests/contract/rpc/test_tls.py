@@ -15,10 +15,12 @@ from structlog.testing import capture_logs
 
 from libs.clock import ManualClock
 from libs.errors import Unavailable
+from libs.rpc.client import bare_channel
+from libs.rpc.options import client_options
 from libs.rpc.tls import UnusableCertificate, open_certificates
 from libs.rpc.tlsfiles import AUTHORITY, CERTIFICATE, KEY, TlsFiles
 from libs.telemetry import Telemetry
-from tests.contract.rpc.conftest import Config, Net, call_raw
+from tests.contract.rpc.conftest import SERVICE_TOKEN, Config, Net, call_raw
 from tests.support.certificates import Papers
 from tests.support.waiting import eventually
 
@@ -121,7 +123,7 @@ async def test_certificates_and_ca_are_replaced_while_calls_and_streams_run(
     stream = aiter(suite.WatchSnapshots(pb.WatchSnapshotsRequest()))
     await anext(stream)
 
-    async def call() -> None:
+    async def keep_calling() -> None:
         while not ended.is_set():
             await suite.UpdateSettings(
                 pb.UpdateSettingsRequest(settings=pb.Settings())
@@ -133,7 +135,7 @@ async def test_certificates_and_ca_are_replaced_while_calls_and_streams_run(
 
     async with asyncio.TaskGroup() as group:
         for _ in range(3):
-            group.create_task(call())
+            group.create_task(keep_calling())
         await eventually(is_seen)
         papers.trust(ours, theirs)
         papers.issue(theirs, ours)
@@ -149,22 +151,30 @@ async def test_certificates_and_ca_are_replaced_while_calls_and_streams_run(
         await outdated.GetSettings(REQUEST)
 
 
+def rotating(address: str, papers: Papers) -> Any:
+    return bare_channel(address, client_options(), certificates=papers.open())
+
+
+async def call(channel: Any) -> None:
+    await rpc.ConfigServiceStub(channel).GetSettings(REQUEST, metadata=[("x-api-key", SERVICE_TOKEN)])
+
+
 async def test_an_older_channel_is_closed_when_a_newer_one_has_taken_over(
     net: Net, papers: Papers, ours: trustme.CA
 ) -> None:
     server = await net.serve(Config(), certificates=papers.open())
-    channel: Any = await net.channel(server.address, certificates=papers.open())
-    await rpc.ConfigServiceStub(channel).GetSettings(REQUEST)
-    older = channel.leg
+    async with rotating(server.address, papers) as channel:
+        await call(channel)
+        older = channel.leg
 
-    papers.issue(ours)
+        papers.issue(ours)
 
-    async def closed() -> bool:
-        await rpc.ConfigServiceStub(channel).GetSettings(REQUEST)
-        return bool(older.closed)
+        async def closed() -> bool:
+            await call(channel)
+            return bool(older.closed)
 
-    await eventually(closed)
-    assert not channel.leg.closed
+        await eventually(closed)
+        assert not channel.leg.closed
 
 
 async def test_a_certificate_that_servers_refuse_does_not_end_what_is_connected(
@@ -172,20 +182,19 @@ async def test_a_certificate_that_servers_refuse_does_not_end_what_is_connected(
 ) -> None:
     server = await net.serve(Config(), certificates=papers.open())
     own = Papers(tmp_path / "client").issue(*AUTHORITIES)
-    channel: Any = await net.channel(server.address, certificates=own.open())
-    client = rpc.ConfigServiceStub(channel)
-    await client.GetSettings(REQUEST)
+    async with rotating(server.address, own) as channel:
+        await call(channel)
 
-    own.issue(theirs, *AUTHORITIES)
-    await client.GetSettings(REQUEST)
-    coming = channel._coming
+        own.issue(theirs, *AUTHORITIES)
+        await call(channel)
+        coming = channel.coming
 
-    async def refused() -> bool:
-        await client.GetSettings(REQUEST)
-        return coming.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+        async def refused() -> bool:
+            await call(channel)
+            return coming.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
-    await eventually(refused, every=0.01)
-    assert await client.GetSettings(REQUEST)
+        await eventually(refused, every=0.01)
+        await call(channel)
 
 
 @pytest.mark.parametrize("broken", ["certificate", "key", "authority"])
@@ -220,7 +229,7 @@ def test_a_key_and_its_certificate_are_taken_together(papers: Papers, ours: trus
 def test_all_three_files_are_needed(papers: Papers, missing: str) -> None:
     rest = {name: path for name, path in papers.environment.items() if name != missing}
 
-    with pytest.raises(UnusableCertificate, match=f"{missing}: is not set, but"):
+    with pytest.raises(UnusableCertificate, match=f"{missing}: must be set beside"):
         open_certificates(TlsFiles.named(rest))
 
 
