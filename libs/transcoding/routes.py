@@ -182,6 +182,8 @@ def _check_response(binding: Binding) -> None:
     name, message, field = binding.method.full_name, binding.method.output_type, binding.response_body
     if field and field not in message.fields_by_name:
         raise BadRoute(f"{name}: response_body names {field!r}, which {message.name} has not")
+    if field and wellknown.has_own_form(message):
+        raise BadRoute(f"{name}: response_body names a field of {message.name}, whose JSON has no fields")
     if not binding.method.server_streaming or binding.answers_raw_body:
         return
     if _may_have_error_key(message, binding.response_field):

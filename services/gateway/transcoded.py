@@ -16,13 +16,14 @@ from libs.transcoding.encoder import Encoder
 from libs.transcoding.faults import Fault, refusal
 from libs.transcoding.requests import RequestReader
 from libs.transcoding.routes import Binding, RouteTable
-from libs.transcoding.wellknown import HTTP_BODY
+from libs.transcoding.wellknown import Encode
 from services.gateway.answers import send_answer
 from services.gateway.bodies import read_body, while_connected
 from services.gateway.callers import caller_of
 from services.gateway.calls import Call, Channels
 from services.gateway.edge import ROUTE
 from services.gateway.problems import MethodNotAllowed, UnsupportedMediaType
+from services.gateway.raw import media_type, serve_pieces, unwrapper
 from services.gateway.streams import Streams
 from services.gateway.upstream import Source
 
@@ -40,16 +41,17 @@ class Endpoint:
         self.binding = binding
         self.reader = RequestReader(binding, decoder)
         self.call = Call.of(binding.method, channels)
-        self._print = encoder.of(binding.method.output_type)
+        self._print = _printer(binding, encoder)
+        self.unwrap = unwrapper(binding)
         self.source = Source(name=binding.full_method, call=self.call.stream, show=self.value)
 
     async def request(self, scope: Scope, headers: Headers, receive: Receive) -> Message:
         """The request message. Raises InvalidArgument, UnsupportedMediaType or BodyTooLarge."""
         body = await read_body(headers, receive)
         if body:
-            _check_media_type(headers)
+            _check_media_type(headers, any_type=self.binding.takes_raw_body)
         query = scope["query_string"].decode("latin-1")
-        message = self.reader.read(scope[_MATCH].variables, query, body)
+        message = self.reader.read(scope[_MATCH].variables, query, body, headers.get("content-type", ""))
         if (etag := headers.get("if-match", "*")) != "*":
             self.reader.fill_etag(message, etag)
         return message
@@ -103,6 +105,10 @@ class TranscodedRoute(BaseRoute):
         metadata = caller_of(scope).credentials()
         request = await endpoint.request(scope, headers, receive)
         try:
+            if endpoint.binding.method.server_streaming and endpoint.unwrap is not None:
+                answers = endpoint.call.stream(request, metadata)
+                await serve_pieces(answers, endpoint.unwrap, receive=receive, send=send)
+                return
             if endpoint.binding.method.server_streaming:
                 await self._streams.serve(endpoint.source, request, metadata, headers, receive=receive, send=send)
                 return
@@ -113,9 +119,9 @@ class TranscodedRoute(BaseRoute):
 
 
 async def _send(endpoint: Endpoint, answer: Any, scope: Scope, send: Send) -> None:
-    if answer.DESCRIPTOR.full_name == HTTP_BODY:
-        media_type = (answer.content_type or "application/octet-stream").encode("latin-1")
-        await send_answer(scope, send, status=200, body=answer.data, media_type=media_type)
+    if endpoint.unwrap is not None:
+        raw = endpoint.unwrap(answer)
+        await send_answer(scope, send, status=200, body=raw.data, media_type=media_type(raw))
         return
     headers = [_NOT_STORED, (b"etag", etag.encode("latin-1"))] if (etag := _etag(answer)) else [_NOT_STORED]
     body = jsontext.dumps(endpoint.value(answer))
@@ -128,11 +134,27 @@ def _etag(answer: Any) -> str:
     return answer.etag if field is not None and field.type == field.TYPE_STRING else ""
 
 
-def _check_media_type(headers: Headers) -> None:
+def _printer(binding: Binding, encoder: Encoder) -> Encode:
+    """What prints an answer, or the field of it that is the body: null when it is unset."""
+    encode, field = encoder.of(binding.method.output_type), binding.response_field
+    if field is None:
+        return encode
+    name = field.json_name
+
+    def pick(answer: Message) -> object:
+        printed = encode(answer)
+        return printed.get(name) if isinstance(printed, dict) else None
+
+    return pick
+
+
+def _check_media_type(headers: Headers, *, any_type: bool) -> None:
+    if headers.get("content-encoding", "identity") != "identity":
+        raise UnsupportedMediaType("the body must not be compressed")
     kind, _, parameters = headers.get("content-type", "").lower().partition(";")
-    encoding = headers.get("content-encoding", "identity")
-    if kind.strip() != _JSON or encoding != "identity" or parameters.strip() not in ("", "charset=utf-8"):
-        raise UnsupportedMediaType("the body must be application/json in UTF-8, not compressed")
+    is_json = kind.strip() == _JSON and parameters.strip() in ("", "charset=utf-8")
+    if not (is_json or any_type):
+        raise UnsupportedMediaType("the body must be application/json in UTF-8")
 
 
 def _raw_path(scope: Scope) -> str:
