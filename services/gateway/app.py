@@ -24,7 +24,7 @@ from services.gateway.oauth import CallbackPage
 from services.gateway.server import HttpServer
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
-from services.gateway.transcoded import TranscodedRoute
+from services.gateway.transcoded import Front, TranscodedRoute
 from services.gateway.webhooks import Intake
 
 LOCAL_PACKAGE = "lockgroove.gateway.v1"  # answered in this process
@@ -52,7 +52,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
             metrics=SuiteMetrics(ground.telemetry, ground.targets),
             description=Description(ground.descriptors, transcoded.bindings, version=ground.release),
         )
-        edge = Edge(Callers(application, ground.authenticator), ground.telemetry)
+        edge = Edge(Callers(Front(transcoded, application), ground.authenticator), ground.telemetry)
         server = HttpServer(edge, host=settings.host, port=settings.port, drain=ground.drain)
         yield Service(server, loops=[ground.live.run])
 

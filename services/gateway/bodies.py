@@ -1,16 +1,19 @@
 """Request bodies, read within limits, and callers that leave while they wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from starlette.datastructures import Headers
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from services.gateway.problems import BodyTooLarge, BodyTooSlow
 
 T = TypeVar("T")
+
+DEPARTURE = "lockgroove.departure"  # in the scope: that of the connection
 
 LIMIT = 1024 * 1024  # bytes
 TIMEOUT = 30.0  # seconds for a body to arrive
@@ -23,30 +26,52 @@ class CallerLeft(Exception):
     """The client closed its connection: whatever is done for it can stop."""
 
 
+@dataclass(slots=True)
+class Departure:
+    """Tells one who waits that a connection is over, without a task that does nothing else. One per connection."""
+
+    is_over: bool = False
+    when_over: Callable[[], object] | None = None
+
+    def tell(self) -> None:
+        """The connection is over."""
+        self.is_over = True
+        if self.when_over is not None:
+            self.when_over()
+
+
 async def read_body(headers: Headers, receive: Receive) -> bytes:
     """The whole body. Raises BodyTooLarge, BodyTooSlow or CallerLeft."""
     announced = headers.get("content-length", "")
     size = int(announced) if announced.isdigit() else 0
     if size > _DISCARDED or (size > LIMIT and "expect" in headers):
         raise _too_large()
+    if not announced and "transfer-encoding" not in headers:
+        return await _whole(receive)  # there is none, and nothing to wait for
     try:
         async with asyncio.timeout(TIMEOUT):
-            return b"".join([piece async for piece in _pieces(receive)])
+            return await _whole(receive)
     except TimeoutError as error:
         raise BodyTooSlow(f"the body did not arrive within {TIMEOUT:g} seconds") from error
 
 
-async def while_connected(receive: Receive, work: Awaitable[T]) -> T:
+async def while_connected(scope: Scope, work: Coroutine[Any, Any, T]) -> T:
     """What the work returns; it is cancelled, and CallerLeft raised, when the client leaves before."""
-    async with leaving(receive) as left:
-        working = asyncio.ensure_future(work)
-        try:
-            await asyncio.wait((working, left), return_when=asyncio.FIRST_COMPLETED)
-            if not working.done():
-                raise CallerLeft
-            return working.result()
-        finally:
-            working.cancel()
+    departure: Departure = scope[DEPARTURE]
+    task = asyncio.current_task()
+    assert task is not None
+    if departure.is_over:
+        work.close()
+        raise CallerLeft
+    departure.when_over = task.cancel
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if departure.is_over and not task.uncancel():
+            raise CallerLeft from None
+        raise
+    finally:
+        departure.when_over = None
 
 
 @asynccontextmanager
@@ -64,19 +89,20 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+async def _whole(receive: Receive) -> bytes:
+    pieces: list[bytes] = []
     size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise CallerLeft
-        piece: bytes = message.get("body", b"")
-        size += len(piece)
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
         if size > LIMIT:
             await _discard(receive)
             raise _too_large()
-        yield piece
         more = message.get("more_body", False)
+    return b"".join(pieces)
 
 
 async def _discard(receive: Receive) -> None:

@@ -14,8 +14,10 @@ from libs.addresses import AddressTaken
 from libs.errors import InvalidArgument, ResourceExhausted
 from libs.telemetry import correlation
 from libs.telemetry.logger import get_logger
-from services.gateway.edge import MAX_HEADERS
+from services.gateway.bodies import DEPARTURE, Departure
+from services.gateway.edge import MAX_HEADERS, request_ids
 from services.gateway.problems import HeadersTooLarge, respond
+from services.gateway.security import hardening
 
 log = get_logger()
 
@@ -87,11 +89,13 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
+        self._departure = Departure()
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_arrived()
         super().connection_lost(exc)
+        self._departure.tell()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -102,6 +106,7 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope[DEPARTURE] = self._departure  # type: ignore[literal-required] # ASGI lets servers add
         self._await_head()
 
     def on_headers_complete(self) -> None:
@@ -125,11 +130,11 @@ class _Protocol(HttpToolsProtocol):
         request_id = correlation.new_request_id()
         correlation.request_id.set(request_id)
         response = respond(error)
-        response.headers["x-request-id"] = request_id
         response.headers["connection"] = "close"
         status = HTTPStatus(response.status_code)
+        sent = response.raw_headers
         lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
-        lines += [b"%s: %s" % header for header in response.raw_headers]
+        lines += [b"%s: %s" % header for header in (*sent, *request_ids(request_id), *hardening("http", sent))]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self.transport.close()
 

@@ -1,11 +1,14 @@
 """Every annotated RPC as a route: the request is read, the service called, its answer printed."""
 
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.errors import Internal, InvalidArgument
 from libs.telemetry.logger import get_logger
@@ -29,6 +32,7 @@ from services.gateway.upstream import Source
 
 log = get_logger()
 
+_API = b"/api/v1/"  # no other route is below
 _JSON = "application/json"
 _MATCH = "lockgroove.match"
 _NOT_STORED = (b"cache-control", b"no-store")
@@ -41,6 +45,7 @@ class Endpoint:
         self.binding = binding
         self.reader = RequestReader(binding, decoder)
         self.call = Call.of(binding.method, channels)
+        self.etag = _etag_of(binding.method.output_type)
         self._print = _printer(binding, encoder)
         self.unwrap = unwrapper(binding)
         self.source = Source(name=binding.full_method, call=self.call.stream, show=self.value)
@@ -82,6 +87,12 @@ class TranscodedRoute(BaseRoute):
         """What is served."""
         return self._table.bindings
 
+    def knows(self, scope: Scope) -> bool:
+        """Whether an annotation answers the request, which is noted in its scope. Raises InvalidArgument."""
+        match, noted = self.matches(scope) if scope["type"] == "http" else (Match.NONE, {})
+        scope.update(noted)
+        return match is Match.FULL
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether an annotation knows the path, whatever the method."""
         if scope["type"] != "http":
@@ -112,10 +123,25 @@ class TranscodedRoute(BaseRoute):
             if endpoint.binding.method.server_streaming:
                 await self._streams.serve(endpoint.source, request, metadata, headers, receive=receive, send=send)
                 return
-            answer = await while_connected(receive, endpoint.call.unary(request, metadata))
+            answer = await while_connected(scope, endpoint.call.unary(request, metadata))
         except InvalidArgument as error:
             raise endpoint.reader.outer(error) from error
         await _send(endpoint, answer, scope, send)
+
+
+class Front:
+    """Answers what annotations of the API answer, and hands on the rest: a walk over all routes costs each request."""
+
+    def __init__(self, transcoded: TranscodedRoute, others: ASGIApp) -> None:
+        self._transcoded = transcoded
+        self._others = others
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["raw_path"].startswith(_API) and self._transcoded.knows(scope):
+            await self._transcoded.handle(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
 
 
 async def _send(endpoint: Endpoint, answer: Any, scope: Scope, send: Send) -> None:
@@ -123,15 +149,17 @@ async def _send(endpoint: Endpoint, answer: Any, scope: Scope, send: Send) -> No
         raw = endpoint.unwrap(answer)
         await send_answer(scope, send, status=200, body=raw.data, media_type=media_type(raw))
         return
-    headers = [_NOT_STORED, (b"etag", etag.encode("latin-1"))] if (etag := _etag(answer)) else [_NOT_STORED]
+    headers = [_NOT_STORED, (b"etag", etag.encode("latin-1"))] if (etag := endpoint.etag(answer)) else [_NOT_STORED]
     body = jsontext.dumps(endpoint.value(answer))
     await send_answer(scope, send, status=200, body=body, media_type=_JSON.encode(), headers=headers)
 
 
-def _etag(answer: Any) -> str:
-    """The answer's etag, which has its quotes already (AIP-154)."""
-    field = answer.DESCRIPTOR.fields_by_name.get("etag")
-    return answer.etag if field is not None and field.type == field.TYPE_STRING else ""
+def _etag_of(message: Descriptor) -> Callable[[Any], str]:
+    """What reads an answer's etag, which has its quotes already (AIP-154)."""
+    field = message.fields_by_name.get("etag")
+    if field is None or field.type != field.TYPE_STRING or field.is_repeated:
+        return lambda answer: ""
+    return attrgetter("etag")
 
 
 def _printer(binding: Binding, encoder: Encoder) -> Encode:
