@@ -30,7 +30,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from lockgroove.api.v1 import annotations_pb2 as lockgroove_dot_api_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'lockgroove/gateway/v1/rate_limits.proto\x12\x15lockgroove.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a#lockgroove/api/v1/annotations.proto\"s\n\x19GetRateLimitStatusRequest\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x03key\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x1c\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\"\xb1\x05\n\x0fRateLimitStatus\x12\x46\n\x08subjects\x18\x01 \x03(\x0b\x32..lockgroove.gateway.v1.RateLimitStatus.SubjectB\x04\xe2\x41\x01\x03\x12\x14\n\x06shared\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\x1a\x98\x03\n\x07Subject\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03key\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x43\n\x06limits\x18\x04 \x01(\x0b\x32-.lockgroove.gateway.v1.RateLimitStatus.LimitsB\x04\xe2\x41\x01\x03\x12I\n\rcurrent_usage\x18\x05 \x01(\x0b\x32,.lockgroove.gateway.v1.RateLimitStatus.UsageB\x04\xe2\x41\x01\x03\x12K\n\x06status\x18\x06 \x01(\x0e\x32\x35.lockgroove.gateway.v1.RateLimitStatus.Subject.StatusB\x04\xe2\x41\x01\x03\x12\x34\n\x0bretry_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\"9\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\x0b\n\x07LIMITED\x10\x02\x1aO\n\x06Limits\x12\x18\n\nper_minute\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08per_hour\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05\x62urst\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x1aT\n\x05Usage\x12\x13\n\x05\x62urst\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x17\n\tlast_hour\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66\x61iled_attempts\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\x18\n\x16\x43heckRateLimitsRequest\"\x8a\x01\n\x17\x43heckRateLimitsResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x0f\n\x07\x63urrent\x18\x04 \x01(\x05\x12.\n\x0bretry_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"p\n\x16ResetRateLimitsRequest\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x03key\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x1c\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64\".\n\x17ResetRateLimitsResponse\x12\x13\n\x0breset_count\x18\x01 \x01(\x05\x32\xd0\x04\n\x10RateLimitService\x12\xb6\x01\n\x12GetRateLimitStatus\x12\x30.lockgroove.gateway.v1.GetRateLimitStatusRequest\x1a&.lockgroove.gateway.v1.RateLimitStatus\"F\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x36\x12\x17/api/rate-limits/statusZ\x1b\x12\x19/api/v1/rateLimits:status\x12\xbc\x01\n\x0f\x43heckRateLimits\x12-.lockgroove.gateway.v1.CheckRateLimitsRequest\x1a..lockgroove.gateway.v1.CheckRateLimitsResponse\"J\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02:\"\x16/api/rate-limits/check:\x01*Z\x1d\"\x18/api/v1/rateLimits:check:\x01*\x12\xc3\x01\n\x0fResetRateLimits\x12-.lockgroove.gateway.v1.ResetRateLimitsRequest\x1a..lockgroove.gateway.v1.ResetRateLimitsResponse\"Q\x90\x02\x02\xda\x41\x07user_id\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02:\"\x16/api/rate-limits/reset:\x01*Z\x1d\"\x18/api/v1/rateLimits:reset:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'lockgroove/gateway/v1/rate_limits.proto\x12\x15lockgroove.gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a#lockgroove/api/v1/annotations.proto\"\xa8\x02\n\x19GetRateLimitStatusRequest\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x03key\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x1c\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64:\xb2\x01\xbaH\xae\x01\x1a\xab\x01\n\x1drate_limit_status.one_at_most\x12-name one at most: a user, a key or an address\x1a[(this.user_id != \'\' ? 1 : 0) + (this.key != \'\' ? 1 : 0) + (this.address != \'\' ? 1 : 0) <= 1\"\xd0\x05\n\x0fRateLimitStatus\x12\x46\n\x08subjects\x18\x01 \x03(\x0b\x32..lockgroove.gateway.v1.RateLimitStatus.SubjectB\x04\xe2\x41\x01\x03\x12\x14\n\x06shared\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x03\x1a\x98\x03\n\x07Subject\x12\x15\n\x07user_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x11\n\x03key\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x43\n\x06limits\x18\x04 \x01(\x0b\x32-.lockgroove.gateway.v1.RateLimitStatus.LimitsB\x04\xe2\x41\x01\x03\x12I\n\rcurrent_usage\x18\x05 \x01(\x0b\x32,.lockgroove.gateway.v1.RateLimitStatus.UsageB\x04\xe2\x41\x01\x03\x12K\n\x06status\x18\x06 \x01(\x0e\x32\x35.lockgroove.gateway.v1.RateLimitStatus.Subject.StatusB\x04\xe2\x41\x01\x03\x12\x34\n\x0bretry_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\"9\n\x06Status\x12\x16\n\x12STATUS_UNSPECIFIED\x10\x00\x12\n\n\x06\x41\x43TIVE\x10\x01\x12\x0b\n\x07LIMITED\x10\x02\x1an\n\x06Limits\x12\x18\n\nper_minute\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08per_hour\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x13\n\x05\x62urst\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66\x61iled_attempts\x18\x04 \x01(\x05\x42\x04\xe2\x41\x01\x03\x1aT\n\x05Usage\x12\x13\n\x05\x62urst\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x17\n\tlast_hour\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66\x61iled_attempts\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x03\"\xa5\x02\n\x16\x43heckRateLimitsRequest\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x03key\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x1c\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64:\xb2\x01\xbaH\xae\x01\x1a\xab\x01\n\x1d\x63heck_rate_limits.one_at_most\x12-name one at most: a user, a key or an address\x1a[(this.user_id != \'\' ? 1 : 0) + (this.key != \'\' ? 1 : 0) + (this.address != \'\' ? 1 : 0) <= 1\"\x8a\x01\n\x17\x43heckRateLimitsResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x0f\n\x07\x63urrent\x18\x04 \x01(\x05\x12.\n\x0bretry_after\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9d\x02\n\x16ResetRateLimitsRequest\x12\x1d\n\x07user_id\x18\x01 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x19\n\x03key\x18\x02 \x01(\tB\x0c\xe2\x41\x01\x01\xbaH\x05r\x03\x18\xc8\x01\x12\x1c\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x0b\xe2\x41\x01\x01\xbaH\x04r\x02\x18\x64:\xaa\x01\xbaH\xa6\x01\x1a\xa3\x01\n\x1dreset_rate_limits.exactly_one\x12%name one: a user, a key or an address\x1a[(this.user_id != \'\' ? 1 : 0) + (this.key != \'\' ? 1 : 0) + (this.address != \'\' ? 1 : 0) == 1\".\n\x17ResetRateLimitsResponse\x12\x13\n\x0breset_count\x18\x01 \x01(\x05\x32\xd0\x04\n\x10RateLimitService\x12\xb6\x01\n\x12GetRateLimitStatus\x12\x30.lockgroove.gateway.v1.GetRateLimitStatusRequest\x1a&.lockgroove.gateway.v1.RateLimitStatus\"F\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02\x36\x12\x17/api/rate-limits/statusZ\x1b\x12\x19/api/v1/rateLimits:status\x12\xbc\x01\n\x0f\x43heckRateLimits\x12-.lockgroove.gateway.v1.CheckRateLimitsRequest\x1a..lockgroove.gateway.v1.CheckRateLimitsResponse\"J\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02:\"\x16/api/rate-limits/check:\x01*Z\x1d\"\x18/api/v1/rateLimits:check:\x01*\x12\xc3\x01\n\x0fResetRateLimits\x12-.lockgroove.gateway.v1.ResetRateLimitsRequest\x1a..lockgroove.gateway.v1.ResetRateLimitsResponse\"Q\x90\x02\x02\xda\x41\x07user_id\x88\xb5\x18\x05\x82\xd3\xe4\x93\x02:\"\x16/api/rate-limits/reset:\x01*Z\x1d\"\x18/api/v1/rateLimits:reset:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETRATELIMITSTATUSREQUEST'].fields_by_name['key']._serialized_options = b'\342A\001\001\272H\005r\003\030\310\001'
   _globals['_GETRATELIMITSTATUSREQUEST'].fields_by_name['address']._loaded_options = None
   _globals['_GETRATELIMITSTATUSREQUEST'].fields_by_name['address']._serialized_options = b'\342A\001\001\272H\004r\002\030d'
+  _globals['_GETRATELIMITSTATUSREQUEST']._loaded_options = None
+  _globals['_GETRATELIMITSTATUSREQUEST']._serialized_options = b'\272H\256\001\032\253\001\n\035rate_limit_status.one_at_most\022-name one at most: a user, a key or an address\032[(this.user_id != \'\' ? 1 : 0) + (this.key != \'\' ? 1 : 0) + (this.address != \'\' ? 1 : 0) <= 1'
   _globals['_RATELIMITSTATUS_SUBJECT'].fields_by_name['user_id']._loaded_options = None
   _globals['_RATELIMITSTATUS_SUBJECT'].fields_by_name['user_id']._serialized_options = b'\342A\001\003'
   _globals['_RATELIMITSTATUS_SUBJECT'].fields_by_name['key']._loaded_options = None
@@ -63,6 +65,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATELIMITSTATUS_LIMITS'].fields_by_name['per_hour']._serialized_options = b'\342A\001\003'
   _globals['_RATELIMITSTATUS_LIMITS'].fields_by_name['burst']._loaded_options = None
   _globals['_RATELIMITSTATUS_LIMITS'].fields_by_name['burst']._serialized_options = b'\342A\001\003'
+  _globals['_RATELIMITSTATUS_LIMITS'].fields_by_name['failed_attempts']._loaded_options = None
+  _globals['_RATELIMITSTATUS_LIMITS'].fields_by_name['failed_attempts']._serialized_options = b'\342A\001\003'
   _globals['_RATELIMITSTATUS_USAGE'].fields_by_name['burst']._loaded_options = None
   _globals['_RATELIMITSTATUS_USAGE'].fields_by_name['burst']._serialized_options = b'\342A\001\003'
   _globals['_RATELIMITSTATUS_USAGE'].fields_by_name['last_hour']._loaded_options = None
@@ -73,38 +77,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RATELIMITSTATUS'].fields_by_name['subjects']._serialized_options = b'\342A\001\003'
   _globals['_RATELIMITSTATUS'].fields_by_name['shared']._loaded_options = None
   _globals['_RATELIMITSTATUS'].fields_by_name['shared']._serialized_options = b'\342A\001\003'
+  _globals['_CHECKRATELIMITSREQUEST'].fields_by_name['user_id']._loaded_options = None
+  _globals['_CHECKRATELIMITSREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\001\272H\005r\003\030\310\001'
+  _globals['_CHECKRATELIMITSREQUEST'].fields_by_name['key']._loaded_options = None
+  _globals['_CHECKRATELIMITSREQUEST'].fields_by_name['key']._serialized_options = b'\342A\001\001\272H\005r\003\030\310\001'
+  _globals['_CHECKRATELIMITSREQUEST'].fields_by_name['address']._loaded_options = None
+  _globals['_CHECKRATELIMITSREQUEST'].fields_by_name['address']._serialized_options = b'\342A\001\001\272H\004r\002\030d'
+  _globals['_CHECKRATELIMITSREQUEST']._loaded_options = None
+  _globals['_CHECKRATELIMITSREQUEST']._serialized_options = b'\272H\256\001\032\253\001\n\035check_rate_limits.one_at_most\022-name one at most: a user, a key or an address\032[(this.user_id != \'\' ? 1 : 0) + (this.key != \'\' ? 1 : 0) + (this.address != \'\' ? 1 : 0) <= 1'
   _globals['_RESETRATELIMITSREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_RESETRATELIMITSREQUEST'].fields_by_name['user_id']._serialized_options = b'\342A\001\001\272H\005r\003\030\310\001'
   _globals['_RESETRATELIMITSREQUEST'].fields_by_name['key']._loaded_options = None
   _globals['_RESETRATELIMITSREQUEST'].fields_by_name['key']._serialized_options = b'\342A\001\001\272H\005r\003\030\310\001'
   _globals['_RESETRATELIMITSREQUEST'].fields_by_name['address']._loaded_options = None
   _globals['_RESETRATELIMITSREQUEST'].fields_by_name['address']._serialized_options = b'\342A\001\001\272H\004r\002\030d'
+  _globals['_RESETRATELIMITSREQUEST']._loaded_options = None
+  _globals['_RESETRATELIMITSREQUEST']._serialized_options = b'\272H\246\001\032\243\001\n\035reset_rate_limits.exactly_one\022%name one: a user, a key or an address\032[(this.user_id != \'\' ? 1 : 0) + (this.key != \'\' ? 1 : 0) + (this.address != \'\' ? 1 : 0) == 1'
   _globals['_RATELIMITSERVICE'].methods_by_name['GetRateLimitStatus']._loaded_options = None
   _globals['_RATELIMITSERVICE'].methods_by_name['GetRateLimitStatus']._serialized_options = b'\220\002\001\332A\000\210\265\030\002\202\323\344\223\0026\022\027/api/rate-limits/statusZ\033\022\031/api/v1/rateLimits:status'
   _globals['_RATELIMITSERVICE'].methods_by_name['CheckRateLimits']._loaded_options = None
   _globals['_RATELIMITSERVICE'].methods_by_name['CheckRateLimits']._serialized_options = b'\220\002\001\332A\000\210\265\030\002\202\323\344\223\002:\"\026/api/rate-limits/check:\001*Z\035\"\030/api/v1/rateLimits:check:\001*'
   _globals['_RATELIMITSERVICE'].methods_by_name['ResetRateLimits']._loaded_options = None
   _globals['_RATELIMITSERVICE'].methods_by_name['ResetRateLimits']._serialized_options = b'\220\002\002\332A\007user_id\210\265\030\005\202\323\344\223\002:\"\026/api/rate-limits/reset:\001*Z\035\"\030/api/v1/rateLimits:reset:\001*'
-  _globals['_GETRATELIMITSTATUSREQUEST']._serialized_start=252
-  _globals['_GETRATELIMITSTATUSREQUEST']._serialized_end=367
-  _globals['_RATELIMITSTATUS']._serialized_start=370
-  _globals['_RATELIMITSTATUS']._serialized_end=1059
-  _globals['_RATELIMITSTATUS_SUBJECT']._serialized_start=484
-  _globals['_RATELIMITSTATUS_SUBJECT']._serialized_end=892
-  _globals['_RATELIMITSTATUS_SUBJECT_STATUS']._serialized_start=835
-  _globals['_RATELIMITSTATUS_SUBJECT_STATUS']._serialized_end=892
-  _globals['_RATELIMITSTATUS_LIMITS']._serialized_start=894
-  _globals['_RATELIMITSTATUS_LIMITS']._serialized_end=973
-  _globals['_RATELIMITSTATUS_USAGE']._serialized_start=975
-  _globals['_RATELIMITSTATUS_USAGE']._serialized_end=1059
-  _globals['_CHECKRATELIMITSREQUEST']._serialized_start=1061
-  _globals['_CHECKRATELIMITSREQUEST']._serialized_end=1085
-  _globals['_CHECKRATELIMITSRESPONSE']._serialized_start=1088
-  _globals['_CHECKRATELIMITSRESPONSE']._serialized_end=1226
-  _globals['_RESETRATELIMITSREQUEST']._serialized_start=1228
-  _globals['_RESETRATELIMITSREQUEST']._serialized_end=1340
-  _globals['_RESETRATELIMITSRESPONSE']._serialized_start=1342
-  _globals['_RESETRATELIMITSRESPONSE']._serialized_end=1388
-  _globals['_RATELIMITSERVICE']._serialized_start=1391
-  _globals['_RATELIMITSERVICE']._serialized_end=1983
+  _globals['_GETRATELIMITSTATUSREQUEST']._serialized_start=253
+  _globals['_GETRATELIMITSTATUSREQUEST']._serialized_end=549
+  _globals['_RATELIMITSTATUS']._serialized_start=552
+  _globals['_RATELIMITSTATUS']._serialized_end=1272
+  _globals['_RATELIMITSTATUS_SUBJECT']._serialized_start=666
+  _globals['_RATELIMITSTATUS_SUBJECT']._serialized_end=1074
+  _globals['_RATELIMITSTATUS_SUBJECT_STATUS']._serialized_start=1017
+  _globals['_RATELIMITSTATUS_SUBJECT_STATUS']._serialized_end=1074
+  _globals['_RATELIMITSTATUS_LIMITS']._serialized_start=1076
+  _globals['_RATELIMITSTATUS_LIMITS']._serialized_end=1186
+  _globals['_RATELIMITSTATUS_USAGE']._serialized_start=1188
+  _globals['_RATELIMITSTATUS_USAGE']._serialized_end=1272
+  _globals['_CHECKRATELIMITSREQUEST']._serialized_start=1275
+  _globals['_CHECKRATELIMITSREQUEST']._serialized_end=1568
+  _globals['_CHECKRATELIMITSRESPONSE']._serialized_start=1571
+  _globals['_CHECKRATELIMITSRESPONSE']._serialized_end=1709
+  _globals['_RESETRATELIMITSREQUEST']._serialized_start=1712
+  _globals['_RESETRATELIMITSREQUEST']._serialized_end=1997
+  _globals['_RESETRATELIMITSRESPONSE']._serialized_start=1999
+  _globals['_RESETRATELIMITSRESPONSE']._serialized_end=2045
+  _globals['_RATELIMITSERVICE']._serialized_start=2048
+  _globals['_RATELIMITSERVICE']._serialized_end=2640
 # @@protoc_insertion_point(module_scope)

@@ -22,7 +22,7 @@ DESCRIPTOR: descriptor.FileDescriptor
 
 @typing.final
 class GetRateLimitStatusRequest(message.Message):
-    """A request for what is left."""
+    """A request for what is left: to a user, a key or an address, else to the key of the caller."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -34,7 +34,7 @@ class GetRateLimitStatusRequest(message.Message):
     key: builtins.str
     """One key: `keys/{key}`."""
     address: builtins.str
-    """An address that calls without a key."""
+    """An address that calls without a key, or with a wrong one."""
     def __init__(
         self,
         *,
@@ -136,22 +136,26 @@ class RateLimitStatus(message.Message):
         PER_MINUTE_FIELD_NUMBER: builtins.int
         PER_HOUR_FIELD_NUMBER: builtins.int
         BURST_FIELD_NUMBER: builtins.int
+        FAILED_ATTEMPTS_FIELD_NUMBER: builtins.int
         per_minute: builtins.int
         """Requests a minute, for long."""
         per_hour: builtins.int
         """Requests within an hour."""
         burst: builtins.int
         """Requests at once."""
+        failed_attempts: builtins.int
+        """Wrong credentials within 15 minutes; of addresses only."""
         def __init__(
             self,
             *,
             per_minute: builtins.int = ...,
             per_hour: builtins.int = ...,
             burst: builtins.int = ...,
+            failed_attempts: builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = typing.Literal["burst", b"burst", "per_hour", b"per_hour", "per_minute", b"per_minute"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = typing.Literal["burst", b"burst", "failed_attempts", b"failed_attempts", "per_hour", b"per_hour", "per_minute", b"per_minute"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -205,16 +209,29 @@ class RateLimitStatus(message.Message):
 
 @typing.final
 class CheckRateLimitsRequest(message.Message):
-    """A request to look ahead."""
+    """A request to look ahead: for a user, a key or an address, else for the key of the caller."""
 
     DESCRIPTOR: descriptor.Descriptor
 
+    USER_ID_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    ADDRESS_FIELD_NUMBER: builtins.int
+    user_id: builtins.str
+    """All keys of a user."""
+    key: builtins.str
+    """One key: `keys/{key}`."""
+    address: builtins.str
+    """An address that calls without a key, or with a wrong one."""
     def __init__(
         self,
+        *,
+        user_id: builtins.str = ...,
+        key: builtins.str = ...,
+        address: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["address", b"address", "key", b"key", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -232,7 +249,9 @@ class CheckRateLimitsResponse(message.Message):
     allowed: builtins.bool
     """Whether it would."""
     reason: builtins.str
-    """Which limit refuses: `burst_limit`, `hour_limit`, `failed_attempts`; `within_limits` where none does."""
+    """Which limit refuses: `burst_limit` (more at once than the rate a minute has filled up) or `hour_limit`;
+    `within_limits` where none does, and then what follows tells of the limit that would be the first.
+    """
     limit: builtins.int
     """That limit."""
     current: builtins.int
@@ -270,7 +289,7 @@ class ResetRateLimitsRequest(message.Message):
     key: builtins.str
     """One key: `keys/{key}`."""
     address: builtins.str
-    """An address."""
+    """An address that calls without a key, or with a wrong one."""
     def __init__(
         self,
         *,

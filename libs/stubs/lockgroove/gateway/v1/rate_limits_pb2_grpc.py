@@ -57,14 +57,15 @@ class RateLimitServiceServicer:
     """
 
     def GetRateLimitStatus(self, request, context):
-        """What is left to a user. Without a user, or a key or an address, of the caller; those of others need ADMIN.
+        """What is left to a caller: to the caller's own key where nobody is named. Others need ADMIN to be asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CheckRateLimits(self, request, context):
-        """Whether a request would be let through now. It counts nothing.
+        """Whether a request would be let through now. Looking counts nothing; with a key without ADMIN, this call is itself a
+        request, and answered 429 where none is let through.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -17,9 +17,11 @@ class RateLimitServiceStub:
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetRateLimitStatus: _aio.UnaryUnaryMultiCallable[_rate_limits_pb2.GetRateLimitStatusRequest, _rate_limits_pb2.RateLimitStatus]
-    """What is left to a user. Without a user, or a key or an address, of the caller; those of others need ADMIN."""
+    """What is left to a caller: to the caller's own key where nobody is named. Others need ADMIN to be asked for."""
     CheckRateLimits: _aio.UnaryUnaryMultiCallable[_rate_limits_pb2.CheckRateLimitsRequest, _rate_limits_pb2.CheckRateLimitsResponse]
-    """Whether a request would be let through now. It counts nothing."""
+    """Whether a request would be let through now. Looking counts nothing; with a key without ADMIN, this call is itself a
+    request, and answered 429 where none is let through.
+    """
     ResetRateLimits: _aio.UnaryUnaryMultiCallable[_rate_limits_pb2.ResetRateLimitsRequest, _rate_limits_pb2.ResetRateLimitsResponse]
     """Forgets what was counted of a user, a key or an address, failed attempts too."""
 
@@ -32,7 +34,7 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_limits_pb2.GetRateLimitStatusRequest,
         context: _aio.ServicerContext[_rate_limits_pb2.GetRateLimitStatusRequest, _abc.Awaitable[_rate_limits_pb2.RateLimitStatus]],
     ) -> _abc.Awaitable[_rate_limits_pb2.RateLimitStatus]:
-        """What is left to a user. Without a user, or a key or an address, of the caller; those of others need ADMIN."""
+        """What is left to a caller: to the caller's own key where nobody is named. Others need ADMIN to be asked for."""
 
     @_abc_1.abstractmethod
     def CheckRateLimits(
@@ -40,7 +42,9 @@ class RateLimitServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _rate_limits_pb2.CheckRateLimitsRequest,
         context: _aio.ServicerContext[_rate_limits_pb2.CheckRateLimitsRequest, _abc.Awaitable[_rate_limits_pb2.CheckRateLimitsResponse]],
     ) -> _abc.Awaitable[_rate_limits_pb2.CheckRateLimitsResponse]:
-        """Whether a request would be let through now. It counts nothing."""
+        """Whether a request would be let through now. Looking counts nothing; with a key without ADMIN, this call is itself a
+        request, and answered 429 where none is let through.
+        """
 
     @_abc_1.abstractmethod
     def ResetRateLimits(
