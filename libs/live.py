@@ -49,6 +49,10 @@ class LiveSettings:
         """The API keys in force, for KeyAuthenticator; raises SettingsAbsent before the first snapshot."""
         return self.current.api_keys
 
+    def ended_sessions(self) -> Sequence[pb.EndedSession]:
+        """The sessions that were ended before their time, for KeyAuthenticator; raises SettingsAbsent likewise."""
+        return self.current.ended_sessions
+
     async def report_key_uses(self, uses: Mapping[str, datetime]) -> None:
         """Tells when keys were used, for KeyUses; raises AppError."""
         request = keys_pb.ReportKeyUsesRequest()

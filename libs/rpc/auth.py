@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -15,12 +15,14 @@ from lockgroove.api.v1 import annotations_pb2 as api
 from libs.clock import Clock, SystemClock
 from libs.errors import AppError, PermissionDenied, Unauthenticated
 from libs.rpc.principal import ANONYMOUS, SERVICE, Principal
+from libs.rpc.sessions import Session, SessionSeal
 
 CREDENTIALS = frozenset({"x-api-key", "authorization"})  # keys of metadata that may hold one
 
 _HELD = frozenset({api.READ, api.REQUEST, api.OPERATE, api.ADMIN})  # what keys hold; later scopes mean nothing here
 _LONGEST_CREDENTIAL = 512
 _BEARER = "bearer "
+_GIVEN = b"lockgroove/given key"
 _CLOCK = SystemClock()
 
 
@@ -40,6 +42,12 @@ class CredentialExpired(Unauthenticated):
     """The credential was good once: whoever sends it has held it, so it may be told."""
 
     reason = "CREDENTIAL_EXPIRED"
+
+
+class SessionEnded(Unauthenticated):
+    """The session was good once: it was signed out, has ended, or its key was taken back."""
+
+    reason = "SESSION_ENDED"
 
 
 class ScopeMissing(PermissionDenied):
@@ -82,6 +90,15 @@ class ApiKey(Protocol):
         ...
 
 
+class EndedSession(Protocol):
+    """A session that was ended before its time."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        ...
+
+
 class Authenticator(Protocol):
     """What tells who calls."""
 
@@ -91,11 +108,12 @@ class Authenticator(Protocol):
 
 
 class KeyAuthenticator:
-    """Knows the suite's services by their token and everybody else by an API key.
+    """Knows the suite's services by their token, browsers by their session, and everybody else by an API key.
 
     There is more than one token while the root key is being replaced (`libs.crypto.RootKeys.service_tokens`).
     `keys` gives those in force: another sequence after each change, which nobody changes afterwards. `used` is told the
-    id of a key with each call that it makes.
+    id of a key with each call that it makes. Sessions are let in where `ended` gives those that were ended before their
+    time, in a sequence like `keys`; without it none are.
     """
 
     def __init__(
@@ -105,19 +123,24 @@ class KeyAuthenticator:
         *,
         clock: Clock = _CLOCK,
         used: Callable[[str], None] = lambda key_id: None,
+        ended: Callable[[], Sequence[EndedSession]] | None = None,
     ) -> None:
         self._service_digests = [digest(each) for each in service_tokens]
         self._keys = keys
         self._clock = clock
         self._used = used
         self._holders = _Holders(())
+        self._sessions = None if ended is None else _Sessions(SessionSeal(service_tokens), ended)
 
     def authenticate(self, metadata: Mapping[str, str]) -> Principal:
-        """Who sent this metadata; raises CredentialMissing, CredentialInvalid or CredentialExpired."""
+        """Who sent this metadata.
+
+        Raises CredentialMissing, CredentialInvalid, CredentialExpired or SessionEnded.
+        """
         credential = credential_of(metadata)
         if credential is None:
             raise CredentialMissing("send an API key as `X-Api-Key: KEY` or `Authorization: Bearer KEY`")
-        found = self._holder(digest(credential)) if len(credential) <= _LONGEST_CREDENTIAL else None
+        found = self._found(credential) if len(credential) <= _LONGEST_CREDENTIAL else None
         if found is None:
             raise CredentialInvalid("the API key is not valid: nobody holds it, or it was taken back")
         if found.ends is not None and found.ends <= self._clock.now():
@@ -126,13 +149,27 @@ class KeyAuthenticator:
             self._used(found.principal.key)
         return found.principal
 
+    def _found(self, credential: str) -> "_Holder | None":
+        session = None if self._sessions is None else self._sessions.find(credential)
+        return self._holder(digest(credential)) if session is None else self._acting(session)
+
     def _holder(self, presented: bytes) -> "_Holder | None":
         if any([hmac.compare_digest(presented, each) for each in self._service_digests]):
             return _SERVICE
+        return self._current().find(presented)
+
+    def _acting(self, session: Session) -> "_Holder":
+        """Who holds the key of a session, acting through it. Raises SessionEnded."""
+        holder = self._current().of(session.key)
+        if holder is None or session.expires_at <= self._clock.now():
+            raise SessionEnded("the session has ended: sign in again")
+        return replace(holder, principal=replace(holder.principal, session=session.id))
+
+    def _current(self) -> "_Holders":
         keys = self._keys()
         if keys is not self._holders.keys:
             self._holders = _Holders(keys)
-        return self._holders.find(presented)
+        return self._holders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,14 +192,48 @@ class _Holders:
         self.keys = keys
         self._blind = os.urandom(32)
         self._holders: dict[bytes, _Holder] = {}
+        self._handled: dict[str, _Holder] = {}  # of the two secrets of a rotated key the newer one: it comes first
         for key in keys:
-            self._holders.setdefault(self._print(key.digest), _holder_of(key))
+            holder = _holder_of(key)
+            self._holders.setdefault(self._print(key.digest), holder)
+            self._handled.setdefault(handle_of(key.id, key.digest), holder)
 
     def find(self, presented: bytes) -> _Holder | None:
         return self._holders.get(self._print(presented))
 
+    def of(self, handle: str) -> _Holder | None:
+        return self._handled.get(handle)
+
     def _print(self, digest: bytes) -> bytes:
         return hmac.digest(self._blind, digest, "sha256")
+
+
+class _Sessions:
+    """The sessions that are good as far as they themselves and those who ended them say."""
+
+    def __init__(self, seal: SessionSeal, ended: Callable[[], Sequence[EndedSession]]) -> None:
+        self._seal = seal
+        self._ended = ended
+        self._of: Sequence[EndedSession] = ()
+        self._ids: frozenset[str] = frozenset()
+
+    def find(self, credential: str) -> Session | None:
+        """The session of a credential; None where it is no session's. Raises SessionEnded."""
+        session = self._seal.opened(credential)
+        if session is not None and session.id in self._current():
+            raise SessionEnded("the session was signed out: sign in again")
+        return session
+
+    def _current(self) -> frozenset[str]:
+        ended = self._ended()
+        if ended is not self._of:
+            self._of, self._ids = ended, frozenset(each.id for each in ended)
+        return self._ids
+
+
+def handle_of(key_id: str, digest: bytes) -> str:
+    """How sessions know a key: by its id; that of the environment by a print: another in its place is another key."""
+    return key_id or f"given-{hashlib.sha256(_GIVEN + digest).hexdigest()[:16]}"
 
 
 def _holder_of(key: ApiKey) -> _Holder:

@@ -9,7 +9,8 @@ from lockgroove.api.v1 import annotations_pb2 as api
 class Principal:
     """Who makes a call: the user of a key, one of the suite's services, or nobody in particular.
 
-    `key` is the id of the key, and `title` what it is for; both are empty where there is none.
+    `key` is the id of the key, and `title` what it is for; both are empty where there is none. `session` is the id of
+    the session through which a browser acts for the holder.
 
     READ < REQUEST < OPERATE < ADMIN: each scope includes the ones before it. INTERNAL includes them all, and only the
     suite's own services have it.
@@ -19,6 +20,7 @@ class Principal:
     scopes: frozenset[int]
     title: str = ""
     key: str = ""
+    session: str = ""
 
     def may(self, scope: int) -> bool:
         """Whether a method with this scope may be called."""

@@ -67,7 +67,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         uses = KeyUses(ground.live.report_key_uses, clock=ground.clock)
         server = Server(
             settings.listen,
-            authenticator=KeyAuthenticator(ground.service_tokens, ground.live.api_keys, used=uses.note),
+            authenticator=KeyAuthenticator(
+                ground.service_tokens, ground.live.api_keys, used=uses.note, ended=ground.live.ended_sessions
+            ),
             telemetry=ground.telemetry,
             ready=ground.ready,
             certificates=ground.certificates,

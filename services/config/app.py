@@ -17,6 +17,8 @@ from services.config.ground import open_ground
 from services.config.keys.wiring import make_keys
 from services.config.oauth.wiring import make_oauth
 from services.config.onboarding.wiring import make_onboarding
+from services.config.sessions.store import SqlSessionStore
+from services.config.sessions.wiring import make_sessions
 from services.config.settings import Settings
 from services.config.wiring import Declared, open_settings
 
@@ -44,9 +46,17 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         keys = make_keys(ground, given=given is not None, changed=changed)
         if given is None:
             await keys.keep_first()
-        epoch = SqlEncryptionStore(ground.database).epoch
+        kept = SqlSessionStore(ground.database, tokens=ground.tokens)
 
-        own = await open_settings(ground, declared, keys=keys.store, given=given, epoch=epoch, changed=changed)
+        own = await open_settings(
+            ground,
+            declared,
+            keys=keys.store,
+            given=given,
+            epoch=SqlEncryptionStore(ground.database).epoch,
+            ended=lambda: kept.ended(ground.clock.now()),
+            changed=changed,
+        )
         connections = make_connections(
             ground, current=own.configuration.current, catalogue=declared.catalogue, rules=declared.rules
         )
@@ -54,12 +64,12 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         oauth = make_oauth(ground, settings=lambda: own.texts)
         automations = await make_automations(ground, settings=lambda: own.texts, refreshes=oauth.tokens)
         onboarding = make_onboarding(ground, test=connections.verdict)
-        slices: list[Slice] = [own, keys, connections, encryption, oauth, automations, onboarding]
+        sessions = make_sessions(ground, kept, feed=own.feed, changed=changed)
+        slices: list[Slice] = [own, keys, sessions, connections, encryption, oauth, automations, onboarding]
 
-        authenticator = keys.authenticator(ground.service_tokens, lambda: own.feed.current.keys)
         server = Server(
             settings.listen,
-            authenticator=authenticator,
+            authenticator=keys.authenticator(ground.service_tokens, lambda: own.feed.current),
             telemetry=ground.telemetry,
             ready=ground.database.ping,
             certificates=ground.certificates,

@@ -43,12 +43,15 @@ def settings_to_pb(catalogue: Catalogue, settings: InForce) -> pb.Settings:
 
 def snapshot_to_pb(catalogue: Catalogue, snapshot: Snapshot) -> pb.Snapshot:
     """What a service of the suite obeys, secrets included."""
-    return pb.Snapshot(
+    message = pb.Snapshot(
         revision=snapshot.revision,
         settings=message_of(catalogue, snapshot.settings.texts),
         api_keys=[key_to_pb(key) for key in snapshot.keys],
         data_key_epoch=snapshot.data_key_epoch,
     )
+    for session in snapshot.ended:
+        message.ended_sessions.add(id=session.id).expire_time.FromDatetime(session.expires_at)
+    return message
 
 
 def description_to_pb(specs: Iterable[SettingSpec]) -> pb.DescribeSettingsResponse:

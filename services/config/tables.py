@@ -90,6 +90,34 @@ api_key = Table(
     Index("api_key_request", "request_id", unique=True),
 )
 
+# A browser that was signed in. `key_handle` is how its credential names the key; `ended_at` is when it was signed out.
+browser_session = Table(
+    "browser_session",
+    metadata,
+    Column("id", OrderedText, primary_key=True),
+    Column("key_handle", Text, nullable=False),
+    Column("key_id", Text, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("created_at", UtcMillis, nullable=False),
+    Column("expires_at", UtcMillis, nullable=False),
+    Column("ended_at", UtcMillis),
+    Index("browser_session_of_user", "user_name", "expires_at"),
+    Index("browser_session_expiry", "expires_at"),
+)
+
+# What a ticket opens, by the digest of the ticket; the row goes when it is used.
+stream_ticket = Table(
+    "stream_ticket",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("session_id", Text, nullable=False),
+    Column("key_handle", Text, nullable=False),
+    Column("session_expires_at", UtcMillis, nullable=False),
+    Column("expires_at", UtcMillis, nullable=False),
+    Index("stream_ticket_expiry", "expires_at"),
+)
+
 # What each service told of its keys last.
 keyring_report = Table(
     "keyring_report",
@@ -107,7 +135,8 @@ keyring_report = Table(
     Column("reported_at", UtcMillis, nullable=False),
 )
 
-# An authorization that was begun, by the digest of its state; the row goes when the state is used.
+# An authorization that was begun, by the digest of its state; the row goes when the state is used. `session_id` is the
+# session of the browser that began it and alone may end it.
 oauth_authorization = Table(
     "oauth_authorization",
     metadata,
@@ -117,6 +146,7 @@ oauth_authorization = Table(
     Column("verifier", LargeBinary, nullable=False),  # sealed
     Column("redirect_url", Text, nullable=False),
     Column("expires_at", UtcMillis, nullable=False),
+    Column("session_id", Text),
     Index("oauth_authorization_expiry", "expires_at"),
 )
 

@@ -16,6 +16,7 @@ from services.config.domain.configuration import Configuration
 from services.config.domain.environment import Rules, read_environment
 from services.config.domain.keys import ApiKey
 from services.config.domain.rollback import Rollbacks
+from services.config.domain.sessions import EndedSession
 from services.config.domain.snapshot import KeyStore, Snapshots
 from services.config.domain.values import Fallbacks
 from services.config.exports import Exports
@@ -76,16 +77,19 @@ async def open_settings(
     keys: KeyStore,
     given: ApiKey | None,
     epoch: Callable[[], Awaitable[int]],
+    ended: Callable[[], Awaitable[Sequence[EndedSession]]],
     changed: Event,
 ) -> SettingsSlice:
-    """Wires the slice, with a first snapshot: settings, `keys` and the `given` one, and the `epoch` of data keys."""
+    """Wires the slice, with a first snapshot: settings, `keys` and the `given` one, the `epoch` of data keys, and which
+    sessions `ended`.
+    """
     catalogue, fallbacks, vault = declared.catalogue, declared.fallbacks, ground.vault
     store = SqlSettingStore(ground.database, catalogue=catalogue, vault=vault)
     await store.note_fallbacks(fallbacks.texts, given)
     configuration = Configuration(
         store, catalogue=catalogue, fallbacks=fallbacks, rules=declared.rules, changed=changed.set
     )
-    feed = SnapshotPoller(Snapshots(configuration, keys, given=given, epoch=epoch), changed)
+    feed = SnapshotPoller(Snapshots(configuration, keys, given=given, epoch=epoch, ended=ended), changed)
     await feed.run_once()
     history = SqlHistory(ground.database, catalogue=catalogue, vault=vault, tokens=ground.tokens)
     servicer = ConfigServicer(

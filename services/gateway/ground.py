@@ -76,5 +76,5 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             trusted=trusted,
             certificates=certificates,
             live=live,
-            authenticator=KeyAuthenticator(roots.service_tokens, live.api_keys, clock=clock),
+            authenticator=KeyAuthenticator(roots.service_tokens, live.api_keys, clock=clock, ended=live.ended_sessions),
         )

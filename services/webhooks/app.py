@@ -84,7 +84,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
 
 
 def _server(settings: Settings, ground: Ground, uses: KeyUses) -> Server:
-    authenticator = KeyAuthenticator(ground.service_tokens, ground.live.api_keys, used=uses.note)
+    authenticator = KeyAuthenticator(
+        ground.service_tokens, ground.live.api_keys, used=uses.note, ended=ground.live.ended_sessions
+    )
     return Server(
         settings.listen,
         authenticator=authenticator,

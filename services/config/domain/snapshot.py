@@ -6,20 +6,25 @@ from typing import Protocol
 
 from services.config.domain.configuration import Configuration
 from services.config.domain.keys import ApiKey
+from services.config.domain.sessions import EndedSession
 from services.config.domain.values import InForce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The settings in force with their secrets, the keys that callers may hold, and the epoch of data keys."""
+    """The settings in force with their secrets, the keys that callers may hold, and the epoch of data keys.
+
+    `ended` are the sessions that were signed out before their end.
+    """
 
     settings: InForce
     keys: tuple[ApiKey, ...]
     data_key_epoch: int = 0
+    ended: tuple[EndedSession, ...] = ()
 
     @property
     def revision(self) -> int:
-        """Grows with every change of settings or keys."""
+        """Grows with every change of settings or keys, and with every session that is signed out."""
         return self.settings.version
 
 
@@ -42,7 +47,7 @@ class SnapshotFeed(Protocol):
 class Snapshots:
     """Takes snapshots; `given` is a key that counts as long as this process runs, and is kept nowhere.
 
-    `epoch` is how often somebody asked for new data keys.
+    `epoch` is how often somebody asked for new data keys, `ended` which sessions were signed out before their end.
     """
 
     def __init__(
@@ -52,10 +57,12 @@ class Snapshots:
         *,
         given: ApiKey | None,
         epoch: Callable[[], Awaitable[int]],
+        ended: Callable[[], Awaitable[Sequence[EndedSession]]],
     ) -> None:
         self._configuration = configuration
         self._keys = keys
         self._epoch = epoch
+        self._ended = ended
         self._given = () if given is None else (given,)
 
     async def revision(self) -> int:
@@ -66,4 +73,5 @@ class Snapshots:
         """The snapshot in force. Settings first: a key that arrives in between belongs to the next revision too."""
         settings = await self._configuration.current()
         keys = (*self._given, *await self._keys.keys())
-        return Snapshot(settings=settings, keys=keys, data_key_epoch=await self._epoch())
+        ended = tuple(await self._ended())
+        return Snapshot(settings=settings, keys=keys, data_key_epoch=await self._epoch(), ended=ended)

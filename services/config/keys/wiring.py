@@ -20,6 +20,7 @@ from libs.rpc.uses import KeyUses
 from libs.service import Loop
 from services.config import convert
 from services.config.domain.keys import ADMIN, ApiKey, Key, NewKey, Terms, new_key
+from services.config.domain.snapshot import Snapshot
 from services.config.ground import Ground
 from services.config.keys.keeper import KeyKeeper
 from services.config.keys.servicer import KeyServicer
@@ -53,9 +54,15 @@ class KeySlice:
         now = self.clock.now()
         await self.store.keep_first(partial(announced_admin_key, now), now=now)
 
-    def authenticator(self, service_tokens: Sequence[str], keys: Callable[[], Sequence[ApiKey]]) -> KeyAuthenticator:
-        """Tells who calls this service, by the keys in force, and notes when they are used."""
-        return KeyAuthenticator(service_tokens, _Admitted(keys), clock=self.clock, used=self.uses.note)
+    def authenticator(self, service_tokens: Sequence[str], snapshot: Callable[[], Snapshot]) -> KeyAuthenticator:
+        """Tells who calls this service, by the snapshot in force, and notes when keys are used."""
+        return KeyAuthenticator(
+            service_tokens,
+            _Admitted(lambda: snapshot().keys),
+            clock=self.clock,
+            used=self.uses.note,
+            ended=lambda: snapshot().ended,
+        )
 
 
 def make_keys(ground: Ground, *, given: bool, changed: Event) -> KeySlice:

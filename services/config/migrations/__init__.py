@@ -1,3 +1,3 @@
 """The schema of the config service, revision by revision."""
 
-HEAD = "0002"
+HEAD = "0003"
