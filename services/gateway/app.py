@@ -14,6 +14,7 @@ from libs.service import Service
 from services.gateway import problems
 from services.gateway.callers import Callers
 from services.gateway.calls import Channels
+from services.gateway.cors import Cors
 from services.gateway.description import Description
 from services.gateway.edge import Edge
 from services.gateway.ground import open_ground
@@ -21,6 +22,7 @@ from services.gateway.health import Health, HealthPages, KillSwitch
 from services.gateway.local import LocalChannel
 from services.gateway.metrics import SuiteMetrics
 from services.gateway.oauth import CallbackPage
+from services.gateway.proxies import Proxied
 from services.gateway.server import HttpServer
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
@@ -52,7 +54,11 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
             metrics=SuiteMetrics(ground.telemetry, ground.targets),
             description=Description(ground.descriptors, transcoded.bindings, version=ground.release),
         )
-        edge = Edge(Callers(Front(transcoded, application), ground.authenticator), ground.telemetry)
+        cors = Cors(Callers(Front(transcoded, application), ground.authenticator))
+        proxied = Proxied(cors, base_path=settings.base_path)
+        for part in (cors, proxied):
+            ground.live.subscribe(part.follow)
+        edge = Edge(proxied, ground.telemetry)
         server = HttpServer(edge, host=settings.host, port=settings.port, drain=ground.drain)
         yield Service(server, loops=[ground.live.run])
 

@@ -1,4 +1,7 @@
-"""The outermost layer, pure ASGI: request id, trace, security headers, and what is counted of every request."""
+"""The outermost layer, pure ASGI: request id, trace, security headers, and what is counted of every request.
+
+What a layer inside of it, but outside of the routes, refuses is answered here, as routes answer it.
+"""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -7,20 +10,19 @@ from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from libs.defects import as_internal
+from libs.errors import AppError
 from libs.telemetry import Telemetry, correlation
 from libs.telemetry.correlation import Trace
 from services.gateway.bodies import CallerLeft
-from services.gateway.problems import HeadersTooLarge, respond
+from services.gateway.problems import HeadersTooLarge, respond_to
+from services.gateway.security import Header, hardening
 
 ROUTE = "lockgroove.route"  # in the scope: the template of the route that answers
+ADDED = "lockgroove.added"  # in the scope: headers that layers add to the answer, whoever makes it
 
 MAX_HEADERS = 32 * 1024  # bytes of names and values
 
-_SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-)
 _WEBHOOKS = "webhooks"
 _HIDDEN = "-"  # instead of a secret
 _LEFT = 499  # nginx's number for a client that closed its connection
@@ -46,19 +48,15 @@ class Edge:
             return
         headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))  # the first of each name
         correlation.service.set(self._telemetry.service)
-        request_id = correlation.valid_request_id(
-            _text(headers, b"x-request-id") or _text(headers, b"x-correlation-id")
-        )
+        request_id = _request_id(headers)
         correlation.request_id.set(request_id)
-        answer = _Answer(send, request_id)
+        answer = _Answer(scope, send, request_id)
         started = time.monotonic()
         parent = Trace.parse(_text(headers, b"traceparent"))
         attributes = {"http.request.method": scope["method"], "url.path": shown_path(scope["path"])}
         with self._telemetry.tracer.span("http.request", "server", parent=parent, attributes=attributes) as span:
             try:
                 await self._serve(scope, receive, answer)
-            except CallerLeft:
-                answer.status = answer.status or _LEFT
             finally:
                 status = answer.status or 500
                 span.set("http.route", _route(scope))
@@ -66,11 +64,20 @@ class Edge:
                 self._count(scope, status, time.monotonic() - started)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        try:
+            with as_internal("request.failed"):
+                await self._answered(scope, receive, answer)
+        except AppError as error:
+            if not answer.status:
+                await respond_to(scope["method"], error)(scope, receive, answer)
+
+    async def _answered(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         if _size(scope["headers"]) > MAX_HEADERS:
-            refusal = respond(HeadersTooLarge(f"the headers are larger than {MAX_HEADERS} bytes"))
-            await refusal(scope, receive, answer)
-        else:
+            raise HeadersTooLarge(f"the headers are larger than {MAX_HEADERS} bytes")
+        try:
             await self._app(scope, receive, answer)
+        except CallerLeft:
+            answer.status = answer.status or _LEFT
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
@@ -82,16 +89,36 @@ class Edge:
 class _Answer:
     """Sends on what the application sends, with our headers."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
         self._send = send
-        self._headers = ((b"x-request-id", request_id.encode()), *_SECURITY_HEADERS)
+        self._ids = request_ids(request_id)
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *self._headers]}
+            message = {**message, "headers": self._headers(message.get("headers", ()))}
         await self._send(message)
+
+    def _headers(self, sent: Iterable[Header]) -> list[Header]:
+        headers = list(sent)
+        scheme: str = self._scope.get("scheme", "http")
+        return [*headers, *self._ids, *hardening(scheme, headers), *self._scope.get(ADDED, ())]
+
+
+def request_ids(request_id: str) -> tuple[Header, Header]:
+    """The headers that echo the id of a request."""
+    value = request_id.encode()
+    return (b"x-request-id", value), (b"x-correlation-id", value)
+
+
+def _request_id(headers: Mapping[bytes, bytes]) -> str:
+    """The caller's id, before one that a proxy may have made; a new one where neither is well formed."""
+    sent = _text(headers, b"x-correlation-id")
+    if sent and correlation.valid_request_id(sent) == sent:
+        return sent
+    return correlation.valid_request_id(_text(headers, b"x-request-id"))
 
 
 def _text(headers: Mapping[bytes, bytes], name: bytes) -> str:

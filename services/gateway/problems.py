@@ -137,17 +137,25 @@ def respond(error: AppError, violations: Sequence[Violation] | None = None) -> R
     return Response(body, status_of(error), headers=_headers(error), media_type=MEDIA_TYPE)
 
 
-async def on_app_error(_request: Request, error: Exception) -> Response:
-    """Starlette's handler for AppError."""
-    assert isinstance(error, AppError)
+def respond_to(method: str, error: AppError) -> Response:
+    """The response for an error of a request with this method: OPTIONS asks for nothing but the methods of a path."""
+    if method == "OPTIONS" and isinstance(error, MethodNotAllowed):
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"allow": f"{error.metadata['allow']}, OPTIONS"})
     return respond(error)
 
 
-async def on_http_exception(_request: Request, error: Exception) -> Response:
+async def on_app_error(request: Request, error: Exception) -> Response:
+    """Starlette's handler for AppError."""
+    assert isinstance(error, AppError)
+    return respond_to(request.method, error)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
     """Starlette's handler for what its own routing refuses."""
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return respond(MethodNotAllowed(sorted((error.headers or {}).get("Allow", "").split(", "))))
+        allowed = sorted((error.headers or {}).get("Allow", "").split(", "))
+        return respond_to(request.method, MethodNotAllowed(allowed))
     return respond(RouteUnknown("nothing is served at this path"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from libs.errors import InvalidArgument
 from libs.rpc.tlsfiles import TlsFiles
+from services.gateway.basepath import is_base_path
 
 _HIGHEST_PORT = 65535
 
@@ -18,6 +19,7 @@ class Settings:
     home: Path
     host: str = "127.0.0.1"
     port: int = 3006
+    base_path: str = ""
     acquisition: str = "127.0.0.1:50051"
     webhooks: str = "127.0.0.1:50052"
     config: str = "127.0.0.1:50053"
@@ -36,6 +38,7 @@ class Settings:
             home=Path(given.get("LOCKGROOVE_HOME", "data")).absolute(),
             host=given.get("LOCKGROOVE_HOST", "127.0.0.1"),
             port=_port(given.get("LOCKGROOVE_PORT", "3006")),
+            base_path=_base_path(given.get("LOCKGROOVE_BASE_PATH", "")),
             acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
             webhooks=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", "127.0.0.1:50052"),
             config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
@@ -52,3 +55,11 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) <= _HIGHEST_PORT:
         return int(text)
     raise InvalidArgument.field("LOCKGROOVE_PORT", f"{text!r} is not a port: a number up to {_HIGHEST_PORT}")
+
+
+def _base_path(text: str) -> str:
+    path = text.rstrip("/")
+    if path and not is_base_path(path):
+        rule = "like /lockgroove, of letters, digits and ._~-, and not below /api"
+        raise InvalidArgument.field("LOCKGROOVE_BASE_PATH", f"{text!r} is not a base path: {rule}")
+    return path

@@ -24,7 +24,10 @@ from services.gateway.answers import send_answer
 from services.gateway.bodies import read_body, while_connected
 from services.gateway.callers import caller_of
 from services.gateway.calls import Call, Channels
+from services.gateway.conditional import version_of
 from services.gateway.edge import ROUTE
+from services.gateway.idempotency import filler
+from services.gateway.preferences import check_json
 from services.gateway.problems import MethodNotAllowed, UnsupportedMediaType
 from services.gateway.raw import media_type, serve_pieces, unwrapper
 from services.gateway.streams import Streams
@@ -35,7 +38,6 @@ log = get_logger()
 _API = b"/api/v1/"  # no other route is below
 _JSON = "application/json"
 _MATCH = "lockgroove.match"
-_NOT_STORED = (b"cache-control", b"no-store")
 
 
 class Endpoint:
@@ -46,6 +48,7 @@ class Endpoint:
         self.reader = RequestReader(binding, decoder)
         self.call = Call.of(binding.method, channels)
         self.etag = _etag_of(binding.method.output_type)
+        self._fill_request_id = filler(binding.full_method, binding.method.input_type)
         self._print = _printer(binding, encoder)
         self.unwrap = unwrapper(binding)
         self.source = Source(name=binding.full_method, call=self.call.stream, show=self.value)
@@ -57,8 +60,10 @@ class Endpoint:
             _check_media_type(headers, any_type=self.binding.takes_raw_body)
         query = scope["query_string"].decode("latin-1")
         message = self.reader.read(scope[_MATCH].variables, query, body, headers.get("content-type", ""))
-        if (etag := headers.get("if-match", "*")) != "*":
-            self.reader.fill_etag(message, etag)
+        if if_match := headers.get("if-match"):
+            self.reader.fill_etag(message, version_of(if_match))
+        if self._fill_request_id is not None and (key := headers.get("idempotency-key")) is not None:
+            self._fill_request_id(message, key, caller_of(scope).principal)
         return message
 
     def value(self, answer: Message) -> object:
@@ -113,6 +118,8 @@ class TranscodedRoute(BaseRoute):
             raise MethodNotAllowed(self._table.allowed(_raw_path(scope)))
         endpoint = self._endpoints[scope[_MATCH].binding]
         headers = Headers(scope=scope)
+        if not (endpoint.binding.method.server_streaming or endpoint.unwrap):
+            check_json(headers.get("accept", ""))
         metadata = caller_of(scope).credentials()
         request = await endpoint.request(scope, headers, receive)
         try:
@@ -149,9 +156,8 @@ async def _send(endpoint: Endpoint, answer: Any, scope: Scope, send: Send) -> No
         raw = endpoint.unwrap(answer)
         await send_answer(scope, send, status=200, body=raw.data, media_type=media_type(raw))
         return
-    headers = [_NOT_STORED, (b"etag", etag.encode("latin-1"))] if (etag := endpoint.etag(answer)) else [_NOT_STORED]
-    body = jsontext.dumps(endpoint.value(answer))
-    await send_answer(scope, send, status=200, body=body, media_type=_JSON.encode(), headers=headers)
+    body, version = jsontext.dumps(endpoint.value(answer)), endpoint.etag(answer)
+    await send_answer(scope, send, status=200, body=body, media_type=_JSON.encode(), version=version)
 
 
 def _etag_of(message: Descriptor) -> Callable[[Any], str]:
