@@ -1,6 +1,5 @@
 """`/api/openapi.json` and the page that shows it: made of the descriptors, nothing from other hosts."""
 
-import hashlib
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
@@ -14,6 +13,7 @@ from libs.transcoding import jsontext
 from libs.transcoding.descriptors import DescriptorSet
 from libs.transcoding.openapi import About, describe, problem_response
 from libs.transcoding.routes import Binding
+from services.gateway.answers import Page
 from services.gateway.problems import RouteUnknown
 
 _TITLE = "Lockgroove"
@@ -38,23 +38,23 @@ class Description:
         self._document: bytes | None = None
         self._pages = files(__package__) / "pages"
 
-    async def document(self, request: Request) -> Response:
+    async def document(self, _request: Request) -> Response:
         """`/api/openapi.json`."""
         if self._document is None:
             self._document = jsontext.dumps(self.describe())
-        return _cached(request, self._document, "application/json")
+        return Page(self._document, media_type="application/json")
 
-    async def docs(self, request: Request) -> Response:
+    async def docs(self, _request: Request) -> Response:
         """`/api/docs`: a page of our own."""
-        return self._page(request, "docs.html")
+        return self._page("docs.html")
 
     async def asset(self, request: Request) -> Response:
         """What the page loads."""
-        return self._page(request, request.path_params["name"])
+        return self._page(request.path_params["name"])
 
-    async def root(self, _request: Request) -> Response:
+    async def root(self, request: Request) -> Response:
         """`/`: on to the page."""
-        return RedirectResponse("api/docs", 307)
+        return RedirectResponse(f"{request.scope['root_path']}/api/docs", 307)
 
     def describe(self) -> dict[str, Any]:
         """The OpenAPI document."""
@@ -67,22 +67,11 @@ class Description:
         )
         return describe(self._descriptors, self._bindings, about)
 
-    def _page(self, request: Request, name: str) -> Response:
+    def _page(self, name: str) -> Response:
         if name not in _PAGES:
             raise RouteUnknown("nothing is served at this path")
-        response = _cached(request, (self._pages / name).read_bytes(), _PAGES[name])
-        response.headers["content-security-policy"] = _CSP
-        return response
-
-
-def _cached(request: Request, body: bytes, media_type: str) -> Response:
-    """The body with its ETag, or 304 for who has it already."""
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {"etag": etag, "cache-control": "no-cache"}
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if known & {etag, "*"}:
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type=media_type)
+        body, headers = (self._pages / name).read_bytes(), {"content-security-policy": _CSP}
+        return Page(body, headers=headers, media_type=_PAGES[name])
 
 
 def _plain(operation_id: str, summary: str, answer: str, media_type: str = "application/json") -> dict[str, Any]:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from libs.telemetry import Telemetry
 from libs.telemetry.exposition import metrics_address
 from libs.telemetry.metrics import CONTENT_TYPE
+from services.gateway.answers import Page
 
 TIMEOUT = 2.0  # seconds for a service to answer
 _LONGEST = 8 * 1024 * 1024  # bytes of an answer
@@ -29,7 +30,7 @@ class SuiteMetrics:
         texts = await asyncio.gather(*(_scraped(host, port) for host, port in self._addresses.values()))
         found = dict(zip(self._addresses, texts, strict=True))
         found[self._telemetry.service] = self._telemetry.metrics.render().decode()
-        return Response(merge(found), headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
+        return Page(merge(found), media_type=CONTENT_TYPE)
 
 
 def merge(texts: Mapping[str, str | None]) -> str:

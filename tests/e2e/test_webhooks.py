@@ -83,7 +83,7 @@ async def test_the_etag_of_an_event_has_its_quotes(suite: Suite, secret: dict[st
     answer = await suite.client.get(f"/api/v1/events/{event_id}")
 
     assert answer.json()["etag"].startswith('"')
-    assert answer.headers["etag"] == answer.json()["etag"]
+    assert answer.headers["etag"].startswith("W/" + answer.json()["etag"][:-1] + "~")
 
 
 async def test_an_event_that_comes_before_its_acquisition_finds_it_later(
