@@ -3,9 +3,11 @@
 What a layer inside of it, but outside of the routes, refuses is answered here, as routes answer it.
 """
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import chain
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,6 +26,7 @@ ADDED = "lockgroove.added"  # in the scope: headers that layers add to the answe
 MAX_HEADERS = 32 * 1024  # bytes of names and values
 
 _WEBHOOKS = "webhooks"
+_AS_IT_IS = re.compile(r"[A-Za-z0-9/._~-]*")
 _HIDDEN = "-"  # instead of a secret
 _LEFT = 499  # nginx's number for a client that closed its connection
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -130,6 +133,8 @@ def shown_path(path: str) -> str:
 
     So it may in an address that is written wrongly: with a slash too many, or a proxy's prefix.
     """
+    if _WEBHOOKS not in path:
+        return path if _AS_IT_IS.fullmatch(path) else quote(path)
     steps = path.split("/")
     if _WEBHOOKS in steps:
         named = next((at for at in range(steps.index(_WEBHOOKS) + 1, len(steps)) if steps[at]), len(steps))
@@ -144,4 +149,4 @@ def _route(scope: Scope) -> str:
 
 
 def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
-    return sum(len(name) + len(value) for name, value in headers)
+    return sum(map(len, chain.from_iterable(headers)))
