@@ -5,6 +5,7 @@ import sys
 
 from libs.telemetry.logs import configure_logging
 from tests.benchmarks import (
+    codec,
     download,
     engine,
     footprint,
@@ -16,10 +17,12 @@ from tests.benchmarks import (
     retention,
     rotation,
     settings,
+    watchers,
     webhooks,
 )
 
 BENCHMARKS = {
+    "codec": codec.measure,
     "footprint": footprint.measure,
     "webhooks": webhooks.measure,
     "processing": processing.measure,
@@ -28,6 +31,7 @@ BENCHMARKS = {
     "engine": engine.measure,
     "requests": requests.measure,
     "rest": rest.measure,
+    "watchers": watchers.measure,
     "leases": leases.measure,
     "download": download.measure,
     "settings": settings.measure,
