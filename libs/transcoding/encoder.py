@@ -74,7 +74,7 @@ class Encoder:
         held = getter("message", field.name)
         if is_map(field):
             key, value = (message_of(field).fields_by_name[name] for name in ("key", "value"))
-            entries = f"{{{_key(key)}: {self._value(value, 'item')} for key, item in held.items()}}"
+            entries = f"{{{_key(key)}: {self._value(value, 'held[key]')} for key in held}}"
             return f"{entries} if (held := {held}) else {{}}"
         if field.is_repeated:
             # A slice is a list, made in half the time that list() takes.

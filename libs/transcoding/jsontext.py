@@ -8,6 +8,7 @@ import orjson
 from libs.transcoding.faults import Fault
 
 MAX_DEPTH = 100  # objects and arrays within each other, as protobuf's own JSON reader allows
+_PRINTED_DEPTH = 254  # what orjson prints at most
 _TWIN = object()  # stands for the value of a key that came twice
 
 
@@ -17,8 +18,7 @@ def loads(text: bytes) -> object:
         value: object = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _malformed(text, error) from error
-    # Most texts are one flat object, which two looks tell.
-    if (b"[" in text or text.find(b"{", 1) > 0) and text.count(b"{") + text.count(b"[") > MAX_DEPTH:
+    if _may_be_deep(text):
         _refuse_depth(value)
     if not _has_no_twins(text, orjson.dumps(value)):
         _refuse_twins(text.decode())
@@ -41,17 +41,25 @@ def _malformed(text: bytes, error: orjson.JSONDecodeError) -> Fault:
     return Fault(f"is not JSON: {error.msg.rstrip('.')} at {where}", reason="MALFORMED_JSON")
 
 
+def _may_be_deep(text: bytes) -> bool:
+    """Whether it has as many brackets as it takes. To look for them one by one is faster than to count few of them."""
+    seen = 0
+    for bracket in (b"{", b"["):
+        place = text.find(bracket)
+        while place >= 0 and seen <= MAX_DEPTH:
+            seen += 1
+            place = text.find(bracket, place + 1)
+    return seen > MAX_DEPTH
+
+
 def _refuse_depth(value: object) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [item for container in level for item in _containers_in(container)]
-    if level:
-        raise _too_deep()
-
-
-def _containers_in(container: object) -> list[object]:
-    items = container.values() if isinstance(container, dict) else container if isinstance(container, list) else ()
-    return [item for item in items if isinstance(item, dict | list)]
+    """orjson prints no deeper than it says: within as many lists as that leaves, the value must not be too deep."""
+    for _ in range(_PRINTED_DEPTH - MAX_DEPTH):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except orjson.JSONEncodeError as error:
+        raise _too_deep() from error
 
 
 def _too_deep() -> Fault:

@@ -103,8 +103,8 @@ class QuickReader:
     def _scalars(self, field: FieldDescriptor) -> Iterator[str]:
         # A null is no item, whatever the field: the value of NullValue itself would be taken for one.
         yield f"if type(value) is not list{' or None in value' * (field.type == F.TYPE_ENUM)}: raise TypeError"
-        items = f"[{self._scalar(field, 'item')} for item in value]"
-        yield f"{getter('message', field.name)}.extend({items})"
+        yield f"append = {getter('message', field.name)}.append"
+        yield f"for item in value: append({self._scalar(field, 'item')})"
 
     def _map(self, field: FieldDescriptor) -> Iterator[str]:
         key, value = (message_of(field).fields_by_name[name] for name in ("key", "value"))
@@ -118,6 +118,14 @@ class QuickReader:
 
     def _scalar(self, field: FieldDescriptor, value: str) -> str:
         """The expression that turns a JSON value, given by name, into the value of a scalar or enum field."""
-        converted = f"{self._space.name(scalars.from_json(field))}({value})"
+        convert = _integer if field.type in scalars.INTEGERS else scalars.from_json(field)
+        converted = f"{self._space.name(convert)}({value})"
         plain = _PLAIN.get(field.type)
         return converted if plain is None else f"{value} if {plain.format(value)} else {converted}"
+
+
+def _integer(value: object) -> int:
+    """The integer that a text writes as Python would."""
+    if type(value) is str and f"{(number := int(value))}" == value:
+        return number
+    raise TypeError

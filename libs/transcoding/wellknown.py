@@ -34,20 +34,24 @@ _FIRST_SECOND, _LAST_SECOND = -62135596800, 253402300799  # of the years 1 and 9
 _EPOCH = datetime(1970, 1, 1)  # in UTC, which Timestamps count in
 _DAY = 86400  # seconds
 _MINUTES = tuple(f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
+_SECONDS = tuple(f"{second:02}" for second in range(60))
 MAX_STEPS = 32  # of a dotted path in a query
 _LONGEST_DURATION = 315_576_000_000  # seconds
 
 
 def decode_timestamp(value: object, message: Any) -> None:
     """`2026-11-22T10:00:00.5Z`, with any offset, to the nanosecond."""
-    found = _TIME.fullmatch(value) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        raise _no_time()
+    if _is_plain(value):
+        since = _since_epoch(value[:-1])
+        message.seconds, message.nanos = since.days * _DAY + since.seconds, since.microseconds * 1000
+        return
+    found = _TIME.fullmatch(value)
     if found is None:
-        raise Fault("must be a time as RFC 3339 writes it: 2026-11-22T10:00:00Z", reason="WRONG_TYPE")
+        raise _no_time()
     moment, fraction, sign, hours, minutes = found.groups()
-    try:
-        since = datetime.fromisoformat(moment) - _EPOCH
-    except ValueError as error:
-        raise Fault(f"is no time: {error}") from error
+    since = _since_epoch(moment)
     seconds = since.days * _DAY + since.seconds
     if sign:
         offset = (int(hours) * 60 + int(minutes)) * 60
@@ -141,11 +145,8 @@ def encode_value(message: Any) -> object:
 def encode_timestamp(message: Any) -> object:
     """The text of a Timestamp, with 0, 3, 6 or 9 digits after the second. Raises ValueError when it is out of range."""
     seconds, nanos = message.seconds, message.nanos
-    if not (_FIRST_SECOND <= seconds <= _LAST_SECOND and 0 <= nanos < 1_000_000_000):
-        raise ValueError(f"a Timestamp holds {seconds} seconds and {nanos} nanoseconds, which is no time")
-    day, second = divmod(seconds, _DAY)
-    minute, second = divmod(second, 60)
-    return f"{_date(day)}T{_MINUTES[minute]}{second:02}{_fraction(nanos) if nanos else ''}Z"
+    fraction = _fraction(nanos) if nanos else ""
+    return f"{_date(seconds // _DAY)}T{_MINUTES[seconds // 60 % 1440]}{_SECONDS[seconds % 60]}{fraction}Z"
 
 
 def encode_text(message: Any) -> object:
@@ -163,12 +164,35 @@ def is_free_form(message: Message) -> bool:
     return message.DESCRIPTOR.full_name in DECODERS or message.DESCRIPTOR.full_name in WRAPPERS
 
 
+def _no_time() -> Fault:
+    return Fault("must be a time as RFC 3339 writes it: 2026-11-22T10:00:00Z", reason="WRONG_TYPE")
+
+
+def _is_plain(time: str) -> bool:
+    """Whether it has the form of RFC 3339 in UTC, to the second, milli- or microsecond, if ISO 8601 knows it at all."""
+    marks = time[4:20:3]  # every third character from the fourth on is one
+    if len(time) == 20:
+        return marks == "--T::Z"
+    return len(time) in (24, 27) and marks == "--T::." and time[-1] == "Z" and time[20:-1].isdecimal()
+
+
+def _since_epoch(moment: str) -> timedelta:
+    try:
+        return datetime.fromisoformat(moment) - _EPOCH
+    except ValueError as error:
+        raise Fault(f"is no time: {error}") from error
+
+
 @lru_cache(maxsize=1024)
 def _date(day: int) -> str:
+    if not _FIRST_SECOND <= day * _DAY <= _LAST_SECOND:
+        raise ValueError("a Timestamp lies outside of the years 1 to 9999")
     return (_EPOCH + timedelta(day)).date().isoformat()
 
 
 def _fraction(nanos: int) -> str:
+    if not 0 <= nanos < 1_000_000_000:
+        raise ValueError("a Timestamp has nanoseconds that are more than a second")
     if nanos % 1_000_000 == 0:
         return f".{nanos // 1_000_000:03}"
     return f".{nanos // 1000:06}" if nanos % 1000 == 0 else f".{nanos:09}"

@@ -1,20 +1,26 @@
 """The codec beside protobuf's own: the same messages from valid JSON, the same JSON from valid messages."""
 
+import itertools
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pytest
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from libs.transcoding import jsontext
+from libs.transcoding import jsontext, scalars, wellknown
 from libs.transcoding.decoder import Decoder
 from libs.transcoding.descriptors import DescriptorSet, message_class
 from libs.transcoding.encoder import Encoder
 from libs.transcoding.faults import Fault
+from libs.transcoding.quick import QuickReader
+from libs.transcoding.strict import StrictReader
 
 I32 = st.integers(-(2**31), 2**31 - 1)
 I64 = st.integers(-(2**63), 2**63 - 1)
@@ -30,6 +36,7 @@ FREE: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=5,
 )
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 RELAXED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
 
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
@@ -109,6 +116,16 @@ EXTRAS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
+def strict(everything: DescriptorSet) -> StrictReader:
+    return StrictReader(everything)
+
+
+@pytest.fixture(scope="session")
+def quick(strict: StrictReader) -> QuickReader:
+    return QuickReader(strict)
+
+
+@pytest.fixture(scope="session")
 def thing_class(thing: Descriptor) -> type[Any]:
     return message_class(thing)
 
@@ -158,6 +175,81 @@ def test_what_is_accepted_is_what_protobuf_accepts_and_means_the_same(
 
     theirs = json_format.Parse(text, thing_class(), descriptor_pool=everything.pool)
     assert ours.SerializeToString(deterministic=True) == theirs.SerializeToString(deterministic=True)
+
+
+@RELAXED
+@given(data=st.data())
+def test_what_we_print_is_read_quickly_and_is_the_same_again(
+    data: st.DataObject, thing_class: type[Any], encoder: Encoder, quick: QuickReader
+) -> None:
+    message, ours = data.draw(messages(thing_class)), thing_class()
+    printed = encoder.encode(message)
+
+    quick.of(thing_class.DESCRIPTOR)(jsontext.loads(jsontext.dumps(printed)), ours)
+
+    assert encoder.encode(ours) == printed
+
+
+WRONG_AND_RIGHT: st.SearchStrategy[Any] = st.sampled_from(
+    ["", "1", "-1", "-0", "01", "+5", " 5", "1_0", "٣", "1e2", "1.5", "9" * 30, "RED", "PINK", "NULL_VALUE", "NaN",
+     "Infinity", "true", "AA==", "AA", "-_8", "A===", "AA=A", "é", "1s", "-1.5s", "a.b,cD", "1970-01-01T00:00:00Z",
+     "2026-11-22T10:00:00.123Z", "2026-11-22T10:00:00.123456Z", "2026-11-22T10:00:00.1+01:00", "2026-W47-7T10:00:00Z",
+     0, 1, -1, -7, 2**31, 2**32, 2**63, 2**64 - 1, 1.0, 1.5, 1e300, 3.5e38, True, False, None, [], {}, [None], [1, "1"]]
+)  # fmt: skip
+
+
+@settings(RELAXED, max_examples=200)
+@given(data=st.data())
+def test_what_is_read_quickly_is_read_strictly_and_means_the_same(
+    data: st.DataObject, thing_class: type[Any], quick: QuickReader, strict: StrictReader
+) -> None:
+    keys = st.sampled_from([name for field in thing_class.DESCRIPTOR.fields for name in (field.json_name, field.name)])
+    value = data.draw(
+        st.recursive(
+            st.dictionaries(keys, WRONG_AND_RIGHT, max_size=3),
+            lambda inner: st.dictionaries(keys, inner | st.lists(WRONG_AND_RIGHT | inner, max_size=3), max_size=3),
+            max_leaves=4,
+        )
+    )
+
+    ours, theirs = thing_class(), thing_class()
+    try:
+        quick.of(thing_class.DESCRIPTOR)(value, ours)
+    except (Fault, TypeError, ValueError):
+        return
+
+    strict.of(thing_class.DESCRIPTOR)(value, theirs)
+    assert ours.SerializeToString(deterministic=True) == theirs.SerializeToString(deterministic=True)
+
+
+@pytest.mark.parametrize("length", range(9))
+def test_base64_has_one_grammar(length: int) -> None:
+    for letters in itertools.product("A-=", repeat=length):
+        text = "".join(letters)
+        bare = text.rstrip("=")
+        is_padded = len(text) % 4 == 0 and len(text) - len(bare) <= 2
+
+        is_right = "=" not in bare and len(bare) % 4 != 1 and (bare == text or is_padded)
+
+        assert _is_taken(scalars.binary, text) is is_right, text
+
+
+@pytest.mark.parametrize("time", ["2026-11-22T10:00:00Z", "2026-11-22T10:00:00.123Z", "2026-11-22T10:00:00.123456Z"])
+def test_a_time_with_one_wrong_character_is_never_a_time(time: str) -> None:
+    for place, letter in itertools.product(range(len(time)), "-+:.,TtzZW _0é٣"):
+        text = time[:place] + letter + time[place + 1 :]
+
+        taken = _is_taken(lambda value: wellknown.decode_timestamp(value, Timestamp()), text)
+
+        assert not taken or RFC_3339.fullmatch(text), text
+
+
+def _is_taken(read: Callable[[str], object], text: str) -> bool:
+    try:
+        read(text)
+    except Fault:
+        return False
+    return True
 
 
 def test_an_any_is_read_and_printed_as_protobuf_does_it(

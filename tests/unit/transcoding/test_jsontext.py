@@ -1,6 +1,10 @@
 """JSON texts: what is refused, and with which words."""
 
+import json
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from libs.transcoding import jsontext
 from libs.transcoding.faults import Fault
@@ -28,6 +32,44 @@ def test_colons_in_texts_are_no_twins() -> None:
 
 def test_integers_of_any_length_beside_colons_are_read() -> None:
     assert jsontext.loads(b'{"a":":","b":' + b"9" * 300 + b"}") == {"a": ":", "b": 1e300}
+
+
+KEYS = st.sampled_from(['"a"', '"b"', '"\\u0061"', '":"', '"\\u003a"', '"\\u003A"', '"a\\":"', '"{"'])
+COLONS = st.sampled_from([":", " : ", "\n:", "\t:\r "])
+PLAIN = st.sampled_from(["1", "1.0", "1e2", "null", '"x : y"', '"\\":"', '"\\u003a"', '"["'])
+
+
+def written(values: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    members = st.lists(st.tuples(KEYS, COLONS, values).map("".join), max_size=3)
+    return st.lists(values, max_size=2).map(lambda items: f"[{','.join(items)}]") | members.map(
+        lambda each: "{" + ", ".join(each) + "}"
+    )
+
+
+TEXTS = st.recursive(PLAIN, written, max_leaves=8)
+
+
+def has_twins(text: str) -> bool:
+    found = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        found.append(len(dict(pairs)) != len(pairs))
+
+    json.loads(text, object_pairs_hook=look)
+    return any(found)
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=TEXTS)
+def test_a_key_that_comes_twice_is_found_wherever_it_is_and_nothing_else(text: str) -> None:
+    if has_twins(text):
+        assert refused(text.encode()).reason == "DUPLICATE_FIELD"
+    else:
+        assert jsontext.loads(text.encode()) == json.loads(text)
+
+
+def test_a_colon_that_is_escaped_does_not_hide_a_twin() -> None:
+    assert refused(b'{"a" : 1, "a" : 2, "b" : "\\u003a"}').reason == "DUPLICATE_FIELD"
 
 
 @pytest.mark.parametrize(
