@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lockgroove.api.v1 import annotations_pb2 as lockgroove_dot_api_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elockgroove/api/v1/status.proto\x12\x11lockgroove.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\x19\n\x17GetServiceStatusRequest\"\xe5\x06\n\rServiceStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12)\n\x06uptime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fschema_revision\x18\x03 \x01(\t\x12>\n\ncomponents\x18\x04 \x03(\x0b\x32*.lockgroove.api.v1.ServiceStatus.Component\x12\x36\n\x06queues\x18\x05 \x03(\x0b\x32&.lockgroove.api.v1.ServiceStatus.Queue\x12\x38\n\x07volumes\x18\x06 \x03(\x0b\x32\'.lockgroove.api.v1.ServiceStatus.Volume\x1a\xbc\x02\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12?\n\x05state\x18\x02 \x01(\x0e\x32\x30.lockgroove.api.v1.ServiceStatus.Component.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08\x63ritical\x18\x04 \x01(\x08\x12.\n\nsince_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncheck_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x0c\n\x08\x44\x45GRADED\x10\x02\x12\x08\n\x04\x44OWN\x10\x03\x12\x0c\n\x08\x44ISABLED\x10\x04\x12\x0b\n\x07UNKNOWN\x10\x05\x1a\xb8\x01\n\x05Queue\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x42\n\x06\x64\x65pths\x18\x02 \x03(\x0b\x32\x32.lockgroove.api.v1.ServiceStatus.Queue.DepthsEntry\x12-\n\noldest_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a-\n\x0b\x44\x65pthsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1aS\n\x06Volume\x12\x0e\n\x06volume\x18\x01 \x01(\t\x12\x12\n\nfree_bytes\x18\x02 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x03\x12\x10\n\x08writable\x18\x04 \x01(\x08\x32z\n\rStatusService\x12i\n\x10GetServiceStatus\x12*.lockgroove.api.v1.GetServiceStatusRequest\x1a .lockgroove.api.v1.ServiceStatus\"\x07\x90\x02\x01\x88\xb5\x18\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1elockgroove/api/v1/status.proto\x12\x11lockgroove.api.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\x19\n\x17GetServiceStatusRequest\"\xf6\x06\n\rServiceStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12)\n\x06uptime\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fschema_revision\x18\x03 \x01(\t\x12>\n\ncomponents\x18\x04 \x03(\x0b\x32*.lockgroove.api.v1.ServiceStatus.Component\x12\x36\n\x06queues\x18\x05 \x03(\x0b\x32&.lockgroove.api.v1.ServiceStatus.Queue\x12\x38\n\x07volumes\x18\x06 \x03(\x0b\x32\'.lockgroove.api.v1.ServiceStatus.Volume\x1a\xcd\x02\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12?\n\x05state\x18\x02 \x01(\x0e\x32\x30.lockgroove.api.v1.ServiceStatus.Component.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08\x63ritical\x18\x04 \x01(\x08\x12.\n\nsince_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncheck_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x07 \x01(\t\"Y\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x06\n\x02UP\x10\x01\x12\x0c\n\x08\x44\x45GRADED\x10\x02\x12\x08\n\x04\x44OWN\x10\x03\x12\x0c\n\x08\x44ISABLED\x10\x04\x12\x0b\n\x07UNKNOWN\x10\x05\x1a\xb8\x01\n\x05Queue\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x42\n\x06\x64\x65pths\x18\x02 \x03(\x0b\x32\x32.lockgroove.api.v1.ServiceStatus.Queue.DepthsEntry\x12-\n\noldest_age\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a-\n\x0b\x44\x65pthsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1aS\n\x06Volume\x12\x0e\n\x06volume\x18\x01 \x01(\t\x12\x12\n\nfree_bytes\x18\x02 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x03\x12\x10\n\x08writable\x18\x04 \x01(\x08\x32z\n\rStatusService\x12i\n\x10GetServiceStatus\x12*.lockgroove.api.v1.GetServiceStatusRequest\x1a .lockgroove.api.v1.ServiceStatus\"\x07\x90\x02\x01\x88\xb5\x18\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,17 +41,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVICESTATUSREQUEST']._serialized_start=155
   _globals['_GETSERVICESTATUSREQUEST']._serialized_end=180
   _globals['_SERVICESTATUS']._serialized_start=183
-  _globals['_SERVICESTATUS']._serialized_end=1052
+  _globals['_SERVICESTATUS']._serialized_end=1069
   _globals['_SERVICESTATUS_COMPONENT']._serialized_start=464
-  _globals['_SERVICESTATUS_COMPONENT']._serialized_end=780
-  _globals['_SERVICESTATUS_COMPONENT_STATE']._serialized_start=691
-  _globals['_SERVICESTATUS_COMPONENT_STATE']._serialized_end=780
-  _globals['_SERVICESTATUS_QUEUE']._serialized_start=783
-  _globals['_SERVICESTATUS_QUEUE']._serialized_end=967
-  _globals['_SERVICESTATUS_QUEUE_DEPTHSENTRY']._serialized_start=922
-  _globals['_SERVICESTATUS_QUEUE_DEPTHSENTRY']._serialized_end=967
-  _globals['_SERVICESTATUS_VOLUME']._serialized_start=969
-  _globals['_SERVICESTATUS_VOLUME']._serialized_end=1052
-  _globals['_STATUSSERVICE']._serialized_start=1054
-  _globals['_STATUSSERVICE']._serialized_end=1176
+  _globals['_SERVICESTATUS_COMPONENT']._serialized_end=797
+  _globals['_SERVICESTATUS_COMPONENT_STATE']._serialized_start=708
+  _globals['_SERVICESTATUS_COMPONENT_STATE']._serialized_end=797
+  _globals['_SERVICESTATUS_QUEUE']._serialized_start=800
+  _globals['_SERVICESTATUS_QUEUE']._serialized_end=984
+  _globals['_SERVICESTATUS_QUEUE_DEPTHSENTRY']._serialized_start=939
+  _globals['_SERVICESTATUS_QUEUE_DEPTHSENTRY']._serialized_end=984
+  _globals['_SERVICESTATUS_VOLUME']._serialized_start=986
+  _globals['_SERVICESTATUS_VOLUME']._serialized_end=1069
+  _globals['_STATUSSERVICE']._serialized_start=1071
+  _globals['_STATUSSERVICE']._serialized_end=1193
 # @@protoc_insertion_point(module_scope)

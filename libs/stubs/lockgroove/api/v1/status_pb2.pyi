@@ -89,21 +89,24 @@ class ServiceStatus(message.Message):
         CRITICAL_FIELD_NUMBER: builtins.int
         SINCE_TIME_FIELD_NUMBER: builtins.int
         CHECK_TIME_FIELD_NUMBER: builtins.int
+        MESSAGE_FIELD_NUMBER: builtins.int
         component: builtins.str
         """Its name: `database`, `lidarr`, `soulseek`, `breaker:musicbrainz`."""
         state: ServiceStatus.Component.State.ValueType
         """How it is."""
         reason: builtins.str
-        """Why, in words for people, where it is not up."""
+        """Why, as one word: `LIDARR_UNAVAILABLE`, `TIMEOUT`, `OPEN`; empty where there is nothing to say."""
         critical: builtins.bool
         """Whether the service cannot do its work without it."""
+        message: builtins.str
+        """Why, in words for people, who may be told where things are."""
         @builtins.property
         def since_time(self) -> timestamp_pb2.Timestamp:
             """Since when it is so."""
 
         @builtins.property
         def check_time(self) -> timestamp_pb2.Timestamp:
-            """When it was looked at."""
+            """When it was looked at; unset before the first time."""
 
         def __init__(
             self,
@@ -114,10 +117,11 @@ class ServiceStatus(message.Message):
             critical: builtins.bool = ...,
             since_time: timestamp_pb2.Timestamp | None = ...,
             check_time: timestamp_pb2.Timestamp | None = ...,
+            message: builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = typing.Literal["check_time", b"check_time", "since_time", b"since_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = typing.Literal["check_time", b"check_time", "component", b"component", "critical", b"critical", "reason", b"reason", "since_time", b"since_time", "state", b"state"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = typing.Literal["check_time", b"check_time", "component", b"component", "critical", b"critical", "message", b"message", "reason", b"reason", "since_time", b"since_time", "state", b"state"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -151,10 +155,10 @@ class ServiceStatus(message.Message):
         DEPTHS_FIELD_NUMBER: builtins.int
         OLDEST_AGE_FIELD_NUMBER: builtins.int
         queue: builtins.str
-        """Which: `acquisitions`."""
+        """Which: `acquisitions`, `batches`, `webhook_events`, `dead_letters`, `replays`."""
         @builtins.property
         def depths(self) -> containers.ScalarMap[builtins.str, builtins.int]:
-            """How many wait, by state."""
+            """How many are there, by state."""
 
         @builtins.property
         def oldest_age(self) -> duration_pb2.Duration:
@@ -175,7 +179,7 @@ class ServiceStatus(message.Message):
 
     @typing.final
     class Volume(message.Message):
-        """A folder and what is left of its disk."""
+        """A folder, and what is left of its disk."""
 
         DESCRIPTOR: descriptor.Descriptor
 

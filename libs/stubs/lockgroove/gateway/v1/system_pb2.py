@@ -29,7 +29,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lockgroove.api.v1 import annotations_pb2 as lockgroove_dot_api_dot_v1_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"lockgroove/gateway/v1/system.proto\x12\x15lockgroove.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\x18\n\x16GetSystemStatusRequest\"\x9c\n\n\x0cSystemStatus\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12=\n\x08services\x18\x04 \x03(\x0b\x32+.lockgroove.gateway.v1.SystemStatus.Service\x12\x39\n\x06queues\x18\x05 \x03(\x0b\x32).lockgroove.gateway.v1.SystemStatus.Queue\x12;\n\x07volumes\x18\x06 \x03(\x0b\x32*.lockgroove.gateway.v1.SystemStatus.Volume\x12:\n\x06limits\x18\x07 \x01(\x0b\x32*.lockgroove.gateway.v1.SystemStatus.Limits\x12\x43\n\x0bkill_switch\x18\x08 \x01(\x0b\x32..lockgroove.gateway.v1.SystemStatus.KillSwitch\x1a\xc2\x01\n\x07Service\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fschema_revision\x18\x05 \x01(\t\x12\x41\n\ncomponents\x18\x06 \x03(\x0b\x32-.lockgroove.gateway.v1.SystemStatus.Component\x1a\x9e\x01\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\nsince_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xcc\x01\n\x05Queue\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x45\n\x06\x64\x65pths\x18\x03 \x03(\x0b\x32\x35.lockgroove.gateway.v1.SystemStatus.Queue.DepthsEntry\x12-\n\noldest_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a-\n\x0b\x44\x65pthsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1aS\n\x06Volume\x12\x0e\n\x06volume\x18\x01 \x01(\t\x12\x12\n\nfree_bytes\x18\x02 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x03\x12\x10\n\x08writable\x18\x04 \x01(\x08\x1a_\n\nKillSwitch\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x10\n\x08readable\x18\x02 \x01(\x08\x12.\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\x9c\x01\n\x06Limits\x12\x12\n\nper_minute\x18\x01 \x01(\x05\x12\x10\n\x08per_hour\x18\x02 \x01(\x05\x12\r\n\x05\x62urst\x18\x03 \x01(\x05\x12\x1b\n\x13\x63oncurrent_requests\x18\x04 \x01(\x05\x12\x1a\n\x12requests_under_way\x18\x05 \x01(\x05\x12\x14\n\x0copen_streams\x18\x06 \x01(\x05\x12\x0e\n\x06shared\x18\x07 \x01(\x08\x32\xb6\x01\n\rSystemService\x12\xa4\x01\n\x0fGetSystemStatus\x12-.lockgroove.gateway.v1.GetSystemStatusRequest\x1a#.lockgroove.gateway.v1.SystemStatus\"=\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02-\x12\x12/api/system/statusZ\x17\x12\x15/api/v1/system:statusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"lockgroove/gateway/v1/system.proto\x12\x15lockgroove.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#lockgroove/api/v1/annotations.proto\"\x18\n\x16GetSystemStatusRequest\"\xc4\x0b\n\x0cSystemStatus\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12)\n\x06uptime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12=\n\x08services\x18\x04 \x03(\x0b\x32+.lockgroove.gateway.v1.SystemStatus.Service\x12\x39\n\x06queues\x18\x05 \x03(\x0b\x32).lockgroove.gateway.v1.SystemStatus.Queue\x12;\n\x07volumes\x18\x06 \x03(\x0b\x32*.lockgroove.gateway.v1.SystemStatus.Volume\x12:\n\x06limits\x18\x07 \x01(\x0b\x32*.lockgroove.gateway.v1.SystemStatus.Limits\x12\x43\n\x0bkill_switch\x18\x08 \x01(\x0b\x32..lockgroove.gateway.v1.SystemStatus.KillSwitch\x1a\xf2\x01\n\x07Service\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12)\n\x06uptime\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fschema_revision\x18\x05 \x01(\t\x12\x41\n\ncomponents\x18\x06 \x03(\x0b\x32-.lockgroove.gateway.v1.SystemStatus.Component\x12.\n\nsince_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xc1\x01\n\tComponent\x12\x11\n\tcomponent\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\nsince_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncheck_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x10\n\x08\x63ritical\x18\x07 \x01(\x08\x1a\xcc\x01\n\x05Queue\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x45\n\x06\x64\x65pths\x18\x03 \x03(\x0b\x32\x35.lockgroove.gateway.v1.SystemStatus.Queue.DepthsEntry\x12-\n\noldest_age\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a-\n\x0b\x44\x65pthsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x1aS\n\x06Volume\x12\x0e\n\x06volume\x18\x01 \x01(\t\x12\x12\n\nfree_bytes\x18\x02 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x03\x12\x10\n\x08writable\x18\x04 \x01(\x08\x1a_\n\nKillSwitch\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x10\n\x08readable\x18\x02 \x01(\x08\x12.\n\nsince_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xf1\x01\n\x06Limits\x12\x12\n\nper_minute\x18\x01 \x01(\x05\x12\x10\n\x08per_hour\x18\x02 \x01(\x05\x12\r\n\x05\x62urst\x18\x03 \x01(\x05\x12\x1b\n\x13\x63oncurrent_requests\x18\x04 \x01(\x05\x12\x1a\n\x12requests_under_way\x18\x05 \x01(\x05\x12\x14\n\x0copen_streams\x18\x06 \x01(\x05\x12\x0e\n\x06shared\x18\x07 \x01(\x08\x12\x1a\n\x12\x63oncurrent_streams\x18\x08 \x01(\x05\x12\x1b\n\x13\x63oncurrent_webhooks\x18\t \x01(\x05\x12\x1a\n\x12webhooks_under_way\x18\n \x01(\x05\x32\xb6\x01\n\rSystemService\x12\xa4\x01\n\x0fGetSystemStatus\x12-.lockgroove.gateway.v1.GetSystemStatusRequest\x1a#.lockgroove.gateway.v1.SystemStatus\"=\x90\x02\x01\xda\x41\x00\x88\xb5\x18\x02\x82\xd3\xe4\x93\x02-\x12\x12/api/system/statusZ\x17\x12\x15/api/v1/system:statusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,21 +43,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSYSTEMSTATUSREQUEST']._serialized_start=218
   _globals['_GETSYSTEMSTATUSREQUEST']._serialized_end=242
   _globals['_SYSTEMSTATUS']._serialized_start=245
-  _globals['_SYSTEMSTATUS']._serialized_end=1553
+  _globals['_SYSTEMSTATUS']._serialized_end=1721
   _globals['_SYSTEMSTATUS_SERVICE']._serialized_start=650
-  _globals['_SYSTEMSTATUS_SERVICE']._serialized_end=844
-  _globals['_SYSTEMSTATUS_COMPONENT']._serialized_start=847
-  _globals['_SYSTEMSTATUS_COMPONENT']._serialized_end=1005
-  _globals['_SYSTEMSTATUS_QUEUE']._serialized_start=1008
-  _globals['_SYSTEMSTATUS_QUEUE']._serialized_end=1212
-  _globals['_SYSTEMSTATUS_QUEUE_DEPTHSENTRY']._serialized_start=1167
-  _globals['_SYSTEMSTATUS_QUEUE_DEPTHSENTRY']._serialized_end=1212
-  _globals['_SYSTEMSTATUS_VOLUME']._serialized_start=1214
-  _globals['_SYSTEMSTATUS_VOLUME']._serialized_end=1297
-  _globals['_SYSTEMSTATUS_KILLSWITCH']._serialized_start=1299
-  _globals['_SYSTEMSTATUS_KILLSWITCH']._serialized_end=1394
-  _globals['_SYSTEMSTATUS_LIMITS']._serialized_start=1397
-  _globals['_SYSTEMSTATUS_LIMITS']._serialized_end=1553
-  _globals['_SYSTEMSERVICE']._serialized_start=1556
-  _globals['_SYSTEMSERVICE']._serialized_end=1738
+  _globals['_SYSTEMSTATUS_SERVICE']._serialized_end=892
+  _globals['_SYSTEMSTATUS_COMPONENT']._serialized_start=895
+  _globals['_SYSTEMSTATUS_COMPONENT']._serialized_end=1088
+  _globals['_SYSTEMSTATUS_QUEUE']._serialized_start=1091
+  _globals['_SYSTEMSTATUS_QUEUE']._serialized_end=1295
+  _globals['_SYSTEMSTATUS_QUEUE_DEPTHSENTRY']._serialized_start=1250
+  _globals['_SYSTEMSTATUS_QUEUE_DEPTHSENTRY']._serialized_end=1295
+  _globals['_SYSTEMSTATUS_VOLUME']._serialized_start=1297
+  _globals['_SYSTEMSTATUS_VOLUME']._serialized_end=1380
+  _globals['_SYSTEMSTATUS_KILLSWITCH']._serialized_start=1382
+  _globals['_SYSTEMSTATUS_KILLSWITCH']._serialized_end=1477
+  _globals['_SYSTEMSTATUS_LIMITS']._serialized_start=1480
+  _globals['_SYSTEMSTATUS_LIMITS']._serialized_end=1721
+  _globals['_SYSTEMSERVICE']._serialized_start=1724
+  _globals['_SYSTEMSERVICE']._serialized_end=1906
 # @@protoc_insertion_point(module_scope)

@@ -53,6 +53,7 @@ class SystemStatus(message.Message):
         UPTIME_FIELD_NUMBER: builtins.int
         SCHEMA_REVISION_FIELD_NUMBER: builtins.int
         COMPONENTS_FIELD_NUMBER: builtins.int
+        SINCE_TIME_FIELD_NUMBER: builtins.int
         service: builtins.str
         """Its name: `acquisition`."""
         status: builtins.str
@@ -69,6 +70,10 @@ class SystemStatus(message.Message):
         def components(self) -> containers.RepeatedCompositeFieldContainer[SystemStatus.Component]:
             """What it depends on."""
 
+        @builtins.property
+        def since_time(self) -> timestamp_pb2.Timestamp:
+            """Since when its status is what it is."""
+
         def __init__(
             self,
             *,
@@ -78,10 +83,11 @@ class SystemStatus(message.Message):
             uptime: duration_pb2.Duration | None = ...,
             schema_revision: builtins.str = ...,
             components: abc.Iterable[SystemStatus.Component] | None = ...,
+            since_time: timestamp_pb2.Timestamp | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = typing.Literal["uptime", b"uptime"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = typing.Literal["since_time", b"since_time", "uptime", b"uptime"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = typing.Literal["components", b"components", "schema_revision", b"schema_revision", "service", b"service", "status", b"status", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = typing.Literal["components", b"components", "schema_revision", b"schema_revision", "service", b"service", "since_time", b"since_time", "status", b"status", "uptime", b"uptime", "version", b"version"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -96,19 +102,25 @@ class SystemStatus(message.Message):
         REASON_FIELD_NUMBER: builtins.int
         SINCE_TIME_FIELD_NUMBER: builtins.int
         CHECK_TIME_FIELD_NUMBER: builtins.int
+        MESSAGE_FIELD_NUMBER: builtins.int
+        CRITICAL_FIELD_NUMBER: builtins.int
         component: builtins.str
         """Its name: `database`, `lidarr`, `soulseek`, `breaker:musicbrainz`."""
         status: builtins.str
         """`UP`, `DEGRADED`, `DOWN`, `DISABLED`, `UNKNOWN`."""
         reason: builtins.str
-        """Why, where it is not up."""
+        """Why, as one word: `LIDARR_UNAVAILABLE`, `TIMEOUT`, `OPEN`; empty where there is nothing to say."""
+        message: builtins.str
+        """Why, in words for people."""
+        critical: builtins.bool
+        """Whether the service cannot do its work without it."""
         @builtins.property
         def since_time(self) -> timestamp_pb2.Timestamp:
             """Since when it is so."""
 
         @builtins.property
         def check_time(self) -> timestamp_pb2.Timestamp:
-            """When it was looked at."""
+            """When it was looked at; unset before the first time."""
 
         def __init__(
             self,
@@ -118,10 +130,12 @@ class SystemStatus(message.Message):
             reason: builtins.str = ...,
             since_time: timestamp_pb2.Timestamp | None = ...,
             check_time: timestamp_pb2.Timestamp | None = ...,
+            message: builtins.str = ...,
+            critical: builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = typing.Literal["check_time", b"check_time", "since_time", b"since_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = typing.Literal["check_time", b"check_time", "component", b"component", "reason", b"reason", "since_time", b"since_time", "status", b"status"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = typing.Literal["check_time", b"check_time", "component", b"component", "critical", b"critical", "message", b"message", "reason", b"reason", "since_time", b"since_time", "status", b"status"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -161,7 +175,7 @@ class SystemStatus(message.Message):
         """Whose: `acquisition`."""
         @builtins.property
         def depths(self) -> containers.ScalarMap[builtins.str, builtins.int]:
-            """How many wait, by state."""
+            """How many are there, by state."""
 
         @builtins.property
         def oldest_age(self) -> duration_pb2.Duration:
@@ -183,7 +197,7 @@ class SystemStatus(message.Message):
 
     @typing.final
     class Volume(message.Message):
-        """A folder and what is left of its disk."""
+        """A folder, and what is left of its disk."""
 
         DESCRIPTOR: descriptor.Descriptor
 
@@ -256,20 +270,29 @@ class SystemStatus(message.Message):
         REQUESTS_UNDER_WAY_FIELD_NUMBER: builtins.int
         OPEN_STREAMS_FIELD_NUMBER: builtins.int
         SHARED_FIELD_NUMBER: builtins.int
+        CONCURRENT_STREAMS_FIELD_NUMBER: builtins.int
+        CONCURRENT_WEBHOOKS_FIELD_NUMBER: builtins.int
+        WEBHOOKS_UNDER_WAY_FIELD_NUMBER: builtins.int
         per_minute: builtins.int
-        """Requests a minute, for long."""
+        """Requests a minute, in the long run, of one key or address."""
         per_hour: builtins.int
-        """Requests within an hour."""
+        """Requests of it within an hour."""
         burst: builtins.int
-        """Requests at once."""
+        """Requests of it at once."""
         concurrent_requests: builtins.int
-        """Requests under way at once."""
+        """Requests under way at once, of everybody."""
         requests_under_way: builtins.int
         """Requests under way now."""
         open_streams: builtins.int
         """Streams that are open."""
         shared: builtins.bool
         """Whether all replicas count together, in Redis."""
+        concurrent_streams: builtins.int
+        """Streams that may be open at once."""
+        concurrent_webhooks: builtins.int
+        """Webhooks under way at once."""
+        webhooks_under_way: builtins.int
+        """Webhooks under way now."""
         def __init__(
             self,
             *,
@@ -280,10 +303,13 @@ class SystemStatus(message.Message):
             requests_under_way: builtins.int = ...,
             open_streams: builtins.int = ...,
             shared: builtins.bool = ...,
+            concurrent_streams: builtins.int = ...,
+            concurrent_webhooks: builtins.int = ...,
+            webhooks_under_way: builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = typing.Literal["burst", b"burst", "concurrent_requests", b"concurrent_requests", "open_streams", b"open_streams", "per_hour", b"per_hour", "per_minute", b"per_minute", "requests_under_way", b"requests_under_way", "shared", b"shared"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = typing.Literal["burst", b"burst", "concurrent_requests", b"concurrent_requests", "concurrent_streams", b"concurrent_streams", "concurrent_webhooks", b"concurrent_webhooks", "open_streams", b"open_streams", "per_hour", b"per_hour", "per_minute", b"per_minute", "requests_under_way", b"requests_under_way", "shared", b"shared", "webhooks_under_way", b"webhooks_under_way"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
