@@ -90,6 +90,8 @@ class Encoder:
             return f'f"{{{value}}}"'
         if field.type == F.TYPE_ENUM:
             return f"{self._space.name(_names(enum_of(field)))}[{value}]"
+        if field.type == F.TYPE_BYTES:
+            return f"{self._space.name(b2a_base64)}({value}, newline=False).decode()"
         convert = _CONVERTERS.get(field.type)
         return value if convert is None else f"{self._space.name(convert)}({value})"
 
@@ -138,10 +140,6 @@ def _key(field: FieldDescriptor) -> str:
     return "key" if field.type == F.TYPE_STRING else 'f"{key}"'
 
 
-def _base64(value: bytes) -> str:
-    return b2a_base64(value, newline=False).decode("ascii")
-
-
 def _double(value: float) -> object:
     if math.isfinite(value):
         return value
@@ -159,5 +157,5 @@ def _single(value: float) -> object:
     return value
 
 
-_CONVERTERS: dict[int, Callable[[Any], object]] = {F.TYPE_BYTES: _base64, F.TYPE_DOUBLE: _double, F.TYPE_FLOAT: _single}
+_CONVERTERS: dict[int, Callable[[Any], object]] = {F.TYPE_DOUBLE: _double, F.TYPE_FLOAT: _single}
 _DIGITS: Sequence[int] = (6, 7, 8, 9)

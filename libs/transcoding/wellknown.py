@@ -35,6 +35,7 @@ _EPOCH = datetime(1970, 1, 1)  # in UTC, which Timestamps count in
 _DAY = 86400  # seconds
 _MINUTES = tuple(f"{hour:02}:{minute:02}:" for hour in range(24) for minute in range(60))
 _SECONDS = tuple(f"{second:02}" for second in range(60))
+_THOUSANDTHS = tuple(f"{number:03}" for number in range(1000))
 MAX_STEPS = 32  # of a dotted path in a query
 _LONGEST_DURATION = 315_576_000_000  # seconds
 
@@ -193,9 +194,11 @@ def _date(day: int) -> str:
 def _fraction(nanos: int) -> str:
     if not 0 <= nanos < 1_000_000_000:
         raise ValueError("a Timestamp has nanoseconds that are more than a second")
-    if nanos % 1_000_000 == 0:
-        return f".{nanos // 1_000_000:03}"
-    return f".{nanos // 1000:06}" if nanos % 1000 == 0 else f".{nanos:09}"
+    micros, rest = divmod(nanos, 1000)
+    if rest:
+        return f".{nanos:09}"
+    millis, rest = divmod(micros, 1000)
+    return f".{_THOUSANDTHS[millis]}{_THOUSANDTHS[rest]}" if rest else f".{_THOUSANDTHS[millis]}"
 
 
 def _nanos(fraction: str | None) -> int:
