@@ -1,7 +1,6 @@
 """Pages of other origins: those that the settings list may call, with the user's cookies, and read the answers."""
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import urlsplit
 
 from lockgroove.config.v1 import config_pb2 as pb
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,7 +20,7 @@ _EXPOSED = (
 )
 _MAX_AGE = b"600"  # seconds that a browser need not ask again
 _VARY: Header = (b"vary", b"Origin")
-_PORTS = {"http": 80, "https": 443}
+_USUAL_PORTS = {"http": ":80", "https": ":443"}
 _ASKING = b"access-control-request-method"
 
 
@@ -59,10 +58,7 @@ class Cors:
 def origins(text: str) -> Iterable[bytes]:
     """The origins that a setting lists, as browsers write them: in lower case, without the usual port."""
     for name in filter(None, map(str.strip, text.lower().split(","))):
-        parts = urlsplit(name)
-        host, colon, port = parts.netloc.rpartition(":") if parts.netloc[-1:] != "]" else (parts.netloc, "", "")
-        usual = bool(colon) and port == str(_PORTS.get(parts.scheme))
-        yield f"{parts.scheme}://{host if usual or not colon else parts.netloc}".encode()
+        yield name.removesuffix(_USUAL_PORTS.get(name.partition("://")[0], "")).encode()
 
 
 async def _preflight(is_allowed: bool, send: Send) -> None:

@@ -54,7 +54,8 @@ class Description:
 
     async def root(self, request: Request) -> Response:
         """`/`: on to the page."""
-        return RedirectResponse(f"{request.scope['root_path']}/api/docs", 307)
+        base = request.scope["root_path"]
+        return RedirectResponse(f"{base}/api/docs" if base else "api/docs", 307)
 
     def describe(self) -> dict[str, Any]:
         """The OpenAPI document."""
