@@ -1,7 +1,6 @@
 """Every annotated RPC as a route: the request is read, the service called, its answer printed."""
 
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
@@ -98,6 +97,11 @@ class TranscodedRoute(BaseRoute):
         scope.update(noted)
         return match is Match.FULL
 
+    def is_stream(self, scope: Scope) -> bool:
+        """Whether the request asks for a stream. Raises InvalidArgument."""
+        found = self.matches(scope)[1].get(_MATCH)
+        return found is not None and found.binding.method.server_streaming
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Whether an annotation knows the path, whatever the method."""
         if scope["type"] != "http":
@@ -165,7 +169,12 @@ def _etag_of(message: Descriptor) -> Callable[[Any], str]:
     field = message.fields_by_name.get("etag")
     if field is None or field.type != field.TYPE_STRING or field.is_repeated:
         return lambda answer: ""
-    return attrgetter("etag")
+
+    def read(answer: Any) -> str:
+        etag: str = answer.etag
+        return etag if etag.isascii() and etag.isprintable() else ""  # no header can hold another
+
+    return read
 
 
 def _printer(binding: Binding, encoder: Encoder) -> Encode:
