@@ -14,10 +14,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from libs.errors import Unauthenticated
+
 _SESSION, _TICKET = "lgb_", "lgt_"
 _CSRF = "csrf_"  # never sent: keeps what is signed for one purpose from being good for another
 _PURPOSE = b"lockgroove/sessions"
 _RANDOM_BYTES = 32
+
+
+class TicketUnusable(Unauthenticated):
+    """The ticket opens nothing. Which of the reasons it is, is nobody's business."""
+
+    reason = "TICKET_UNUSABLE"
+
+    def __init__(self) -> None:
+        super().__init__("the ticket was used before, has ended, or is none: ask for another one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,28 +4,34 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from lockgroove.config.v1 import oauth_pb2_grpc as oauth
+from lockgroove.config.v1 import sessions_pb2_grpc as sessions
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as webhooks
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
 
 from libs.errors import AppError
+from libs.rpc.sessions import SessionSeal
 from libs.service import Service
 from services.gateway import problems
+from services.gateway.browsers import Browsers
 from services.gateway.callers import Callers
 from services.gateway.calls import Channels
 from services.gateway.cors import Cors
 from services.gateway.description import Description
 from services.gateway.edge import Edge
-from services.gateway.ground import open_ground
+from services.gateway.ground import Ground, open_ground
 from services.gateway.health import Health, HealthPages, KillSwitch
 from services.gateway.local import LocalChannel
 from services.gateway.metrics import SuiteMetrics
 from services.gateway.oauth import CallbackPage
 from services.gateway.proxies import Proxied
 from services.gateway.server import HttpServer
+from services.gateway.sessions import SessionPages
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
+from services.gateway.tickets import Tickets
 from services.gateway.transcoded import Front, TranscodedRoute
 from services.gateway.webhooks import Intake
 
@@ -46,17 +52,19 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
 
         channels: Channels = {**ground.callers, LOCAL_PACKAGE: local}
         transcoded = TranscodedRoute(ground.descriptors, channels, Streams(ground.drain))
+        browsers = Browsers(SessionSeal(ground.roots.service_tokens))
         application = build(
             transcoded,
             intake=intake,
             callback=CallbackPage(oauth.OAuthServiceStub(ground.callers["lockgroove.config.v1"])),
+            session=_session_pages(ground, browsers),
             health=HealthPages(health, switch, version=ground.release, drain=ground.drain),
             metrics=SuiteMetrics(ground.telemetry, ground.targets),
             description=Description(ground.descriptors, transcoded.bindings, version=ground.release),
         )
-        cors = Cors(Callers(Front(transcoded, application), ground.authenticator))
+        cors = Cors(_callers(Front(transcoded, application), ground, transcoded, browsers))
         proxied = Proxied(cors, base_path=settings.base_path)
-        for part in (cors, proxied):
+        for part in (browsers, cors, proxied):
             ground.live.subscribe(part.follow)
         edge = Edge(proxied, ground.telemetry)
         server = HttpServer(edge, host=settings.host, port=settings.port, drain=ground.drain)
@@ -68,6 +76,7 @@ def build(
     *,
     intake: Intake,
     callback: CallbackPage,
+    session: SessionPages,
     health: HealthPages,
     metrics: SuiteMetrics,
     description: Description,
@@ -77,6 +86,7 @@ def build(
         Route("/api/webhooks/{source}", intake, methods=["POST"]),
         Route("/api/webhooks/{source}/{secret}", intake, methods=["POST"]),
         Route("/api/oauth/callback/{service}", callback.answer),
+        Route("/api/session", session.answer, methods=["GET", "POST", "DELETE"]),
         Route("/", description.root),
         Route("/api/live", health.live),
         Route("/api/ready", health.ready),
@@ -95,3 +105,19 @@ def build(
     application = Starlette(routes=routes, exception_handlers=handlers)
     application.router.redirect_slashes = False
     return application
+
+
+def _callers(app: ASGIApp, ground: Ground, transcoded: TranscodedRoute, browsers: Browsers) -> Callers:
+    stub = sessions.SessionServiceStub(ground.trusted["config"])
+    tickets = Tickets(stub, SessionSeal(ground.roots.service_tokens), is_stream=transcoded.is_stream)
+    return Callers(app, ground.authenticator, browsers=browsers, tickets=tickets)
+
+
+def _session_pages(ground: Ground, browsers: Browsers) -> SessionPages:
+    return SessionPages(
+        sessions.SessionServiceStub(ground.trusted["config"]),
+        sessions.SessionServiceStub(ground.callers["lockgroove.config.v1"]),
+        authenticator=ground.authenticator,
+        browsers=browsers,
+        clock=ground.clock,
+    )

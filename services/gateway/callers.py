@@ -1,7 +1,7 @@
 """Who calls, found out once a request: what may be limited early, and what services get to see of the caller.
 
-Services are the ones that let in or refuse; a wrong credential is noted here and refused there, where the method needs
-one.
+A caller shows an API key in a header, or else the cookie of a session, or a ticket for a stream. Services are the ones
+that let in or refuse; a wrong credential is noted here and refused there, where the method needs one.
 """
 
 from collections.abc import Mapping
@@ -10,14 +10,19 @@ from typing import cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from libs.errors import AppError, Unauthenticated
-from libs.rpc.auth import Authenticator, CredentialInvalid, CredentialMissing
+from libs.errors import AppError
+from libs.rpc.auth import Authenticator, CredentialInvalid, credential_of
 from libs.rpc.principal import ANONYMOUS, Principal
+from libs.rpc.sessions import Session
+from services.gateway.browsers import Browsers, cookies
 from services.gateway.calls import Metadata
+from services.gateway.tickets import Tickets
 
 CALLER = "lockgroove.caller"  # in the scope
+SIGN_IN = ("POST", "/api/session")
 
-_CREDENTIALS = {b"authorization": "authorization", b"x-api-key": "x-api-key"}  # all that passes through
+_COOKIE = "cookie"
+_HEADERS = {b"authorization": "authorization", b"x-api-key": "x-api-key", b"cookie": _COOKIE}
 _LONGEST_CREDENTIAL = 4096
 _INTAKE = "/api/webhooks/"
 
@@ -26,12 +31,14 @@ _INTAKE = "/api/webhooks/"
 class Caller:
     """Who calls, as far as the gateway can tell, and what services get of his headers.
 
-    `principal` is ANONYMOUS where nobody says who he is, where he says it wrongly (then `invalid` is what is wrong),
-    and as long as nobody can tell, before the first snapshot.
+    `principal` is ANONYMOUS where nobody says who he is, where he says it wrongly, and as long as nobody can tell,
+    before the first snapshot. `session` is the one of a cookie. `invalid` is what is wrong with a key that nobody
+    holds: somebody may be guessing. What has ended, and a cookie of whatever kind, is no guess.
     """
 
     principal: Principal = ANONYMOUS
     metadata: Metadata = ()
+    session: Session | None = None
     invalid: AppError | None = None
 
     def credentials(self) -> Metadata:
@@ -52,31 +59,55 @@ def caller_of(scope: Scope) -> Caller:
 class Callers:
     """The layer that tells all inner ones who calls."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, *, browsers: Browsers, tickets: Tickets) -> None:
         self._app = app
         self._authenticator = authenticator
+        self._browsers = browsers
+        self._tickets = tickets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        scope[CALLER] = NOBODY if _is_delivery(scope) else self._caller(_sent(scope))
+        """Serve one request. Raises what is wrong with a ticket, or with a cookie on a request that changes things."""
+        scope[CALLER] = NOBODY if _is_delivery(scope) else await self._caller(scope)
         await self._app(scope, receive, send)
 
-    def _caller(self, sent: Mapping[str, str]) -> Caller:
-        if not sent:
-            return NOBODY
+    async def _caller(self, scope: Scope) -> Caller:
+        if (credential := await self._tickets.credential(scope)) is not None:
+            return self._bearer(credential)
+        sent = _sent(scope)
+        cookie = sent.pop(_COOKIE, "")
+        if cookie and credential_of(sent) is None and (scope["method"], scope["path"]) != SIGN_IN:
+            return self._of_browser(scope, cookie) or self._of_headers(sent)
+        return self._of_headers(sent)
+
+    def _of_browser(self, scope: Scope, cookie: str) -> Caller | None:
+        """Who is signed in; None where the header holds no cookie of ours."""
+        for credential in cookies(cookie):
+            if (session := self._browsers.session(credential)) is not None:
+                self._browsers.check(scope, session)
+                return self._bearer(credential, session)
+        return None
+
+    def _bearer(self, credential: str, session: Session | None = None) -> Caller:
+        sent = {"authorization": f"Bearer {credential}"}
+        return Caller(principal=self._principal(sent)[0], metadata=tuple(sent.items()), session=session)
+
+    def _of_headers(self, sent: Mapping[str, str]) -> Caller:
         for name, value in sent.items():
             if len(value) > _LONGEST_CREDENTIAL or not (value.isascii() and value.isprintable()):
                 text = f"the header {name} holds no API key: nobody has such a key"
                 return Caller(invalid=CredentialInvalid(text))
-        metadata = tuple(sent.items())
+        if not sent:
+            return NOBODY
+        principal, invalid = self._principal(sent)
+        return Caller(principal=principal, metadata=tuple(sent.items()), invalid=invalid)
+
+    def _principal(self, sent: Mapping[str, str]) -> tuple[Principal, AppError | None]:
         try:
-            return Caller(principal=self._authenticator.authenticate(sent), metadata=metadata)
-        except CredentialMissing:
-            return Caller(metadata=metadata)
-        except Unauthenticated as error:
-            return Caller(metadata=metadata, invalid=error)
-        except AppError:  # no keys yet: services decide
-            return Caller(metadata=metadata)
+            return self._authenticator.authenticate(sent), None
+        except CredentialInvalid as error:
+            return ANONYMOUS, error
+        except AppError:  # none was sent, it has ended, or there are no keys yet
+            return ANONYMOUS, None
 
 
 def _is_delivery(scope: Scope) -> bool:
@@ -85,9 +116,9 @@ def _is_delivery(scope: Scope) -> bool:
 
 
 def _sent(scope: Scope) -> dict[str, str]:
-    """The credentials among the headers; of a header that comes twice the first counts."""
+    """The headers that may hold a credential; of one that comes twice the first counts."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
-        if name in _CREDENTIALS and value:
-            found.setdefault(_CREDENTIALS[name], value.decode("latin-1"))
+        if name in _HEADERS and value:
+            found.setdefault(_HEADERS[name], value.decode("latin-1"))
     return found

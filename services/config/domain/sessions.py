@@ -38,16 +38,6 @@ class KeyNotInForce(Unauthenticated):
     reason = "CREDENTIAL_INVALID"
 
 
-class TicketUnusable(Unauthenticated):
-    """The ticket opens nothing. Which of the reasons it is, is nobody's business."""
-
-    reason = "TICKET_UNUSABLE"
-
-    def __init__(self) -> None:
-        seconds = f"{TICKET_LIFETIME.total_seconds():.0f}"
-        super().__init__(f"the ticket was used before, is older than {seconds} seconds, or is none: ask for another")
-
-
 class TicketNeedless(PermissionDenied):
     """The suite's own services need no tickets: they have headers."""
 

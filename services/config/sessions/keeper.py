@@ -9,7 +9,7 @@ from lockgroove.api.v1 import annotations_pb2 as api
 from libs.clock import Clock
 from libs.rpc.auth import handle_of
 from libs.rpc.principal import Principal
-from libs.rpc.sessions import Session, SessionSeal
+from libs.rpc.sessions import Session, SessionSeal, TicketUnusable
 from libs.telemetry.logger import get_logger
 from services.config.domain.keys import ApiKey
 from services.config.domain.sessions import (
@@ -19,7 +19,6 @@ from services.config.domain.sessions import (
     Passage,
     Ticket,
     TicketNeedless,
-    TicketUnusable,
 )
 from services.config.sessions.store import SqlSessionStore
 

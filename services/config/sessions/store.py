@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.rpc.sessions import TicketUnusable
 from libs.sql.engine import Database
 from libs.sql.paging import Order, PageTokens, SortKey
 from services.config.domain.sessions import (
@@ -17,7 +18,6 @@ from services.config.domain.sessions import (
     Passage,
     SessionNotFound,
     Ticket,
-    TicketUnusable,
     TooManySessions,
 )
 from services.config.tables import browser_session, config_state, stream_ticket
