@@ -1,0 +1,224 @@
+"""One connection of HTTP/1.1: uvicorn's own, with an end to everything that a client could make last or grow.
+
+What is bounded: the time and the size of a head and how many lines it has, what surrounds a body, requests that are
+sent ahead, answers that nobody reads, idle connections, and their number.
+"""
+
+import re
+from asyncio import TimerHandle, Transport
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from libs.errors import AppError, InvalidArgument, Unavailable
+from libs.telemetry import correlation
+from services.gateway.bodies import DEPARTURE, LIMIT, Departure
+from services.gateway.edge import MAX_HEADERS, request_ids
+from services.gateway.problems import HeadersTooLarge, respond
+from services.gateway.security import hardening
+
+HEAD_TIMEOUT = 15.0  # seconds for a request's head to arrive
+READ_TIMEOUT = 30.0  # seconds in which a client has to read some of an answer
+MAX_CONNECTIONS = 4096
+MAX_LINES = 128  # of headers, and of trailers
+MAX_AHEAD = 128  # requests of a connection that wait for the one before them
+
+_MAX_HEAD = 2 * MAX_HEADERS  # bytes of a head that is not complete
+_MAX_REQUEST = 24 * LIMIT  # bytes of a request, with what surrounds its body
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class MalformedRequest(InvalidArgument):
+    """What arrived is not HTTP."""
+
+    reason = "MALFORMED_HTTP"
+
+
+class TooManyConnections(Unavailable):
+    """No further connection can be served."""
+
+    reason = "TOO_MANY_CONNECTIONS"
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's, bounded."""
+
+    _head_bytes = 0
+    _request_bytes = 0
+    _head_timer: TimerHandle | None = None
+    _read_timer: TimerHandle | None = None
+    _fault: AppError | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn's own
+        """A client is here."""
+        super().connection_made(transport)
+        self._departure = Departure()
+        if len(self.connections) > MAX_CONNECTIONS:
+            self._refuse(TooManyConnections("all connections are taken: come back in a moment"))
+        else:
+            self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._head_arrived()
+        self.resume_writing()
+        super().connection_lost(exc)
+        self._departure.tell()
+
+    def eof_received(self) -> None:
+        """Whoever ends the connection leaves; one who ends it within a request is told so (RFC 9112, 8)."""
+        if self._head_bytes or not self._is_complete():
+            self._refuse(MalformedRequest("the connection ended before the request did"))
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes came."""
+        self._request_bytes += len(data)
+        super().data_received(data)
+        if self.transport is None or self.transport.is_closing():
+            return
+        if self._head_timer is not None:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD:
+                self._refuse(_too_large())
+        elif self.timeout_keep_alive_task is None and (self.cycle is None or self.cycle.response_complete):
+            self._await_head()  # what came is no beginning of a request
+        elif self._request_bytes > _MAX_REQUEST and not self._is_complete():
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        if len(self.pipeline) >= MAX_AHEAD:
+            raise self._failed(InvalidArgument("too many requests are sent ahead on one connection"))
+        super().on_message_begin()
+        self._request_bytes = 0
+        self.scope[DEPARTURE] = self._departure  # type: ignore[literal-required] # ASGI lets servers add
+        self._await_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A line of a head, or of trailers."""
+        super().on_header(name, value)
+        if len(self.headers) > MAX_LINES:
+            raise self._failed(HeadersTooLarge(f"there are more than {MAX_LINES} headers"))
+
+    def on_headers_complete(self) -> None:
+        """A head is here."""
+        self._head_arrived()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP, or more of it than is taken."""
+        self._refuse(self._fault or MalformedRequest(msg))
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it is answered."""
+        super().pause_writing()
+        self._await_reading(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
+        super().resume_writing()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.__class__ = _Cycle  # uvicorn makes its own, and has no other place where that could be changed
+        super()._start_asgi_task(cycle, app)
+
+    def _is_complete(self) -> bool:
+        return self.cycle is None or not self.cycle.more_body or self.cycle.response_started
+
+    def _await_head(self) -> None:
+        if self._head_timer is None:
+            self._head_bytes = 0
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
+
+    def _head_arrived(self) -> None:
+        self._head_bytes = 0
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _await_reading(self, left: int) -> None:
+        self._read_timer = self.loop.call_later(READ_TIMEOUT, self._look_at_reading, left)
+
+    def _look_at_reading(self, before: int) -> None:
+        left = self.transport.get_write_buffer_size()
+        if left < before:
+            self._await_reading(left)
+        else:
+            self.transport.abort()
+
+    def _failed(self, error: AppError) -> AppError:
+        """The error to raise from a callback of the parser, which stops there."""
+        self._fault = error
+        return error
+
+    def _refuse(self, error: AppError) -> None:
+        self._head_arrived()
+        if not self.transport.is_closing() and (self.cycle is None or not _is_answering(self.cycle)):
+            self.transport.write(_answer(error))
+        self.transport.close()
+
+
+class _Cycle(RequestResponseCycle):
+    """uvicorn's, which sends an answer that is whole in one piece."""
+
+    _head: Any = None
+
+    async def send(self, message: Any) -> None:
+        """A head waits for its body where its length is told; streams tell none."""
+        head, self._head = self._head, None
+        if message["type"] == "http.response.start" and self._is_plain(message["headers"]):
+            self._head = message
+            return
+        if head is not None and message["type"] == "http.response.body":
+            if not (message.get("more_body") or self.flow.write_paused or self.disconnected):
+                self._send_whole(head["status"], head["headers"], message.get("body", b""))
+                return
+            await super().send(head)
+        await super().send(message)
+
+    def _is_plain(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        names = [name for name, _ in headers]
+        return not self.response_started and b"content-length" in names and b"connection" not in names
+
+    def _send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        lines = [STATUS_LINE[status]]
+        for name, value in headers:
+            if _CONTROL.search(value):
+                raise RuntimeError("a header holds what no header can")
+            lines.append(b"%s: %s\r\n" % (name, value))
+        is_head = self.scope["method"] == "HEAD"
+        if not is_head and int(dict(headers)[b"content-length"]) != len(body):
+            raise RuntimeError("the body is not as long as its content-length says")
+        ending = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(b"".join([*lines, ending, b"" if is_head else body]))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+def _is_answering(cycle: RequestResponseCycle) -> bool:
+    return cycle.response_started and not cycle.response_complete
+
+
+def _too_large() -> HeadersTooLarge:
+    return HeadersTooLarge(f"the headers are larger than {MAX_HEADERS} bytes")
+
+
+def _answer(error: AppError) -> bytes:
+    """A problem for a client whose request never got as far as the application."""
+    request_id = correlation.new_request_id()
+    correlation.request_id.set(request_id)
+    response = respond(error)
+    response.headers["connection"] = "close"
+    status = HTTPStatus(response.status_code)
+    sent = response.raw_headers
+    lines = [f"HTTP/1.1 {status.value} {status.phrase}".encode()]
+    lines += [b"%s: %s" % header for header in (*sent, *request_ids(request_id), *hardening("http", sent))]
+    return b"\r\n".join([*lines, b"", bytes(response.body)])
