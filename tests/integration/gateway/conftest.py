@@ -101,6 +101,7 @@ class Acquisitions(acquisition_rpc.AcquisitionServiceServicer):
 class Configuration(config_rpc.ConfigServiceServicer):
     def __init__(self) -> None:
         self.updates: list[config.UpdateSettingsRequest] = []
+        self.snapshot = config.Snapshot()
 
     async def GetSettings(self, request: Any, context: Any) -> config.Settings:
         return config.Settings()
@@ -110,7 +111,7 @@ class Configuration(config_rpc.ConfigServiceServicer):
         return config.Settings(etag='"2"', secrets_set=["lidarr.apiKey"])
 
     async def WatchSnapshots(self, request: Any, context: Any) -> AsyncIterator[config.Snapshot]:
-        yield config.Snapshot()
+        yield self.snapshot
 
 
 class Inbox(webhooks_rpc.WebhooksServiceServicer):
