@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from libs.errors import AppError, Internal
 from libs.rpc.errors import INTERNAL_MESSAGE
+from services.gateway.callers import caller_of
 from services.gateway.problems import MethodNotAllowed, status_of
 
 _PARAMETERS = ("state", "code", "error")
@@ -29,7 +30,7 @@ _HEADERS = {
 
 
 class CallbackPage:
-    """Ends authorizations: the state that comes with a browser is all that it has to show."""
+    """Ends authorizations: a browser shows the state that it comes with, and the cookie of its session, if any."""
 
     def __init__(self, stub: rpc.OAuthServiceStub) -> None:
         self._stub = stub
@@ -40,7 +41,9 @@ class CallbackPage:
         if request.method != "GET":
             raise MethodNotAllowed(["GET"])
         try:
-            token = await self._stub.CompleteAuthorization(_sent_back(request))
+            caller = caller_of(request.scope)
+            shown = caller.metadata if caller.session is not None else ()
+            token = await self._stub.CompleteAuthorization(_sent_back(request), metadata=shown)
         except AppError as error:
             text = INTERNAL_MESSAGE if isinstance(error, Internal) else error.message
             return self._told("Not connected", f"{text}.", status_of(error))

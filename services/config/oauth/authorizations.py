@@ -20,10 +20,11 @@ _MINE = oauth_authorization.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """An authorization that was begun."""
+    """An authorization that was begun; `session` is that of the browser, empty where a key itself began it."""
 
     owner: Owner
     redirect: str
+    session: str
     verifier: str = field(repr=False)
 
 
@@ -50,23 +51,26 @@ class SqlAuthorizations:
                 "user_name": pending.owner.user,
                 "verifier": sealer.seal(pending.verifier.encode(), context=verifier_context(digest)),
                 "redirect_url": pending.redirect,
+                "session_id": pending.session or None,
                 "expires_at": self._now + duration_ms(PENDING),
             }
             made = await connection.execute(insert(oauth_authorization).values(row).returning(_MINE.expires_at))
             ends: datetime = made.scalar_one()
         return ends
 
-    async def take(self, state: str, provider: str) -> Pending:
-        """Takes it away for good, whatever comes of it; raises AuthorizationUnusable."""
+    async def take(self, state: str, provider: str, *, session: str) -> Pending:
+        """Takes it away for good, whatever comes of it; raises AuthorizationUnusable, also in another browser."""
         digest = _digest(state)
         await self._check_known(digest)
         async with self._database.writing() as connection:
             row = (await connection.execute(self._taking(digest))).first()
         if row is None or row.provider != provider or row.expires_at <= from_millis(row.now):
             raise _unusable()
+        if row.session_id not in (None, session):
+            raise AuthorizationUnusable("another browser began it, or was signed out since: begin again in this one")
         verifier = await self._safe.open(row.verifier, context=verifier_context(digest))
         owner = Owner(provider=row.provider, user=row.user_name)
-        return Pending(owner=owner, redirect=row.redirect_url, verifier=verifier.decode())
+        return Pending(owner=owner, redirect=row.redirect_url, session=row.session_id or "", verifier=verifier.decode())
 
     async def sweep(self) -> None:
         """Forgets those that nobody may end any more."""

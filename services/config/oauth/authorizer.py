@@ -74,17 +74,20 @@ class Authorizer:
         """Where the provider sends users back to."""
         return redirect_url(provider, self._public())
 
-    async def begin(self, owner: Owner) -> Begun:
-        """Begins for a user; raises UnsupportedService or ProviderNotConfigured."""
+    async def begin(self, owner: Owner, *, session: str = "") -> Begun:
+        """Begins for a user, in the browser of a session; raises UnsupportedService or ProviderNotConfigured."""
         provider = self._providers.get(owner.provider)
         client, redirect = self._accounts.client(provider), self.redirect_url(provider)
         state, verifier = unpadded(self._random(_RANDOM_BYTES)), unpadded(self._random(_RANDOM_BYTES))
-        ends = await self._authorizations.begin(state, Pending(owner=owner, redirect=redirect, verifier=verifier))
+        pending = Pending(owner=owner, redirect=redirect, session=session, verifier=verifier)
+        ends = await self._authorizations.begin(state, pending)
         url = authorization_url(provider, client, redirect=redirect, state=state, verifier=verifier)
         return Begun(url=url, ends=ends)
 
-    async def complete(self, service: str, back: SentBack) -> Token:
-        """Ends what was begun under a state, whoever comes with it; raises AuthorizationUnusable.
+    async def complete(self, service: str, back: SentBack, *, session: str = "") -> Token:
+        """Ends what was begun under a state; raises AuthorizationUnusable.
+
+        What a browser with a session began ends in that one alone; else whoever comes with the state may end it.
 
         The state is used up first: of two who come with it, one exchanges the code, and a crash in between costs the
         user one more click, never a second exchange. Raises AuthorizationRefused or ExchangeFailed for what followed.
@@ -92,7 +95,7 @@ class Authorizer:
         provider = self._providers.get(service)
         if not (back.code or back.error):
             raise InvalidArgument.field("code", "must not be empty")
-        pending = await self._authorizations.take(back.state, provider.name)
+        pending = await self._authorizations.take(back.state, provider.name, session=session)
         if back.error:
             raise _refused(provider, back.error if back.error in AUTHORIZATION_ERRORS else OTHER)
         asked = self._clock.monotonic()

@@ -57,11 +57,13 @@ class OAuthServicer(rpc.OAuthServiceServicer):
         )
 
     async def BeginAuthorization(self, request: pb.BeginAuthorizationRequest, context: Context) -> pb.Authorization:
-        owner = Owner(provider=request.service, user=call.principal.get().name)
-        return convert.begun_to_pb(await self._authorizer.begin(owner))
+        caller = call.principal.get()
+        owner = Owner(provider=request.service, user=caller.name)
+        return convert.begun_to_pb(await self._authorizer.begin(owner, session=caller.session))
 
     async def CompleteAuthorization(self, request: pb.CompleteAuthorizationRequest, context: Context) -> pb.TokenStatus:
-        token = await self._authorizer.complete(request.service, convert.sent_back_from_pb(request))
+        back, session = convert.sent_back_from_pb(request), call.principal.get().session
+        token = await self._authorizer.complete(request.service, back, session=session)
         return convert.token_to_pb(token)
 
     async def GetTokenStatus(self, request: pb.GetTokenStatusRequest, context: Context) -> pb.TokenStatus:

@@ -46,9 +46,9 @@ class Replica:
     telemetry: Telemetry
     spotify: SpotifyWorld
 
-    async def begin(self, user: str = "ann") -> dict[str, str]:
+    async def begin(self, user: str = "ann", *, session: str = "") -> dict[str, str]:
         """The query that a provider sends the browser of a user back with."""
-        with acting(user):
+        with acting(user, session=session):
             begun = await self.slice.servicer.BeginAuthorization(
                 pb.BeginAuthorizationRequest(service="spotify"), NO_CONTEXT
             )
@@ -128,8 +128,8 @@ class House:
 
 
 @contextmanager
-def acting(user: str, scope: int = api.REQUEST) -> Iterator[None]:
-    token = call.principal.set(Principal(name=user, scopes=frozenset({scope})))
+def acting(user: str, scope: int = api.REQUEST, *, session: str = "") -> Iterator[None]:
+    token = call.principal.set(Principal(name=user, scopes=frozenset({scope}), session=session))
     try:
         yield
     finally:

@@ -48,7 +48,7 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> RecordingTracer:
     def recording(service: str, **_options: Any) -> Iterator[Telemetry]:
         yield Telemetry(service, tracer=tracer)
 
-    for module in ("services.config.ground", "services.gateway.app"):
+    for module in ("services.config.ground", "services.gateway.ground"):
         monkeypatch.setattr(f"{module}.open_telemetry", recording)
     return tracer
 
@@ -72,8 +72,8 @@ async def suite(tmp_path: Path, spotify: SpotifyWorld, traces: RecordingTracer) 
     )
     async with serving(own, environment), open_app(settings) as gateway, asyncio.TaskGroup() as group:
         group.create_task(gateway.serve(stop))
-        headers = {"x-api-key": ADMIN_KEY}
-        async with httpx.AsyncClient(base_url=f"http://{gateway.address}", headers=headers, timeout=20) as client:
+        url, headers = f"http://{gateway.server.address}", {"x-api-key": ADMIN_KEY}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as client:
             yield Suite(client, tmp_path, traces)
         stop.set()
 

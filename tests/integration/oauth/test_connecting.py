@@ -56,6 +56,16 @@ async def test_of_two_callbacks_at_once_one_exchanges_the_code(house: House, rep
     assert house.spotify.asked == ["authorization_code"]
 
 
+async def test_what_a_browser_with_a_session_began_ends_in_that_browser_alone(replica: Replica) -> None:
+    elsewhere, here = await replica.begin(session="ses-1"), await replica.begin(session="ses-1")
+
+    for user, session in (("ann", ""), ("ann", "ses-2")):
+        with acting(user, session=session), pytest.raises(AuthorizationUnusable):
+            await replica.complete(**elsewhere)
+    with acting("ann", session="ses-1"):
+        assert (await replica.complete(**here)).status == pb.TokenStatus.ACTIVE
+
+
 @pytest.mark.parametrize("what", ["made up", "used", "too old"])
 async def test_a_state_that_is_not_open_says_nothing_more(house: House, what: str) -> None:
     replica = await house.replica()
