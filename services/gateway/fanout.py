@@ -62,7 +62,7 @@ class Reader:
         self.broadcast.passed(self.at)
         return piece.data
 
-    def wake(self, *_: object) -> None:
+    def wake(self) -> None:
         """There is something to do."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

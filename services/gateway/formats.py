@@ -6,9 +6,8 @@ from typing import Any, Protocol
 from libs.errors import Unavailable
 from libs.transcoding import jsontext
 from libs.transcoding.openapi import EVENTS, NDJSON
+from services.gateway.preferences import quality
 from services.gateway.problems import NotAcceptable, problem
-
-_ANY = "*/*"
 
 
 class Format(Protocol):
@@ -96,26 +95,12 @@ _LINES: Format = Lines()
 
 def format_for(accept: str) -> Format:
     """The format that the header `Accept` prefers: events only where they are named. Raises NotAcceptable."""
-    weights = dict(_weight(each) for each in (accept or _ANY).lower().split(","))
-    events, lines = _quality(EVENTS, weights), _quality(NDJSON, weights)
-    if events > lines or (events == lines > 0 and EVENTS in weights):
+    wanted = accept.lower()
+    if not wanted.strip():
+        return _LINES
+    events, lines = (quality(wanted, each, f"{each.partition('/')[0]}/*", "*/*") or 0.0 for each in (EVENTS, NDJSON))
+    if events > lines or (events == lines > 0 and quality(wanted, EVENTS)):
         return _EVENTS
     if lines > 0:
         return _LINES
     raise NotAcceptable(f"a stream is sent as {EVENTS} or {NDJSON}, and Accept admits neither")
-
-
-def _weight(preference: str) -> tuple[str, float]:
-    """A media range with its weight (RFC 9110, 12.5.1); a weight that is none counts as 1."""
-    media_range, *parameters = (each.strip() for each in preference.split(";"))
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q" and value.replace(".", "", 1).isdecimal():
-            return media_range, float(value)
-    return media_range, 1.0
-
-
-def _quality(media_type: str, weights: Mapping[str, float]) -> float:
-    """By the most specific range that names it."""
-    kind = media_type.partition("/")[0]
-    return next((weights[each] for each in (media_type, f"{kind}/*", _ANY) if each in weights), 0.0)

@@ -9,10 +9,10 @@ from typing import Any
 
 from google.protobuf.message import Message
 from starlette.datastructures import Headers
-from starlette.types import Receive, Send
+from starlette.types import Scope, Send
 
 from libs.errors import AppError
-from services.gateway.bodies import CallerLeft, leaving
+from services.gateway.bodies import DEPARTURE, CallerLeft, Departure
 from services.gateway.broadcast import ReaderTooSlow, Watch
 from services.gateway.fanout import Fanout, Reader
 from services.gateway.formats import Format, format_for
@@ -42,32 +42,35 @@ class Streams:
         self._fanout = Fanout(drain, heartbeat=heartbeat, patience=patience)
 
     async def serve(
-        self, source: Source, request: Message, metadata: Metadata, headers: Headers, *, receive: Receive, send: Send
+        self, source: Source, request: Message, metadata: Metadata, headers: Headers, *, scope: Scope, send: Send
     ) -> None:
         """Send a stream. Raises NotAcceptable, CallerLeft, and the service's error when it comes before all else."""
         form = format_for(headers.get("accept", ""))
         _resume(request, headers)
-        watch = Watch.of(source, form, request, metadata)
-        async with leaving(receive) as left, self._fanout.reading(watch) as reader:
-            left.add_done_callback(reader.wake)
-            await self._begin(reader, left)
-            await send(_start(form))
-            last = await self._relay(reader, left, send)
-            await send({"type": "http.response.body", "body": last})
+        departure: Departure = scope[DEPARTURE]
+        async with self._fanout.reading(Watch.of(source, form, request, metadata)) as reader:
+            departure.when_over = reader.wake
+            try:
+                await self._begin(reader, departure)
+                await send(_start(form))
+                last = await self._relay(reader, departure, send)
+                await send({"type": "http.response.body", "body": last})
+            finally:
+                departure.when_over = None
 
-    async def _begin(self, reader: Reader, left: "asyncio.Task[None]") -> None:
+    async def _begin(self, reader: Reader, departure: Departure) -> None:
         """Wait for something to tell, for a moment."""
         timer = asyncio.get_running_loop().call_later(self._first_wait, reader.beat)
-        while not (reader.has_news or reader.is_silent or self._drain.is_set() or left.done()):
+        while not (reader.has_news or reader.is_silent or self._drain.is_set() or departure.is_over):
             await reader.wait()
         timer.cancel()
-        if left.done():
+        if departure.is_over:
             raise CallerLeft
         if reader.is_at_end and reader.broadcast.error is not None:
             raise reader.broadcast.error
         reader.begin()
 
-    async def _relay(self, reader: Reader, left: "asyncio.Task[None]", send: Send) -> bytes:
+    async def _relay(self, reader: Reader, departure: Departure, send: Send) -> bytes:
         """Send the pieces of a stream but the last one, which is returned."""
         form = reader.watch.form
         while not self._drain.is_set():
@@ -84,7 +87,7 @@ class Streams:
             else:
                 reader.is_silent = False
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-            if left.done():
+            if departure.is_over:
                 raise CallerLeft
         return form.interrupted()
 

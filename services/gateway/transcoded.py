@@ -27,7 +27,7 @@ from services.gateway.conditional import version_of
 from services.gateway.edge import ROUTE
 from services.gateway.idempotency import filler
 from services.gateway.preferences import check_json
-from services.gateway.problems import MethodNotAllowed, UnsupportedMediaType
+from services.gateway.problems import MethodNotAllowed, NotAcceptable, UnsupportedMediaType
 from services.gateway.raw import media_type, serve_pieces, unwrapper
 from services.gateway.streams import Streams
 from services.gateway.upstream import Source
@@ -132,9 +132,11 @@ class TranscodedRoute(BaseRoute):
                 await serve_pieces(answers, endpoint.unwrap, receive=receive, send=send)
                 return
             if endpoint.binding.method.server_streaming:
-                await self._streams.serve(endpoint.source, request, metadata, headers, receive=receive, send=send)
+                await self._streams.serve(endpoint.source, request, metadata, headers, scope=scope, send=send)
                 return
             answer = await while_connected(scope, endpoint.call.unary(request, metadata))
+        except NotAcceptable:
+            raise
         except InvalidArgument as error:
             raise endpoint.reader.outer(error) from error
         await _send(endpoint, answer, scope, send)

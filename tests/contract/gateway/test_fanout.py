@@ -11,7 +11,7 @@ from lockgroove.acquisition.v1 import leases_pb2 as leases
 from starlette.datastructures import Headers
 from starlette.types import Message
 
-from services.gateway.bodies import CallerLeft
+from services.gateway.bodies import DEPARTURE, CallerLeft, Departure
 from services.gateway.broadcast import AHEAD, KEPT
 from services.gateway.streams import Streams
 from services.gateway.upstream import Source
@@ -27,10 +27,8 @@ class Service:
         self.open = 0
         self.read = 0
         self._news = asyncio.Event()
-        self.source = Source(name="Watch", call=self._call, show=lambda message: message.resume_token)  # type: ignore[attr-defined] # of any message
-        self.leases = Source(
-            name="WatchLeases", call=self._call_without_tokens, show=lambda message: message.lease.fence
-        )  # type: ignore[attr-defined] # of any message
+        self.source = Source(name="Watch", call=self._call, show=_token)
+        self.leases = Source(name="WatchLeases", call=self._call_without_tokens, show=_fence)
 
     def tell(self, count: int) -> None:
         self.numbers += count
@@ -67,9 +65,10 @@ class Client:
         self.pieces: list[bytes] = []
         self.reads = asyncio.Event()
         self.reads.set()
-        self._left = asyncio.Event()
+        self._departure = Departure()
         headers = Headers({"accept": accept} if accept else {})
-        serving = streams.serve(source, request, (("x-api-key", key),), headers, receive=self._receive, send=self._send)
+        scope = {DEPARTURE: self._departure}
+        serving = streams.serve(source, request, (("x-api-key", key),), headers, scope=scope, send=self._send)
         self.serving = asyncio.create_task(serving)
 
     @property
@@ -78,7 +77,7 @@ class Client:
         return [int(piece.strip().strip(b'"')) for piece in self.pieces]
 
     async def leave(self) -> None:
-        self._left.set()
+        self._departure.tell()
         with suppress(CallerLeft):
             await self.serving
 
@@ -87,9 +86,13 @@ class Client:
         if message["type"] == "http.response.body" and message["body"]:
             self.pieces.append(message["body"])
 
-    async def _receive(self) -> dict[str, Any]:
-        await self._left.wait()
-        return {"type": "http.disconnect"}
+
+def _token(message: Any) -> object:
+    return message.resume_token
+
+
+def _fence(message: Any) -> object:
+    return message.lease.fence
 
 
 Watch = Callable[..., Client]

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import Message
 
 from libs.errors import PermissionDenied, Unavailable
-from services.gateway.bodies import CallerLeft
+from services.gateway.bodies import DEPARTURE, CallerLeft, Departure
 from services.gateway.streams import Streams
 from services.gateway.upstream import Source
 
@@ -23,7 +23,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.answers: asyncio.Queue[pb.WatchAcquisitionsResponse | Exception | None] = asyncio.Queue()
-        self.left, self.drain, self.closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.departure, self.drain, self.closed = Departure(), asyncio.Event(), asyncio.Event()
         self.sent: asyncio.Queue[Message] = asyncio.Queue()
         self.calls: asyncio.Queue[str] = asyncio.Queue()
 
@@ -34,7 +34,7 @@ class Exchange:
         source = Source(name="Watch", call=self._messages, show=str)
         request = pb.WatchAcquisitionsRequest()
         return asyncio.create_task(
-            streams.serve(source, request, (), headers, receive=self._receive, send=self.sent.put)
+            streams.serve(source, request, (), headers, scope={DEPARTURE: self.departure}, send=self.sent.put)
         )
 
     def tell(self, token: str) -> None:
@@ -58,10 +58,6 @@ class Exchange:
                 yield answer
         finally:
             self.closed.set()
-
-    async def _receive(self) -> dict[str, Any]:
-        await self.left.wait()
-        return {"type": "http.disconnect"}
 
 
 @pytest.fixture
@@ -93,7 +89,7 @@ async def test_a_client_that_leaves_ends_the_call(exchange: Exchange) -> None:
     serving = exchange.start(EVENTS, first_wait=0)
     await exchange.next()
 
-    exchange.left.set()
+    exchange.departure.tell()
 
     with pytest.raises(CallerLeft):
         await serving
