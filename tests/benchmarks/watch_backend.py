@@ -36,19 +36,18 @@ class _Acquisitions(rpc.AcquisitionServiceServicer):
 
     def __init__(self) -> None:
         self._news = asyncio.Condition()
-        self._newest = pb.WatchAcquisitionsResponse()
-        self._number = 0
+        self._told: list[pb.WatchAcquisitionsResponse] = []
 
     async def tell(self) -> None:
         """One change after the other."""
         begun = time.monotonic()
         while True:
-            self._number += 1
-            await asyncio.sleep(begun + self._number / EVENTS_PER_SECOND - time.monotonic())
-            told = pb.Acquisition(name=f"acquisitions/acq-{self._number}", album=pb.Album(title=_FILLER))
+            number = len(self._told) + 1
+            await asyncio.sleep(begun + number / EVENTS_PER_SECOND - time.monotonic())
+            changed = pb.Acquisition(name=f"acquisitions/acq-{number}", album=pb.Album(title=_FILLER))
             async with self._news:
-                token = f"{self._number}.{time.monotonic_ns()}"
-                self._newest = pb.WatchAcquisitionsResponse(acquisition=told, resume_token=token)
+                token = f"{number}.{time.monotonic_ns()}"
+                self._told.append(pb.WatchAcquisitionsResponse(acquisition=changed, resume_token=token))
                 self._news.notify_all()
 
     async def GetAcquisition(self, request: pb.GetAcquisitionRequest, context: Any) -> pb.Acquisition:
@@ -57,11 +56,13 @@ class _Acquisitions(rpc.AcquisitionServiceServicer):
     async def WatchAcquisitions(
         self, request: pb.WatchAcquisitionsRequest, context: Any
     ) -> AsyncIterator[pb.WatchAcquisitionsResponse]:
+        number = len(self._told)
         while True:
             async with self._news:
-                await self._news.wait()
-                newest = self._newest
-            yield newest
+                while number == len(self._told):
+                    await self._news.wait()
+            number += 1
+            yield self._told[number - 1]
 
 
 class _Config(config_rpc.ConfigServiceServicer):
