@@ -22,7 +22,7 @@ async def seen(*headers: tuple[str, str], peer: str = "127.0.0.1", path: str = "
         found.append(scope)
 
     proxied = Proxied(app, base_path=base)
-    proxied.follow(config.Snapshot(settings=config.Settings(gateway={"trusted_proxies": TRUSTED})))
+    proxied.follow(config.Snapshot(settings=config.Settings(gateway=config.GatewaySettings(trusted_proxies=TRUSTED))))
     sent = [("host", "inner:3006"), *headers]
     scope: dict[str, Any] = {
         "type": "http",
