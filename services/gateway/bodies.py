@@ -1,12 +1,11 @@
 """Request bodies, read within limits, and callers that leave while they wait."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope
 
 from services.gateway.problems import BodyTooLarge, BodyTooSlow
@@ -28,9 +27,13 @@ class CallerLeft(Exception):
 
 @dataclass(slots=True)
 class Departure:
-    """Tells one who waits that a connection is over, without a task that does nothing else. One per connection."""
+    """Tells one who waits that a connection is over, without a task that does nothing else. One per connection.
+
+    `arrived` is whether all requests that began on it are here as a whole.
+    """
 
     is_over: bool = False
+    arrived: bool = False
     when_over: Callable[[], object] | None = None
 
     def tell(self) -> None:
@@ -40,14 +43,14 @@ class Departure:
             self.when_over()
 
 
-async def read_body(headers: Headers, receive: Receive) -> bytes:
-    """The whole body. Raises BodyTooLarge, BodyTooSlow or CallerLeft."""
+async def read_body(headers: Mapping[str, str], receive: Receive, *, arrived: bool = False) -> bytes:
+    """The whole body, which may have `arrived`. Raises BodyTooLarge, BodyTooSlow or CallerLeft."""
     announced = headers.get("content-length", "")
     size = int(announced) if announced.isdigit() else 0
     if size > _DISCARDED or (size > LIMIT and "expect" in headers):
         raise _too_large()
-    if not announced and "transfer-encoding" not in headers:
-        return await _whole(receive)  # there is none, and nothing to wait for
+    if arrived or (not announced and "transfer-encoding" not in headers):
+        return await _whole(receive)  # there is nothing to wait for: a timer costs more than all else here
     try:
         async with asyncio.timeout(TIMEOUT):
             return await _whole(receive)
@@ -98,10 +101,11 @@ async def _whole(receive: Receive) -> bytes:
             raise CallerLeft
         pieces.append(message.get("body", b""))
         size += len(pieces[-1])
-        if size > LIMIT:
-            await _discard(receive)
-            raise _too_large()
         more = message.get("more_body", False)
+        if size > LIMIT:
+            if more:
+                await _discard(receive)
+            raise _too_large()
     return b"".join(pieces)
 
 

@@ -44,6 +44,7 @@ class TooManyConnections(Unavailable):
 class Protocol(HttpToolsProtocol):
     """uvicorn's, bounded."""
 
+    _in_head = False
     _head_bytes = 0
     _request_bytes = 0
     _head_timer: TimerHandle | None = None
@@ -57,6 +58,7 @@ class Protocol(HttpToolsProtocol):
         if len(self.connections) > MAX_CONNECTIONS:
             self._refuse(TooManyConnections("all connections are taken: come back in a moment"))
         else:
+            self._in_head = True
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,12 +79,14 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport is None or self.transport.is_closing():
             return
-        if self._head_timer is not None:
+        if self._in_head:
+            self._await_head()  # only here: most heads come in one piece, and a timer costs more than reading it
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEAD:
                 self._refuse(_too_large())
         elif self.timeout_keep_alive_task is None and (self.cycle is None or self.cycle.response_complete):
-            self._await_head()  # what came is no beginning of a request
+            self._in_head = True  # what came is no beginning of a request
+            self._await_head()
         elif self._request_bytes > _MAX_REQUEST and not self._is_complete():
             self.transport.close()
 
@@ -92,14 +96,20 @@ class Protocol(HttpToolsProtocol):
             raise self._failed(InvalidArgument("too many requests are sent ahead on one connection"))
         super().on_message_begin()
         self._request_bytes = 0
+        self._departure.arrived = False
+        self._in_head = True
         self.scope[DEPARTURE] = self._departure  # type: ignore[literal-required] # ASGI lets servers add
-        self._await_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A line of a head, or of trailers."""
         super().on_header(name, value)
         if len(self.headers) > MAX_LINES:
             raise self._failed(HeadersTooLarge(f"there are more than {MAX_LINES} headers"))
+
+    def on_message_complete(self) -> None:
+        """A request is here."""
+        self._departure.arrived = True
+        super().on_message_complete()
 
     def on_headers_complete(self) -> None:
         """A head is here."""
@@ -135,7 +145,7 @@ class Protocol(HttpToolsProtocol):
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self.transport.close)
 
     def _head_arrived(self) -> None:
-        self._head_bytes = 0
+        self._in_head, self._head_bytes = False, 0
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None

@@ -1,6 +1,6 @@
 """Every annotated RPC as a route: the request is read, the service called, its answer printed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor
@@ -20,7 +20,7 @@ from libs.transcoding.requests import RequestReader
 from libs.transcoding.routes import Binding, RouteTable
 from libs.transcoding.wellknown import Encode
 from services.gateway.answers import send_answer
-from services.gateway.bodies import read_body, while_connected
+from services.gateway.bodies import DEPARTURE, read_body, while_connected
 from services.gateway.callers import caller_of
 from services.gateway.calls import Call, Channels
 from services.gateway.conditional import version_of
@@ -52,9 +52,9 @@ class Endpoint:
         self.unwrap = unwrapper(binding)
         self.source = Source(name=binding.full_method, call=self.call.stream, show=self.value)
 
-    async def request(self, scope: Scope, headers: Headers, receive: Receive) -> Message:
+    async def request(self, scope: Scope, headers: Mapping[str, str], receive: Receive) -> Message:
         """The request message. Raises InvalidArgument, UnsupportedMediaType or BodyTooLarge."""
-        body = await read_body(headers, receive)
+        body = await read_body(headers, receive, arrived=scope[DEPARTURE].arrived)
         if body:
             _check_media_type(headers, any_type=self.binding.takes_raw_body)
         query = scope["query_string"].decode("latin-1")
@@ -121,7 +121,7 @@ class TranscodedRoute(BaseRoute):
         if scope[_MATCH] is None:
             raise MethodNotAllowed(self._table.allowed(_raw_path(scope)))
         endpoint = self._endpoints[scope[_MATCH].binding]
-        headers = Headers(scope=scope)
+        headers = _headers(scope)
         if not (endpoint.binding.method.server_streaming or endpoint.unwrap):
             check_json(headers.get("accept", ""))
         metadata = caller_of(scope).credentials()
@@ -132,7 +132,9 @@ class TranscodedRoute(BaseRoute):
                 await serve_pieces(answers, endpoint.unwrap, receive=receive, send=send)
                 return
             if endpoint.binding.method.server_streaming:
-                await self._streams.serve(endpoint.source, request, metadata, headers, scope=scope, send=send)
+                await self._streams.serve(
+                    endpoint.source, request, metadata, Headers(scope=scope), scope=scope, send=send
+                )
                 return
             answer = await while_connected(scope, endpoint.call.unary(request, metadata))
         except NotAcceptable:
@@ -193,13 +195,18 @@ def _printer(binding: Binding, encoder: Encoder) -> Encode:
     return pick
 
 
-def _check_media_type(headers: Headers, *, any_type: bool) -> None:
+def _check_media_type(headers: Mapping[str, str], *, any_type: bool) -> None:
     if headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMediaType("the body must not be compressed")
     kind, _, parameters = headers.get("content-type", "").lower().partition(";")
     is_json = kind.strip() == _JSON and parameters.strip() in ("", "charset=utf-8")
     if not (is_json or any_type):
         raise UnsupportedMediaType("the body must be application/json in UTF-8")
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """The first of each name, in lower case: looked at several times, so they are found without a walk."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
 
 
 def _raw_path(scope: Scope) -> str:
