@@ -36,6 +36,12 @@ class Breaker:
         self._until = 0.0
         told(self._circuit)
 
+    @property
+    def circuit(self) -> Circuit:
+        """How it stands: half open, too, once its time is over, for then the next call finds out."""
+        is_over = self._circuit is Circuit.OPEN and self._until <= self._clock.monotonic()
+        return Circuit.HALF_OPEN if is_over else self._circuit
+
     def check(self) -> None:
         """Raises CircuitOpen while nobody may call."""
         left = self._until - self._clock.monotonic()

@@ -50,7 +50,7 @@ class ProviderClient:
         self._metrics = metrics
         self._tracer = tracer
         self._flights: Flights[Any] = Flights()
-        self._breaker = Breaker(provider, clock=clock, told=partial(metrics.circuit, provider.name))
+        self.breaker = Breaker(provider, clock=clock, told=partial(metrics.circuit, provider.name))
 
     async def ask(self, question: Question, read: Reading) -> Any | None:
         """What `read` keeps of the answer, or None where the provider knows nothing of it.
@@ -98,12 +98,12 @@ class ProviderClient:
 
     async def _call_in_turn(self, question: Question, read: Reading) -> Any | None:
         provider = self._provider
-        self._breaker.check()
+        self.breaker.check()
         turn = await self._slots.take(provider.name, interval=provider.interval, patience=provider.patience)
         self._metrics.waited(provider.name, turn.wait.total_seconds())
         await asyncio.sleep(turn.wait.total_seconds())
         try:
-            with self._breaker.call():
+            with self.breaker.call():
                 return await self._call(question, read)
         except ProviderUnavailable as error:
             if error.retry_after is not None and not isinstance(error, CircuitOpen):

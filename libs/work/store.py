@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.errors import AppError
 from libs.sql.engine import Database
-from libs.sql.types import duration_ms, now_ms
+from libs.sql.types import duration_ms, from_millis, now_ms
 from libs.telemetry import correlation
 from libs.work import levers, statements
 from libs.work.ends import Ends, detail_of, key_of, lost
@@ -289,6 +289,18 @@ class SqlWorkStore:
         )
         async with self._database.reading() as connection:
             return {state: count for state, count in await connection.execute(statement)}
+
+    async def census(self, queues: Collection[str]) -> dict[str, tuple[int, timedelta]]:
+        """How many unfinished jobs of the queues are in each state, and how long ago the oldest of them was made."""
+        work = self._tables.work.c
+        statement = (
+            select(work.state, func.count(), func.min(work.created), self._now)
+            .where(self._tables.unfinished, work.queue.in_(list(queues)))
+            .group_by(work.state)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statement)).all()
+        return {state: (count, max(NOW, from_millis(now) - oldest)) for state, count, oldest, now in rows}
 
     async def events_after(self, seq: int, limit: int) -> list[Event]:
         """The changes after number `seq`, oldest first: none is ever added below one that was seen."""

@@ -28,6 +28,7 @@ from services.acquisition.searches.wiring import make_searches
 from services.acquisition.servicer import AcquisitionServicer
 from services.acquisition.settings import Settings
 from services.acquisition.sources import Sources
+from services.acquisition.status import make_status
 from services.acquisition.store import SqlAcquisitionStore
 from services.acquisition.switches import SqlSwitches
 from services.acquisition.upkeep.wiring import upkeep_loops
@@ -79,8 +80,11 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         serve_peers(server, records, ground.clock)
         searches.serve(server)
         serve_checks(server, sources.soulseek.keeper, leases=leases.leases, wanted=ground.wishes, clock=ground.clock)
+        status = make_status(ground, sources, find_lease=leases.leases.find)
+        status.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
-        yield Service(server, loops=[ground.live.run, uses.run, *leases.loops, *jobs.loops, *searches.loops])
+        loops = [ground.live.run, uses.run, status.run, *leases.loops, *jobs.loops, *searches.loops]
+        yield Service(server, loops=loops)
 
 
 class Jobs:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from libs.errors import AppError
 from libs.leases.hold import LeaseStore, hold
+from libs.outbound.breaker import Breaker
 from libs.telemetry.logger import get_logger
 from services.acquisition import tables
 from services.acquisition.audio.inspector import AudioInspector
@@ -72,12 +73,14 @@ class Stages:
         self._wishes, self._clock, self._records = ground.wishes, ground.clock, records
         self._shelves = Shelves(ground.wishes, lidarr)
         self._staging = Staging(ground.wishes.downloads)
+        self.breakers: dict[str, Breaker] = {}
         self._knower = open_knower(
             ground.database,
             ground.http,
             lidarr=lidarr,
             musicbrainz=ground.wishes.musicbrainz,
             lastfm=ground.wishes.lastfm,
+            breakers=self.breakers,
             telemetry=ground.telemetry,
             clock=ground.clock,
         )
@@ -137,10 +140,11 @@ class Slskd:
 
     def __init__(self, ground: Ground, stages: Stages, *, gate: SearchGate) -> None:
         wishes, clock = ground.wishes, ground.clock
+        self.client = SlskdClient(
+            ground.http, address=wishes.slskd, problem=wishes.slskd_problem, tracer=ground.telemetry.tracer
+        )
         self.network = SlskdNetwork(
-            SlskdClient(
-                ground.http, address=wishes.slskd, problem=wishes.slskd_problem, tracer=ground.telemetry.tracer
-            ),
+            self.client,
             address=wishes.slskd,
             problem=wishes.slskd_problem,
             limits=wishes.limits,
@@ -163,7 +167,7 @@ class Sources:
 
     def __init__(self, ground: Ground, *, leases: LeaseStore, records: PeerRecords) -> None:
         self._wishes = wishes = ground.wishes
-        lidarr = LidarrClient(
+        self.lidarr = lidarr = LidarrClient(
             ground.http,
             address=wishes.lidarr,
             problem=wishes.lidarr_problem,
@@ -173,6 +177,7 @@ class Sources:
         )
         source = LidarrSource(lidarr, choices=wishes.choices)
         self._stages = Stages(ground, lidarr, records=records)
+        self.breakers = self._stages.breakers
         self.soulseek = Soulseek(ground, self._stages, leases=leases)
         self.slskd = Slskd(ground, self._stages, gate=self.soulseek.gate)
         self.steps: dict[Source, Steps] = {

@@ -20,6 +20,7 @@ from services.config.onboarding.wiring import make_onboarding
 from services.config.sessions.store import SqlSessionStore
 from services.config.sessions.wiring import make_sessions
 from services.config.settings import Settings
+from services.config.status import make_status
 from services.config.wiring import Declared, open_settings
 
 
@@ -65,6 +66,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         automations = await make_automations(ground, settings=lambda: own.texts, refreshes=oauth.tokens)
         onboarding = make_onboarding(ground, test=connections.verdict)
         sessions = make_sessions(ground, kept, feed=own.feed, changed=changed)
+        status = make_status(ground)
         slices: list[Slice] = [own, keys, sessions, connections, encryption, oauth, automations, onboarding]
 
         server = Server(
@@ -76,5 +78,6 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         )
         for each in slices:
             each.serve(server)
+        status.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
-        yield Service(server, loops=[loop for each in slices for loop in each.loops])
+        yield Service(server, loops=[status.run, *(loop for each in slices for loop in each.loops)])

@@ -23,6 +23,7 @@ from services.webhooks.secrets import SettingsSecrets
 from services.webhooks.settings import Settings
 from services.webhooks.slskd.watch import watch_slskd
 from services.webhooks.sources.wiring import open_sources
+from services.webhooks.status import make_status
 from services.webhooks.upkeep.partitions import RoomForBodies
 from services.webhooks.upkeep.wiring import Neighbours, Upkeep, open_partitions
 
@@ -69,18 +70,23 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         slskd = watch_slskd(ground, http, door=events.inbox, log=senders)
         keys = follow_data_keys(ground)
         neighbours = Neighbours(
-            wake=events.revive, newest=acquisitions.newest, tend=lidarr.registration.tend, gaps=[*lidarr.gaps, *slskd]
+            wake=events.revive,
+            newest=acquisitions.newest,
+            tend=lidarr.registration.tend,
+            gaps=[*lidarr.gaps, *slskd.gaps],
         )
         upkeep = Upkeep(ground, partitions=partitions, neighbours=neighbours)
+        status = make_status(ground, lidarr=lidarr.keeper, slskd=slskd.peer, dead_letters=dead_letters.dead_letters)
 
         uses = KeyUses(ground.live.report_key_uses, clock=ground.clock)
         server = _server(settings, ground, uses)
         slices: list[Slice] = [events, sources, dead_letters, replays, upkeep]
         for each in slices:
             each.serve(server)
+        status.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
         loops = [loop for each in slices for loop in each.loops]
-        yield Service(server, loops=[ground.live.run, uses.run, lidarr.run, *keys.loops, *loops])
+        yield Service(server, loops=[ground.live.run, uses.run, status.run, lidarr.run, *keys.loops, *loops])
 
 
 def _server(settings: Settings, ground: Ground, uses: KeyUses) -> Server:

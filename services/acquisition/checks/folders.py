@@ -47,6 +47,7 @@ class Look:
     need: Need
     fault: Fault
     free_bytes: int = 0
+    total_bytes: int = 0
     device: int | None = None
 
 
@@ -82,14 +83,29 @@ def look_at(need: Need) -> Look:
     try:
         if need.parent is not None and not path.exists():
             path = need.parent
-        device, free = path.stat().st_dev, shutil.disk_usage(path).free
+        device, usage = path.stat().st_dev, shutil.disk_usage(path)
         os.scandir(path).close()
     except (OSError, ValueError):  # a path may hold what no file system takes
         return Look(need=need, fault=Fault.MISSING)
     fault = _write(path) if need.writable else Fault.NONE
-    if fault is Fault.NONE and free < need.free_bytes:
+    if fault is Fault.NONE and usage.free < need.free_bytes:
         fault = Fault.FULL
-    return Look(need=need, fault=fault, free_bytes=free, device=device)
+    return Look(need=need, fault=fault, free_bytes=usage.free, total_bytes=usage.total, device=device)
+
+
+def glance_at(need: Need) -> Look:
+    """As `look_at`, but nothing is written: who glances again and again must let disks sleep."""
+    path = need.path
+    if path is None:
+        return Look(need=need, fault=Fault.UNSET)
+    try:
+        if need.parent is not None and not path.exists():
+            path = need.parent
+        usage = shutil.disk_usage(path)
+    except (OSError, ValueError):
+        return Look(need=need, fault=Fault.MISSING)
+    fault = Fault.NONE if os.access(path, os.W_OK | os.X_OK) else Fault.NOT_WRITABLE
+    return Look(need=need, fault=fault, free_bytes=usage.free, total_bytes=usage.total)
 
 
 def _write(folder: Path) -> Fault:

@@ -123,7 +123,7 @@ class SoulseekCheck:
 
     async def _check_theirs(self, login: Login, ours: Account) -> Outcome:
         """Our account, which another process has at the moment, or had until it died."""
-        if login.password == ours.password and await self._is_kept(_lease(ours.server, login.username)):
+        if login.password == ours.password and await self._is_kept(lease_of(ours.server, login.username)):
             return Outcome(finding=Finding.ELSEWHERE)
         return await self._under_lease(login, ours.server)
 
@@ -145,7 +145,7 @@ class SoulseekCheck:
     async def _under_lease(self, login: Login, server: str) -> Outcome:
         await self._wait()
         try:
-            async with self._hold(_lease(server, login.username)):
+            async with self._hold(lease_of(server, login.username)):
                 return await self._log_in(login)
         except (LeaseHeld, LeaseLost):
             return Outcome(finding=Finding.IN_USE, message=_IN_USE)
@@ -157,7 +157,8 @@ class SoulseekCheck:
         await asyncio.sleep(turn - now)
 
 
-def _lease(server: str, username: str) -> str:
+def lease_of(server: str, username: str) -> str:
+    """The name of an account's lease."""
     return f"soulseek/{server}/{username}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from libs.clock import Clock
 from libs.outbound.answers import SqlAnswers
+from libs.outbound.breaker import Breaker
 from libs.outbound.client import ProviderClient
 from libs.outbound.http import httpx
 from libs.outbound.metrics import OutboundMetrics
@@ -27,17 +28,23 @@ def open_knower(
     lidarr: LidarrReads,
     musicbrainz: Callable[[], MusicBrainzAddress | None],
     lastfm: Callable[[], LastfmAddress | None],
+    breakers: dict[str, Breaker],
     telemetry: Telemetry,
     clock: Clock,
 ) -> Knower:
-    """Lidarr's library, then MusicBrainz, with Last.fm's corrections; each as the settings of the moment say."""
+    """Lidarr's library, then MusicBrainz, with Last.fm's corrections; each as the settings of the moment say.
+
+    The `breakers` of providers are added to those that are there.
+    """
     slots, answers = SqlCallSlots(database, tables.call_slot), SqlAnswers(database, tables.cached_answer)
     metrics = OutboundMetrics(telemetry.metrics, clock)
 
     def client(provider: Provider) -> ProviderClient:
-        return ProviderClient(
+        made = ProviderClient(
             provider, http, slots=slots, answers=answers, metrics=metrics, tracer=telemetry.tracer, clock=clock
         )
+        breakers[provider.name] = made.breaker
+        return made
 
     return KnowerChain(
         [LidarrLibrary(lidarr), MusicBrainz(client(MUSICBRAINZ), address=musicbrainz)],

@@ -11,6 +11,7 @@ import orjson
 
 from libs.clock import Clock
 from libs.outbound.bounded import bounded
+from libs.outbound.heard import Heard
 from libs.outbound.http import httpx
 from libs.telemetry.tracing import LocalTracer, Tracer
 from services.acquisition.domain.lidarr import (
@@ -77,8 +78,26 @@ class LidarrClient:
         self._address = address
         self._problem = problem
         self._pace = pace or Pace(clock)
+        self._heard = Heard(clock)
         self._breaker = Breaker("Lidarr", clock)
         self._metadata_breaker = Breaker("Lidarr's metadata service", clock)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it, or its metadata service, failed so often that it is left alone now."""
+        return self._breaker.is_open or self._metadata_breaker.is_open
+
+    async def look(self) -> None:
+        """Ask for a sign of life unless there was one a moment ago; it neither waits its turn nor moves a breaker.
+
+        Raises LidarrUnavailable, LidarrNotConfigured or LidarrRefusedKey.
+        """
+        address = self._address()
+        if address is None:
+            raise LidarrNotConfigured(self._problem())
+        if not self._heard.is_fresh(address):
+            _judged(await self._send(address, "GET", "/system/status", None, None))
+            self._heard.note(address, well=True)
 
     async def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON at a path below `/api/v1`, asked up to `READS` times."""
@@ -124,12 +143,20 @@ class LidarrClient:
             result = _judged(answer)
         except LidarrUnavailable:
             breaker.failed()
+            self._note(breaker, address, well=False)
             raise
-        except LidarrFault:
+        except LidarrFault as fault:
             breaker.succeeded()
+            self._note(breaker, address, well=not isinstance(fault, LidarrRefusedKey))
             raise
         breaker.succeeded()
+        self._note(breaker, address, well=True)
         return result
+
+    def _note(self, breaker: Breaker, address: LidarrAddress, *, well: bool) -> None:
+        """What the metadata service does says nothing of Lidarr itself."""
+        if breaker is self._breaker:
+            self._heard.note(address, well=well)
 
     async def _send(
         self,

@@ -44,6 +44,11 @@ class Breaker:
         self._failures = 0
         self._closed_again = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was pressed in vain, and is left alone now."""
+        return self._failures >= FAILURES_THAT_OPEN and self._closed_again > self._clock.monotonic()
+
     def check(self) -> None:
         """Raises LidarrUnavailable while open; the first caller afterwards is the probe."""
         if self._failures < FAILURES_THAT_OPEN:

@@ -46,6 +46,7 @@ class Keeper:
         self._woken = asyncio.Event()
         self._failures = 0
         self._told = ""
+        self.outcome: Outcome | None = None  # of the last look
         self._filled_for = ""  # the start of Lidarr at which the gaps were last filled
 
     @property
@@ -72,6 +73,7 @@ class Keeper:
             await self._catch_up(outcome)
         except AppError as error:
             outcome = Outcome(standing=Standing.BROKEN, text=error.message)
+        self.outcome = outcome
         self._failures = self._failures + 1 if outcome.standing in _TROUBLE else 0
         soon = outcome.standing is Standing.WAITING and self._failures <= WAITING_LOOKS
         self._patience = WAITING_WAIT if soon else self._look

@@ -1,6 +1,7 @@
 """Everything that the service does with slskd of its own accord, put together."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from libs import ids
 from libs.outbound.http import httpx
@@ -12,7 +13,15 @@ from services.webhooks.slskd.store import SqlKnownKeys
 from services.webhooks.watermarks import SqlWatermarks
 
 
-def watch_slskd(ground: Ground, http: httpx.AsyncClient, *, door: Door, log: SenderLog) -> Sequence[Gap]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlskdWatch:
+    """The gaps for the reconciler, and whom they ask."""
+
+    peer: Peer
+    gaps: Sequence[Gap]
+
+
+def watch_slskd(ground: Ground, http: httpx.AsyncClient, *, door: Door, log: SenderLog) -> SlskdWatch:
     """The gap for the reconciler, wired to the settings in force."""
 
     def address() -> Address | None:
@@ -20,4 +29,5 @@ def watch_slskd(ground: Ground, http: httpx.AsyncClient, *, door: Door, log: Sen
 
     peer = Peer(http, name="slskd", prefix="/api/v0", address=address, clock=ground.clock)
     backfill = Backfill(door, source="slskd", clock=ground.clock, new_id=lambda: ids.new("evt"), log=log)
-    return [SlskdLog(peer, backfill, SqlKnownKeys(ground.database), SqlWatermarks(ground.database))]
+    found = SlskdLog(peer, backfill, SqlKnownKeys(ground.database), SqlWatermarks(ground.database))
+    return SlskdWatch(peer=peer, gaps=[found])
