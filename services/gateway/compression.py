@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import zstandard
 
-from services.gateway.preferences import quality
+from services.gateway.preferences import LONGEST, quality
 from services.gateway.problems import NotAcceptable
 
 SMALLEST = 1024  # bytes that are worth it
@@ -37,9 +37,13 @@ def is_compressible(media_type: bytes) -> bool:
     return kind.startswith(_TEXTS) or kind.endswith(("+json", "+xml", "/javascript"))
 
 
-@lru_cache(256)
 def coding_for(accepted: bytes, size_is_small: bool) -> bytes:
     """The coding that `Accept-Encoding` prefers, empty for none. Raises NotAcceptable when it forbids all."""
+    return _coding_for(accepted[:LONGEST], size_is_small)
+
+
+@lru_cache(256)
+def _coding_for(accepted: bytes, size_is_small: bool) -> bytes:
     text = accepted.decode("latin-1").lower()
     wanted = {coding: quality(text, coding.decode(), "*") or 0.0 for coding in _CODINGS}
     plain = quality(text, _IDENTITY.decode(), "*")

@@ -14,6 +14,7 @@ _PAIR = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^\s",;]*)\s*', re.ASCII)
 _NODE = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[\w.-]+)?|([0-9.]+)(?::[\w.-]+)?|([0-9A-Fa-f:.]+)", re.ASCII)
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 _LONGEST_AUTHORITY = 261  # a name of 255 characters and a port
+_LONGEST = 1024  # characters of `Forwarded`: what is not closed in it is looked for again and again
 _MOST_HOPS = 50
 
 Told = Mapping[bytes, str]  # header to value; of one that came in several lines, all, with commas between
@@ -36,6 +37,8 @@ def hops(told: Told) -> Sequence[Hop]:
     """
     if FOR in told or PROTO in told or HOST in told:
         return _by_lists(_listed(told, FOR), _listed(told, PROTO), _listed(told, HOST))
+    if len(told.get(FORWARDED, "")) > _LONGEST:
+        return ()
     return [_by_pairs(element) for element in _listed(told, FORWARDED)]
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lockgroove.config.v1 import config_pb2 as config
 from starlette.types import Receive, Scope, Send
 
@@ -11,6 +13,7 @@ from services.gateway.forwarded import address_of
 from services.gateway.proxies import Proxied
 
 TRUSTED = "127.0.0.1, 10.0.0.0/8, fd00::/8, not-an-address/99"
+CHARACTERS = st.sampled_from('01.:,;="\\[]/ afhopst\xe9')
 NAMES = {"for": "x-forwarded-for", "proto": "x-forwarded-proto", "host": "x-forwarded-host", "port": "x-forwarded-port"}
 
 
@@ -79,6 +82,7 @@ async def test_the_client_is_the_rightmost_address_that_is_not_trusted(value: st
         ("for=203.0.113.7;for=6.6.6.6", "127.0.0.1"),
         ("for=203.0.113.7;;=", "127.0.0.1"),
         ('for="203.0.113.7', "127.0.0.1"),
+        ("for=203.0.113.7;x=" + "y" * 1100, "127.0.0.1"),
     ],
 )
 async def test_the_header_of_the_standard_is_read_the_same_way(value: str, address: str) -> None:
@@ -169,3 +173,13 @@ def test_what_is_no_base_path(text: str) -> None:
 @pytest.mark.parametrize("text", ["1.2.3", "1.2.3.4:", "::1]", "[::1", "localhost", "1.2.3.4;", "\u0663.1.1.1"])
 def test_what_is_no_address(text: str) -> None:
     assert address_of(text) == ""
+
+
+@given(st.lists(st.tuples(st.sampled_from([*NAMES.values(), "x-forwarded-prefix", "forwarded"]), st.text(CHARACTERS))))
+async def test_nothing_that_is_told_wrongly_does_harm(headers: list[tuple[str, str]]) -> None:
+    scope = await seen(*headers)
+
+    assert address_of(scope["client"][0])
+    assert scope["scheme"] in ("http", "https")
+    assert [name for name, _ in scope["headers"]] == [b"host"]
+    assert scope["root_path"] == "" or is_base_path(scope["root_path"])
