@@ -63,6 +63,7 @@ async def _next(answers: AsyncGenerator[Message], left: "asyncio.Task[None]") ->
             raise CallerLeft
         return following.result()
     finally:
-        following.cancel()
-        with suppress(asyncio.CancelledError, AppError):
-            await following  # the generator cannot be closed while it runs
+        if not following.done():
+            following.cancel()
+            with suppress(asyncio.CancelledError, AppError):
+                await following  # the generator cannot be closed while it runs

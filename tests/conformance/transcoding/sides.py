@@ -19,6 +19,7 @@ from libs.transcoding.descriptors import DescriptorSet, message_class
 from services.gateway import problems
 from services.gateway.bodies import DEPARTURE, Departure
 from services.gateway.callers import CALLER, Caller
+from services.gateway.calls import Channels
 from services.gateway.streams import Streams
 from services.gateway.transcoded import TranscodedRoute
 from tests.conformance.transcoding.envoy import Connection, running_envoy
@@ -165,16 +166,7 @@ class Sides:
         return self._outcome(probe, answer.status, answer.headers.get("content-type", ""), answer.body)
 
     async def _ours(self, request: Request, probe: str) -> Outcome:
-        sent: list[Any] = []
-        messages: list[Any] = [{"type": "http.request", "body": request.body}]
-
-        async def receive() -> Any:
-            return messages.pop() if messages else await asyncio.Event().wait()
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        await self._application(_scope(request, probe), receive, send)
+        sent = await call(self._application, request, probe)
         headers = {name.lower(): value.decode("latin-1") for name, value in sent[0]["headers"]}
         body = b"".join(message.get("body", b"") for message in sent[1:])
         return self._outcome(probe, sent[0]["status"], headers.get(b"content-type", ""), body)
@@ -198,7 +190,7 @@ async def open_sides(folder: Path) -> AsyncIterator[Sides]:
         await server.start()
         stack.push_async_callback(server.stop, None)
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{backend_port}"))
-        application = _application(descriptors, channel)
+        application = gateway(descriptors, {"oracle.v1": channel, "everything.v1": channel})
         await stack.enter_async_context(
             running_envoy(folder, folder / "set.binpb", service=SERVICE, backend=backend_port, port=port)
         )
@@ -207,8 +199,23 @@ async def open_sides(folder: Path) -> AsyncIterator[Sides]:
         yield sides
 
 
-def _application(descriptors: DescriptorSet, channel: grpc.aio.Channel) -> Starlette:
-    channels = {"oracle.v1": channel, "everything.v1": channel}
+async def call(application: Starlette, request: Request, probe: str = "") -> list[Any]:
+    """What the application sends for a request."""
+    sent: list[Any] = []
+    messages: list[Any] = [{"type": "http.request", "body": request.body}]
+
+    async def receive() -> Any:
+        return messages.pop() if messages else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await application(_scope(request, probe), receive, send)
+    return sent
+
+
+def gateway(descriptors: DescriptorSet, channels: Channels) -> Starlette:
+    """Our gateway before channels by package, without the layers around it."""
     route = TranscodedRoute(descriptors, channels, Streams(asyncio.Event()))
     handlers: Any = {AppError: problems.on_app_error, HTTPException: problems.on_http_exception}
     application = Starlette(routes=[route], exception_handlers=handlers)
