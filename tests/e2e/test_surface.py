@@ -244,3 +244,29 @@ async def test_a_shared_folder_is_shared_without_another_login(suite: Suite, wor
 
     assert await eventually(told)
     assert world.soulseek.logins("lockgroove") == logins
+
+
+async def test_an_acquisition_is_found_where_kima_and_soulspot_had_downloads(suite: Suite) -> None:
+    album = {"artist": "The Placeholders", "title": "Asked at an Old Address"}
+    asked = await suite.client.post("/api/downloads", json={"album": album, "source": "LIDARR"})
+    name = asked.json()["name"]
+    bare = name.removeprefix("acquisitions/")
+
+    read = await suite.client.get(f"/api/downloads/{bare}")
+    listed = await suite.client.get("/api/downloads", params={"filter": f'title = "{album["title"]}"'})
+    ended = await suite.client.delete(f"/api/downloads/{bare}")
+
+    assert read.json()["name"] == name
+    assert [each["name"] for each in listed.json()["acquisitions"]] == [name]
+    assert ended.status_code in (200, 400), ended.text  # it may have failed by itself already
+    assert (await suite.client.get("/api/downloads/status")).status_code == 200
+
+
+async def test_settings_onboarding_and_searches_answer_at_old_addresses(suite: Suite) -> None:
+    now = (await suite.client.get("/api/v1/settings")).json()
+    searched = await suite.client.post("/api/soulseek/search", json={"query": "placeholders nothing"})
+    bare = searched.json()["name"].removeprefix("searches/")
+
+    assert (await suite.client.get("/api/system-settings")).json() == now
+    assert (await suite.client.get("/api/onboarding/status")).status_code == 200
+    assert (await suite.client.get(f"/api/soulseek/search/{bare}")).json()["name"] == searched.json()["name"]
