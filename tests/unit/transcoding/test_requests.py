@@ -72,12 +72,65 @@ def test_the_query_fills_the_rest(edge: Edge) -> None:
         ("deleted=perhaps", "deleted", "must be true or false"),
         ("filter=%zz", "filter", "holds a % that is not followed by two hexadecimal digits"),
         ("filter=%ff", "filter", "is not UTF-8"),
+        ("sinceTime.seconds=1", "sinceTime.seconds", "is not a parameter that exists here"),
+        ("like.any.typeUrl=x", "like.any.typeUrl", "is not a parameter that exists here"),
+        ("like.textChoice=a&like.numberChoice=1", "like.numberChoice", "cannot be given together with like.textChoice"),
+        ("like.thingChoice.flag=TRUE&like.textChoice=a", "like.textChoice",
+         "cannot be given together with like.thingChoice"),
         (".=1", ".", "is not a parameter that exists here"),
         ("like." + "child." * 40 + "name=x", "like." + "child." * 40 + "name", "is not a parameter that exists here"),
     ],
 )  # fmt: skip
 def test_a_wrong_parameter_is_named_as_it_was_written(edge: Edge, query: str, field: str, words: str) -> None:
     assert edge.violation("GET", f"/v1/things?{query}") == (field, words)
+
+
+def test_members_of_one_message_choice_come_together(edge: Edge) -> None:
+    like = edge.read("GET", "/v1/things?like.thingChoice.small=1&like.thingChoice.note=x").like
+
+    assert (like.thing_choice.small, like.thing_choice.note) == (1, "x")
+
+
+def test_path_query_and_body_decide_a_oneof_once(edge: Edge) -> None:
+    assert edge.read("GET", "/v1/choices/a").text == "a"
+    assert edge.violation("GET", "/v1/choices/a?number=1") == ("number", "cannot be given together with text")
+    assert edge.violation("POST", "/v1/choices/a", '{"number": 0}')[0] == "text"
+    assert edge.violation("POST", "/v1/choices/a", '{"text": ""}')[0] == "text"
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "field", "value"),
+    [
+        ("", '["a", "b"]', "tags", ["a", "b"]),
+        ("", "", "tags", []),
+        (":label", '{"a": "b"}', "labels", {"a": "b"}),
+        (":count", '"5"', "count", 5),
+    ],
+)
+def test_a_body_may_be_any_kind_of_field(edge: Edge, verb: str, body: str, field: str, value: object) -> None:
+    assert getattr(edge.read("PUT", f"/v1/choices{verb}?number=1", body), field) == value
+
+
+@pytest.mark.parametrize(
+    ("verb", "body", "words"),
+    [
+        ("", "{}", "the body must be an array"),
+        ("", "null", "the body must not be null"),
+        (":count", '"x"', "the body must be an integer"),
+    ],
+)
+def test_a_wrong_body_of_any_kind_is_refused(edge: Edge, verb: str, body: str, words: str) -> None:
+    assert edge.violation("PUT", f"/v1/choices{verb}", body) == ("", words)
+
+
+def test_null_is_a_body_where_it_is_a_value(edge: Edge) -> None:
+    assert edge.read("PUT", "/v1/choices:free", "null").free.WhichOneof("kind") == "null_value"
+
+
+def test_a_raw_body_is_kept_with_its_type(edge: Edge) -> None:
+    message: Any = edge.reader("PUT", "/v1/choices:file").read({}, "number=1", b"\x00{", "audio/flac")
+
+    assert (message.file.data, message.file.content_type, message.number) == (b"\x00{", "audio/flac", 1)
 
 
 def test_an_empty_parameter_is_one_that_was_left_out(edge: Edge) -> None:
