@@ -29,10 +29,11 @@ EDGES: dict[str, _Open] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """One load through one edge; `cpu` is milliseconds of the edge's processor for a request."""
+    """One load through one edge; milliseconds of processor that the edge and the service take for a request."""
 
     load: Load
-    cpu: float
+    edge: float
+    service: float
 
 
 async def measure() -> str:
@@ -45,18 +46,18 @@ async def measure() -> str:
         for number in range(ROUNDS):
             for what in WHATS:
                 for name in _turned(list(edges), number):
-                    run = await _run(edges[name], what)
+                    run = await _run(edges[name], behind, what)
                     runs[name, what].append(run)
                     print(what, name, run, file=sys.stderr, flush=True)  # noqa: T201 (how it goes)
     return "\n".join(_table(runs, what) for what in WHATS)
 
 
-async def _run(edge: System, what: str) -> _Run:
-    before = edge.cpu()["edge"]
+async def _run(edge: System, behind: System, what: str) -> _Run:
+    edge_before, service_before = edge.cpu()["edge"], behind.cpu()["backend"]
     load = await offered(edge.address, connections=CONNECTIONS, seconds=SECONDS, what=what)
-    spent = edge.cpu()["edge"] - before
-    counted = SECONDS / (SECONDS + WARM_UP)  # of what was spent: the load warms up first
-    return _Run(load=load, cpu=1000 * spent * counted / load.count)
+    edge_spent, service_spent = edge.cpu()["edge"] - edge_before, behind.cpu()["backend"] - service_before
+    share = 1000 * SECONDS / (SECONDS + WARM_UP) / load.count  # what was spent on warming up does not count
+    return _Run(load=load, edge=edge_spent * share, service=service_spent * share)
 
 
 def _turned(names: list[str], number: int) -> list[str]:
@@ -66,8 +67,9 @@ def _turned(names: list[str], number: int) -> list[str]:
 
 
 def _table(runs: dict[tuple[str, str], list[_Run]], what: str) -> str:
-    lines = [f"| {WHATS[what]}, {CONNECTIONS} connections | requests/s | p50, ms | p99, ms | CPU, ms | ours is |"]
-    lines.append("| --- | --- | --- | --- | --- | --- |")
+    columns = ("requests/s", "p50, ms", "p99, ms", "CPU, ms", "CPU of the service, ms", "ours is")
+    lines = [f"| {WHATS[what]}, {CONNECTIONS} connections | {' | '.join(columns)} |"]
+    lines.append("| --- |" + " --- |" * len(columns))
     lines += [_row(name, runs[name, what], runs[next(iter(EDGES)), what]) for name in EDGES]
     return "\n".join([*lines, ""])
 
@@ -77,5 +79,6 @@ def _row(name: str, theirs: Sequence[_Run], ours: Sequence[_Run]) -> str:
     rate, p50, p99 = (
         statistics.median(getattr(run.load, what) for run in theirs) for what in ("per_second", "p50", "p99")
     )
-    cpu = statistics.median(run.cpu for run in theirs)
-    return f"| {name} | {rate:.0f} | {p50:.1f} | {p99:.1f} | {cpu:.2f} | {statistics.median(ratios):.2f} x |"
+    edge, service = statistics.median(run.edge for run in theirs), statistics.median(run.service for run in theirs)
+    cells = (f"{rate:.0f}", f"{p50:.1f}", f"{p99:.1f}", f"{edge:.2f}", f"{service:.2f}")
+    return f"| {name} | {' | '.join(cells)} | {statistics.median(ratios):.2f} x |"

@@ -24,6 +24,13 @@ from tests.benchmarks.load import ALBUM, KEY
 
 ROOT_KEY = "benchmark-root-key-0123456789-abcdef"
 
+_UNLIMITED = config.GatewaySettings(
+    requests_per_minute=1_000_000,
+    requests_per_hour=10_000_000,
+    request_burst=1_000_000,
+    admin_factor=1000,
+    concurrent_requests=100_000,
+)
 _API_KEY = config.ApiKey(title="benchmark", digest=sha256(KEY.encode()).digest(), scopes=[api.ADMIN])
 
 
@@ -64,7 +71,7 @@ class _Acquisitions(rpc.AcquisitionServiceServicer):
 
 class _Config(config_rpc.ConfigServiceServicer):
     async def WatchSnapshots(self, request: Any, context: Any) -> AsyncIterator[config.Snapshot]:
-        yield config.Snapshot(revision=1, api_keys=[_API_KEY])
+        yield config.Snapshot(revision=1, api_keys=[_API_KEY], settings=config.Settings(gateway=_UNLIMITED))
         await asyncio.Event().wait()
 
 
