@@ -70,11 +70,6 @@ class Watch:
         key = (source, form, metadata, request.SerializeToString(deterministic=True))
         return cls(source=source, form=form, request=request, metadata=metadata, key=key, token=token)
 
-    @property
-    def has_cursor(self) -> bool:
-        """Whether its messages say where the stream stands."""
-        return CURSOR in self.request.DESCRIPTOR.fields_by_name
-
     def upstream(self, token: str, *, patience: float) -> Upstream:
         """A stream of the service behind a token."""
         request: Any = type(self.request)()
@@ -148,8 +143,9 @@ class Broadcast:
             self._room.set_result(None)
 
     def become(self, other: "Broadcast") -> None:
-        """End, because the other one stands at the same token: what comes is the same."""
+        """End, because the other one stands at the same token: what comes is the same. All who listen come along."""
         self.successor = (other, other.end)
+        other.listeners |= self.listeners
         self._stop()
         self._wake()
 

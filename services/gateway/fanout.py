@@ -18,13 +18,14 @@ _SETTLING = 0.05  # seconds from a message to the look whether broadcasts have b
 class Reader:
     """A place in a broadcast, and whoever waits there."""
 
-    __slots__ = ("_waiter", "at", "broadcast", "has_begun", "is_silent", "token", "watch")
+    __slots__ = ("_waiter", "at", "broadcast", "has_begun", "is_new", "is_silent", "token", "watch")
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.token = watch.token
         self.at = 0
         self.has_begun = False
+        self.is_new = True  # whether it has taken nothing yet
         self.is_silent = False  # whether a sign of life is due
         self._waiter: asyncio.Future[None] | None = None
 
@@ -58,6 +59,7 @@ class Reader:
             self.broadcast.listeners.discard(self)
             self.go(*self.broadcast.successor)
         self.at += 1
+        self.is_new = False
         self.token = piece.token
         self.broadcast.passed(self.at)
         return piece.data
@@ -108,18 +110,20 @@ class Fanout:
             if not self._readers:
                 self._draining.cancel()
                 self._draining = None
-            await self._leave(reader, reader.broadcast)
+            if (unheard := self._leave(reader)) is not None:
+                await unheard.aclose()
 
     async def take(self, reader: Reader) -> bytes | None:
         """The next piece; None while there is none. Raises ReaderTooSlow where no token leads on."""
         try:
             return reader.take()
         except ReaderTooSlow:
-            if not (reader.watch.has_cursor and reader.token):
+            if not (reader.token or reader.is_new):
                 raise
-        left = reader.broadcast
+        unheard = self._leave(reader)
         self._enter(reader)
-        await self._leave(reader, left)
+        if unheard is not None:
+            await unheard.aclose()
         return reader.take()
 
     def _enter(self, reader: Reader) -> None:
@@ -135,11 +139,17 @@ class Fanout:
         opened.append(broadcast)
         reader.go(broadcast, 0)
 
-    async def _leave(self, reader: Reader, broadcast: Broadcast) -> None:
+    def _leave(self, reader: Reader) -> Broadcast | None:
+        """Read no more where the reader is; the broadcast that nobody is left to hear, if so, which is to be closed."""
+        broadcast = reader.broadcast
         broadcast.listeners.discard(reader)
-        if not broadcast.listeners and broadcast.successor is None:
-            self._remove(reader.watch.key, broadcast)
-            await broadcast.aclose()
+        while broadcast.successor is not None:
+            broadcast, _ = broadcast.successor
+            broadcast.listeners.discard(reader)
+        if broadcast.listeners:
+            return None
+        self._remove(reader.watch.key, broadcast)
+        return broadcast
 
     def _remove(self, key: tuple[object, ...], broadcast: Broadcast) -> None:
         opened = self._broadcasts[key]

@@ -83,7 +83,7 @@ class Client:
 
     async def _send(self, message: Message) -> None:
         await self.reads.wait()
-        if message["type"] == "http.response.body" and message["body"]:
+        if message["type"] == "http.response.body" and message["body"].strip():
             self.pieces.append(message["body"])
 
 
@@ -226,3 +226,31 @@ async def test_the_service_waits_when_nobody_reads(service: Service, watch: Watc
     assert service.read <= AHEAD + 2
     client.reads.set()
     await _until(lambda: client.numbers == list(range(1, 10 * KEPT + 2)))
+
+
+async def test_who_still_reads_the_old_keeps_the_new_from_ending(service: Service, watch: Watch) -> None:
+    early = watch()
+    service.tell(10)
+    await _until(lambda: len(early.pieces) == 10)
+    late, slow = watch("0"), watch("0")
+    slow.reads.clear()
+    await _until(lambda: len(late.pieces) == 10 and service.calls == 2 and service.open == 1)
+
+    await early.leave()
+    await late.leave()
+    service.tell(3)
+    slow.reads.set()
+
+    await _until(lambda: slow.numbers == list(range(1, 14)))
+    assert service.calls == 2
+
+
+async def test_who_takes_long_to_begin_hears_all_from_the_beginning(service: Service, watch: Watch) -> None:
+    fast, slow = watch(), watch()
+    slow.reads.clear()
+    service.tell(2 * KEPT)
+    await _until(lambda: len(fast.pieces) == 2 * KEPT)
+
+    slow.reads.set()
+
+    await _until(lambda: slow.numbers == fast.numbers)
