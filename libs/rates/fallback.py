@@ -22,14 +22,14 @@ _STEPS = 6  # doublings from the shortest rest to beyond the longest
 
 
 @asynccontextmanager
-async def open_counts(url: str | None, clock: Clock) -> AsyncIterator[Counts]:
-    """Counts in the Redis at `url`, falling back to this process; without `url` in this process. Raises ValueError."""
+async def open_counts(url: str | None, clock: Clock, *, timeout: timedelta) -> AsyncIterator[Counts]:
+    """Counts in the Redis at `url`, or in this process without it, and while it does not answer within `timeout`."""
     if url is None:
         yield MemoryCounts(clock.monotonic)
         return
     from libs.rates.redis import RedisCounts  # its memory, only where it is used
 
-    shared = RedisCounts(url)
+    shared = RedisCounts(url, timeout=timeout)
     try:
         yield FallbackCounts(shared, MemoryCounts(clock.monotonic), clock=clock)
     finally:

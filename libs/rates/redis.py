@@ -21,7 +21,6 @@ from libs.errors import Unavailable
 from libs.rates.rules import STEPS, TOLERANCE, Bucket, Decision, Rule, Standing, Subject
 
 PREFIX = "lockgroove:rates:"
-TIMEOUT = timedelta(milliseconds=50)  # of a round trip
 
 _MAX_ITEMS = 128  # of a round trip
 _MAX_WAITING = 100_000
@@ -125,7 +124,7 @@ class RedisCounts:
 
     shared = True
 
-    def __init__(self, url: str, *, timeout: timedelta = TIMEOUT, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, url: str, *, timeout: timedelta, clock: Callable[[], float] | None = None) -> None:
         self._timeout = timeout.total_seconds()
         self._clock = clock
         # Never again by itself: what did not answer in time may have counted.

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from libs.errors import AppError
+from libs.rates.fallback import open_counts
 from libs.rpc.sessions import SessionSeal
 from libs.service import Service
 from services.gateway import problems
@@ -23,10 +24,16 @@ from services.gateway.description import Description
 from services.gateway.edge import Edge
 from services.gateway.ground import Ground, open_ground
 from services.gateway.health import Health, HealthPages, KillSwitch
+from services.gateway.lanes import Lanes
+from services.gateway.limits import Limits
 from services.gateway.local import LocalChannel
 from services.gateway.metrics import SuiteMetrics
 from services.gateway.oauth import CallbackPage
 from services.gateway.proxies import Proxied
+from services.gateway.rates.asked import Asked
+from services.gateway.rates.quotas import Quotas
+from services.gateway.rates.servicer import SERVICE as RATE_LIMITS
+from services.gateway.rates.servicer import RateLimitServicer
 from services.gateway.server import HttpServer
 from services.gateway.sessions import SessionPages
 from services.gateway.settings import Settings
@@ -49,6 +56,10 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
         stack.push_async_callback(health.aclose)
         switch = KillSwitch(ground.trusted["acquisition"], clock=ground.clock)
         local = LocalChannel(ground.authenticator)
+        quotas = Quotas()
+        counting = open_counts(settings.redis_url, ground.clock, timeout=settings.redis_timeout)
+        counts = await stack.enter_async_context(counting)
+        local.add(RateLimitServicer(counts, quotas, Asked(quotas, ground.live.api_keys)), RATE_LIMITS)
 
         channels: Channels = {**ground.callers, LOCAL_PACKAGE: local}
         transcoded = TranscodedRoute(ground.descriptors, channels, Streams(ground.drain))
@@ -62,9 +73,11 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
             metrics=SuiteMetrics(ground.telemetry, ground.targets),
             description=Description(ground.descriptors, transcoded.bindings, version=ground.release),
         )
-        cors = Cors(_callers(Front(transcoded, application), ground, transcoded, browsers))
+        limits = Limits(Front(transcoded, application), counts, quotas, ground.telemetry.metrics)
+        lanes = Lanes(_callers(limits, ground, transcoded, browsers), transcoded.bindings, ground.telemetry.metrics)
+        cors = Cors(lanes)
         proxied = Proxied(cors, base_path=settings.base_path)
-        for part in (browsers, cors, proxied):
+        for part in (browsers, cors, proxied, lanes, quotas):
             ground.live.subscribe(part.follow)
         edge = Edge(proxied, ground.telemetry)
         server = HttpServer(edge, host=settings.host, port=settings.port, drain=ground.drain)

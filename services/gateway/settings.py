@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from libs.errors import InvalidArgument
@@ -10,6 +11,7 @@ from libs.rpc.tlsfiles import TlsFiles
 from services.gateway.basepath import is_base_path
 
 _HIGHEST_PORT = 65535
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class Settings:
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
     secret_key_file: Path | None = None
+    redis_url: str | None = field(default=None, repr=False)
+    redis_timeout: timedelta = timedelta(milliseconds=50)
     tls: TlsFiles = field(default_factory=TlsFiles)
 
     @classmethod
@@ -47,6 +51,7 @@ class Settings:
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
             secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
+            redis_url=_redis_url(given.get("REDIS_URL")),
             tls=TlsFiles.named(given),
         )
 
@@ -55,6 +60,13 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and int(text) <= _HIGHEST_PORT:
         return int(text)
     raise InvalidArgument.field("LOCKGROOVE_PORT", f"{text!r} is not a port: a number up to {_HIGHEST_PORT}")
+
+
+def _redis_url(url: str | None) -> str | None:
+    if url is None or url.startswith(_REDIS_SCHEMES):
+        return url
+    # It may hold a password: it is not repeated.
+    raise InvalidArgument.field("REDIS_URL", "must begin with redis://, rediss:// or unix://")
 
 
 def _base_path(text: str) -> str:

@@ -135,6 +135,10 @@ def suite_environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
         "LOCKGROOVE_HOME": str(home),
         "LOCKGROOVE_ADMIN_KEY": ADMIN_KEY,
         "LOCKGROOVE_HOST": "127.0.0.1",
+        "RATE_LIMIT_PER_MINUTE": "1000000",  # tests are in a hurry
+        "RATE_LIMIT_PER_HOUR": "10000000",
+        "RATE_LIMIT_BURST": "1000000",
+        "FAILED_ATTEMPTS_LIMIT": "100000",
         "LOCKGROOVE_PORT": str(gateway),
         "LOCKGROOVE_CONFIG_LISTEN": f"127.0.0.1:{config}",
         "LOCKGROOVE_WEBHOOKS_LISTEN": f"127.0.0.1:{webhooks}",

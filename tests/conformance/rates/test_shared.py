@@ -94,7 +94,8 @@ async def test_a_redis_that_hangs_holds_nobody_up(clock: ManualClock) -> None:
 
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with open_counts(f"redis://127.0.0.1:{port}", SystemClock()) as counts:
+        soon = timedelta(milliseconds=50)
+        async with open_counts(f"redis://127.0.0.1:{port}", SystemClock(), timeout=soon) as counts:
             async with asyncio.timeout(10):
                 decisions = [await counts.take(WHO, RULES) for _ in range(20)]
     assert sum(decision.allowed for decision in decisions) == 20

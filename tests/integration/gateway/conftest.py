@@ -32,6 +32,9 @@ from tests.support.ports import free_ports
 
 ROOT_KEY = "gateway-tests-root-key-0123456789-abc"
 KEY = "lg_gateway-tests"
+UNLIMITED = config.GatewaySettings(
+    requests_per_minute=1_000_000, requests_per_hour=10_000_000, request_burst=1_000_000, failed_attempts=100_000
+)
 
 
 class Acquisitions(acquisition_rpc.AcquisitionServiceServicer):
@@ -101,7 +104,7 @@ class Acquisitions(acquisition_rpc.AcquisitionServiceServicer):
 class Configuration(config_rpc.ConfigServiceServicer):
     def __init__(self) -> None:
         self.updates: list[config.UpdateSettingsRequest] = []
-        self.snapshot = config.Snapshot()
+        self.snapshot = config.Snapshot(settings=config.Settings(gateway=UNLIMITED))
 
     async def GetSettings(self, request: Any, context: Any) -> config.Settings:
         return config.Settings()
