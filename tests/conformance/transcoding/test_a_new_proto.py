@@ -7,13 +7,10 @@ from typing import Any
 import grpc
 import orjson
 import pytest
-from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.applications import Starlette
 
 from libs.rpc.client import open_channel
 from libs.transcoding.descriptors import DescriptorSet, message_class
-from libs.transcoding.openapi import About, describe
-from libs.transcoding.routes import bindings
 from tests.conformance.transcoding.sides import Request, call, gateway
 from tests.support.ports import free_ports
 from tests.support.protos import compile_protos
@@ -163,17 +160,3 @@ async def test_a_body_in_pieces_that_never_began_is_a_real_error(served: Starlet
     start, *_ = await call(served, Request(path="/fresh/refused:pour"))
 
     assert start["status"] == 404
-
-
-def test_it_is_described(descriptors: DescriptorSet) -> None:
-    about = About(title="Fresh", version="1", description="", is_public=lambda method: True, paths={})
-
-    document = describe(descriptors, bindings(descriptors), about)
-
-    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
-    answers = {
-        path: item["get"]["responses"]["200"]["content"] for path, item in document["paths"].items() if "get" in item
-    }
-    assert answers["/fresh/a/{name}/many"]["application/json"]["schema"]["type"] == "array"
-    assert {"type": "null"} in answers["/fresh/a/{name}/inner"]["application/json"]["schema"]["anyOf"]
-    assert set(answers["/fresh/{name}:pour"]) == {"*/*"}

@@ -65,6 +65,20 @@ def test_streams_name_both_media_types(document: Any) -> None:
     assert set(content) == {"text/event-stream", "application/x-ndjson"}
 
 
+def test_a_raw_body_is_of_any_type(document: Any) -> None:
+    assert document["paths"]["/v1/choices:file"]["put"]["requestBody"]["content"] == {"*/*": {"schema": {}}}
+
+
+def test_an_answer_may_be_one_field_and_null_when_it_is_unset(document: Any) -> None:
+    tags, child = (
+        document["paths"][f"/v1/choices/{{text}}/{field}"]["get"]["responses"]["200"]["content"]["application/json"]
+        for field in ("tags", "child")
+    )
+
+    assert tags["schema"]["type"] == "array"
+    assert {"type": "null"} in child["schema"]["anyOf"]
+
+
 def test_fields_have_the_types_of_their_json_form(document: Any) -> None:
     fields = document["components"]["schemas"][THING]["properties"]
 
