@@ -14,14 +14,17 @@ from lockgroove.config.v1 import (
     keys_pb2,
     oauth_pb2,
     onboarding_pb2,
+    sessions_pb2,
 )
+from lockgroove.gateway.v1 import rate_limits_pb2, system_pb2
 from lockgroove.webhooks.v1 import dead_letters_pb2, replays_pb2, sources_pb2, upkeep_pb2, webhooks_pb2
 
 from libs.rpc.options import SERVER, client_options, service_config
 
 MODULES = [
     *(acquisition_pb2, batches_pb2, checks_pb2, leases_pb2, peers_pb2, searches_pb2),
-    *(automations_pb2, config_pb2, connections_pb2, encryption_pb2, keys_pb2, oauth_pb2, onboarding_pb2),
+    *(automations_pb2, config_pb2, connections_pb2, encryption_pb2, keys_pb2, oauth_pb2, onboarding_pb2, sessions_pb2),
+    *(rate_limits_pb2, system_pb2),
     *(dead_letters_pb2, replays_pb2, sources_pb2, upkeep_pb2, webhooks_pb2),
 ]
 SERVICES = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
