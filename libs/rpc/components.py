@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from lockgroove.api.v1 import status_pb2 as pb
+
 from libs.clock import Clock
 from libs.errors import AppError
+from libs.rpc.timestamps import timestamp
 from libs.telemetry.logger import get_logger
 from libs.telemetry.metrics import Metrics
 
@@ -62,7 +65,7 @@ class Component:
 
 
 class Components:
-    """The components of one service, by name; somebody calls `run_once` every `INTERVAL`."""
+    """The components of one service, by name; `run` is the loop that looks at them."""
 
     def __init__(self, metrics: Metrics, *, clock: Clock, timeout: timedelta = TIMEOUT) -> None:
         self._clock = clock
@@ -83,6 +86,12 @@ class Components:
         self._probes[name] = probe
         self._known[name] = Component(name=name, critical=critical, finding=UNKNOWN, since=self._clock.now())
         self._show(self._known[name])
+
+    async def run(self) -> None:
+        """Looks again and again."""
+        while True:
+            await self.run_once()
+            await asyncio.sleep(INTERVAL.total_seconds())
 
     async def run_once(self) -> None:
         """One look at all of them at once: each is noted as soon as it is known."""
@@ -116,3 +125,17 @@ class Components:
         else:
             self._level.labels(component.name).set(level)
         self._since.labels(component.name).set(component.since.timestamp())
+
+
+def component_to_pb(component: Component) -> pb.ServiceStatus.Component:
+    """What is known of a component, as a message."""
+    finding = component.finding
+    return pb.ServiceStatus.Component(
+        component=component.name,
+        state=pb.ServiceStatus.Component.State.Value(finding.state),
+        reason=finding.reason,
+        message=finding.message,
+        critical=component.critical,
+        since_time=timestamp(component.since),
+        check_time=timestamp(component.checked),
+    )

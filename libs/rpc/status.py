@@ -13,9 +13,8 @@ from lockgroove.api.v1 import status_pb2_grpc as rpc
 
 from libs.clock import Clock
 from libs.errors import AppError
-from libs.rpc.components import INTERVAL, TIMEOUT, UP, Component, Components, Finding
+from libs.rpc.components import INTERVAL, TIMEOUT, UP, Components, Finding, component_to_pb
 from libs.rpc.server import Server
-from libs.rpc.timestamps import timestamp
 from libs.sql.engine import Database
 from libs.sql.migrations import revision
 from libs.telemetry.logger import get_logger
@@ -150,20 +149,6 @@ async def _within_time(reading: Awaitable[None]) -> None:
             await reading
     except (TimeoutError, AppError) as error:
         log.debug("status.not_read", error=repr(error))
-
-
-def component_to_pb(component: Component) -> pb.ServiceStatus.Component:
-    """What is known of a component, as a message."""
-    finding = component.finding
-    return pb.ServiceStatus.Component(
-        component=component.name,
-        state=pb.ServiceStatus.Component.State.Value(finding.state),
-        reason=finding.reason,
-        message=finding.message,
-        critical=component.critical,
-        since_time=timestamp(component.since),
-        check_time=timestamp(component.checked),
-    )
 
 
 def _queue_to_pb(queue: Queue) -> pb.ServiceStatus.Queue:

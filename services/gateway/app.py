@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from lockgroove.config.v1 import oauth_pb2_grpc as oauth
 from lockgroove.config.v1 import sessions_pb2_grpc as sessions
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp
 
 from libs.errors import AppError
 from libs.rates.fallback import open_counts
+from libs.rpc.components import Components
 from libs.rpc.sessions import SessionSeal
 from libs.service import Service
 from services.gateway import problems
@@ -23,12 +25,13 @@ from services.gateway.cors import Cors
 from services.gateway.description import Description
 from services.gateway.edge import Edge
 from services.gateway.ground import Ground, open_ground
-from services.gateway.health import Health, HealthPages, KillSwitch
+from services.gateway.health import HealthPages
 from services.gateway.lanes import Lanes
 from services.gateway.limits import Limits
 from services.gateway.local import LocalChannel
 from services.gateway.metrics import SuiteMetrics
 from services.gateway.oauth import CallbackPage
+from services.gateway.probes import Health, KillSwitch, probe_redis
 from services.gateway.proxies import Proxied
 from services.gateway.rates.asked import Asked
 from services.gateway.rates.quotas import Quotas
@@ -38,6 +41,8 @@ from services.gateway.server import HttpServer
 from services.gateway.sessions import SessionPages
 from services.gateway.settings import Settings
 from services.gateway.streams import Streams
+from services.gateway.system import SERVICE as SYSTEM
+from services.gateway.system import CurrentLimits, SystemServicer
 from services.gateway.tickets import Tickets
 from services.gateway.transcoded import Front, TranscodedRoute
 from services.gateway.webhooks import Intake
@@ -52,7 +57,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
         ground = await stack.enter_async_context(open_ground(settings))
         intake = Intake(webhooks.WebhooksServiceStub(ground.trusted["webhooks"]), ground.clock)
         stack.push_async_callback(intake.aclose)
-        health = Health(ground.targets, clock=ground.clock, certificates=ground.certificates)
+        health = Health(
+            ground.targets, token=ground.roots.service_token, clock=ground.clock, certificates=ground.certificates
+        )
         stack.push_async_callback(health.aclose)
         switch = KillSwitch(ground.trusted["acquisition"], clock=ground.clock)
         local = LocalChannel(ground.authenticator)
@@ -60,6 +67,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
         counting = open_counts(settings.redis_url, ground.clock, timeout=settings.redis_timeout)
         counts = await stack.enter_async_context(counting)
         local.add(RateLimitServicer(counts, quotas, Asked(quotas, ground.live.api_keys)), RATE_LIMITS)
+        own = Components(ground.telemetry.metrics, clock=ground.clock)
+        own.add("redis", partial(probe_redis, counts if settings.redis_url else None))
 
         channels: Channels = {**ground.callers, LOCAL_PACKAGE: local}
         transcoded = TranscodedRoute(ground.descriptors, channels, Streams(ground.drain))
@@ -69,19 +78,22 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
             intake=intake,
             callback=CallbackPage(oauth.OAuthServiceStub(ground.callers["lockgroove.config.v1"])),
             session=_session_pages(ground, browsers),
-            health=HealthPages(health, switch, version=ground.release, drain=ground.drain),
+            health=HealthPages(health, switch, own, clock=ground.clock, version=ground.release, drain=ground.drain),
             metrics=SuiteMetrics(ground.telemetry, ground.targets),
             description=Description(ground.descriptors, transcoded.bindings, version=ground.release),
         )
         limits = Limits(Front(transcoded, application), counts, quotas, ground.telemetry.metrics)
         lanes = Lanes(_callers(limits, ground, transcoded, browsers), transcoded.bindings, ground.telemetry.metrics)
+        limiting = CurrentLimits(lanes, quotas, counts)
+        system = SystemServicer(health, switch, own, limiting, clock=ground.clock, version=ground.release)
+        local.add(system, SYSTEM)
         cors = Cors(lanes)
         proxied = Proxied(cors, base_path=settings.base_path)
         for part in (browsers, cors, proxied, lanes, quotas):
             ground.live.subscribe(part.follow)
         edge = Edge(proxied, ground.telemetry)
         server = HttpServer(edge, host=settings.host, port=settings.port, drain=ground.drain)
-        yield Service(server, loops=[ground.live.run])
+        yield Service(server, loops=[ground.live.run, own.run])
 
 
 def build(
@@ -101,9 +113,9 @@ def build(
         Route("/api/oauth/callback/{service}", callback.answer),
         Route("/api/session", session.answer, methods=["GET", "POST", "DELETE"]),
         Route("/", description.root),
-        Route("/api/live", health.live),
-        Route("/api/ready", health.ready),
-        Route("/api/health", health.health),
+        *(Route(path, health.live) for path in ("/api/live", "/api/health/live", "/live")),
+        *(Route(path, health.ready) for path in ("/api/ready", "/api/health/ready", "/ready")),
+        *(Route(path, health.health) for path in ("/api/health", "/health")),
         Route("/api/metrics", metrics.page),
         Route("/api/openapi.json", description.document),
         Route("/api/docs", description.docs),
