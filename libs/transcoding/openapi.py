@@ -1,10 +1,11 @@
 """OpenAPI 3.1 from the same descriptors as the routes: what is described is what is served."""
 
+import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from libs.transcoding import query, resources
 from libs.transcoding.constraints import Schema
@@ -21,8 +22,11 @@ PROBLEM = "application/problem+json"
 _VERBS = ("GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE")  # that OpenAPI can describe
 _ANY_TYPE = "*/*"
 
-SECURITY: list[Schema] = [{"apiKey": []}, {"bearer": []}]
-
+_STREAM = (
+    "The messages as they come; the schema is that of one. As events: each is the `data` of an event, with an `id`"
+    " where the stream can be resumed, and an error is a last event `rpc-error`. As lines: each is a line of JSON, and"
+    " an error is the last."
+)
 _TEXT: Schema = {"type": "string"}
 _VIOLATION: Schema = {
     "type": "object",
@@ -47,15 +51,42 @@ _PROBLEM: Schema = {
 }
 
 
+# What ends a stream of lines: an error as its last line.
+_STREAM_ERROR: Schema = {
+    "type": "object",
+    "description": "The last line of a stream that an error ends.",
+    "properties": {"error": {"$ref": "#/components/schemas/Problem"}},
+    "required": ["error"],
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What an operation has beyond its proto. `headers` are those of its answer, `responses` are by status."""
+
+    security: list[Schema]
+    note: str = ""
+    parameters: Sequence[Schema] = ()
+    headers: Mapping[str, Schema] = dataclasses.field(default_factory=dict)
+    responses: Mapping[str, Schema] = dataclasses.field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What the description says beyond the protos. `paths` are operations that no annotation can express."""
+    """What the description says beyond the protos.
+
+    `paths` are operations that no annotation can express, `tags` theirs. `examples` are bodies, by the names of their
+    schemas. `components` are what `added` and `paths` refer to.
+    """
 
     title: str
     version: str
     description: str
-    is_public: Callable[[MethodDescriptor], bool]
+    added: Callable[[Binding], Added]
     paths: Mapping[str, Schema]
+    tags: Sequence[Schema] = ()
+    examples: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    components: Mapping[str, Mapping[str, Schema]] = dataclasses.field(default_factory=dict)
 
 
 def describe(descriptors: DescriptorSet, bindings: Sequence[Binding], about: About) -> Schema:
@@ -70,19 +101,15 @@ def describe(descriptors: DescriptorSet, bindings: Sequence[Binding], about: Abo
         paths.setdefault(path, {})[binding.verb.lower()] = writer.operation(binding)
     for path, item in about.paths.items():
         paths.setdefault(path, {}).update(item)
+    own = {"Problem": _PROBLEM, "StreamError": _STREAM_ERROR}
     return {
         "openapi": "3.1.0",
         "info": {"title": about.title, "version": about.version, "description": about.description},
-        "tags": list(writer.tags(bindings)),
-        "security": SECURITY,
+        "tags": [*writer.tags(bindings), *about.tags],
         "paths": paths,
         "components": {
-            "schemas": {**schemas.components, "Problem": _PROBLEM},
-            "responses": {"Problem": problem_response("An error.")},
-            "securitySchemes": {
-                "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-            },
+            **about.components,
+            "schemas": {**schemas.components, **own, **about.components.get("schemas", {})},
         },
     }
 
@@ -107,16 +134,21 @@ class _Writer:
         method = binding.method
         service = method.containing_service.name
         text = plain(self._descriptors.comment(method.full_name))
-        operation: Schema = {
+        added = self._about.added(binding)
+        return {
             "operationId": f"{service}_{method.name}" + (f"_{binding.index}" if binding.index else ""),
             "tags": [service],
             "summary": _first_sentence(text),
-            "description": text,
-            "parameters": [*self._path_parameters(binding), *self._query_parameters(binding)],
+            "description": f"{text}\n\n{added.note}" if added.note else text,
+            "parameters": [
+                *self._path_parameters(binding),
+                *self._query_parameters(binding),
+                *added.parameters,
+            ],
             **self._body(binding),
-            "responses": {"200": self._response(binding), "default": {"$ref": "#/components/responses/Problem"}},
+            "responses": {"200": {**self._response(binding), "headers": added.headers}, **added.responses},
+            "security": added.security,
         }
-        return {**operation, "security": []} if self._about.is_public(method) else operation
 
     def _path_parameters(self, binding: Binding) -> Iterator[Schema]:
         for variable in binding.template.variables:
@@ -151,18 +183,23 @@ class _Writer:
             schema = self._schemas.patch(message_of(field))
         else:
             schema = self._schemas.field(field)
-        return {"requestBody": {"required": field is not None, "content": {JSON: {"schema": schema}}}}
+        content = {"schema": schema, **self._example(schema)}
+        return {"requestBody": {"required": field is not None, "content": {JSON: content}}}
+
+    def _example(self, schema: Schema) -> Schema:
+        name = schema.get("$ref", "").rpartition("/")[2]
+        return {"example": self._about.examples[name]} if name in self._about.examples else {}
 
     def _response(self, binding: Binding) -> Schema:
-        streamed = binding.method.server_streaming
-        types = [EVENTS, NDJSON] if streamed else [JSON]
+        if binding.answers_raw_body:
+            return {"description": "The answer, as it is.", "content": {_ANY_TYPE: {"schema": {}}}}
         schema = self._answer(binding)
-        content = (
-            {_ANY_TYPE: {"schema": {}}} if binding.answers_raw_body else {kind: {"schema": schema} for kind in types}
-        )
+        if not binding.method.server_streaming:
+            return {"description": "The answer.", "content": {JSON: {"schema": schema}}}
+        line = {"anyOf": [schema, {"$ref": "#/components/schemas/StreamError"}]}
         return {
-            "description": "The messages, one per event or line." if streamed else "The answer.",
-            "content": content,
+            "description": _STREAM,
+            "content": {EVENTS: {"schema": schema}, NDJSON: {"schema": line}},
         }
 
     def _answer(self, binding: Binding) -> Schema:

@@ -4,22 +4,25 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from lockgroove.api.v1 import annotations_pb2 as api
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from libs.rpc.auth import scope_of
 from libs.transcoding import jsontext
 from libs.transcoding.descriptors import DescriptorSet
-from libs.transcoding.openapi import About, describe, problem_response
+from libs.transcoding.openapi import About, describe
 from libs.transcoding.routes import Binding
 from services.gateway.answers import Page
 from services.gateway.problems import RouteUnknown
+from services.gateway.reference.components import components
+from services.gateway.reference.examples import EXAMPLES
+from services.gateway.reference.operations import added
+from services.gateway.reference.pages import PATHS, SCHEMAS, TAGS
 
 _TITLE = "Lockgroove"
 _DESCRIPTION = (
     "Ask for an album once, and it arrives exactly once, verified. Send an API key as `X-Api-Key: KEY` or"
-    " `Authorization: Bearer KEY`. Errors are `application/problem+json` (RFC 9457)."
+    " `Authorization: Bearer KEY`; pages sign in with `POST /api/session` and send its `csrfToken` as `X-CSRF-Token`."
+    " Each operation names the scope that a key must have. Errors are `application/problem+json` (RFC 9457)."
 )
 _PAGES = {"docs.html": "text/html", "docs.js": "text/javascript", "docs.css": "text/css"}
 _CSP = (
@@ -35,14 +38,15 @@ class Description:
         self._descriptors = descriptors
         self._bindings = bindings
         self._version = version
-        self._document: bytes | None = None
+        self._documents: dict[str, bytes] = {}  # by base path
         self._pages = files(__package__) / "pages"
 
-    async def document(self, _request: Request) -> Response:
-        """`/api/openapi.json`."""
-        if self._document is None:
-            self._document = jsontext.dumps(self.describe())
-        return Page(self._document, media_type="application/json")
+    async def document(self, request: Request) -> Response:
+        """`/api/openapi.json`, for whoever reads it below the base path that he came by."""
+        base = request.scope.get("root_path", "")
+        if base not in self._documents:  # there is one base path, and none
+            self._documents[base] = jsontext.dumps({**self.describe(), "servers": [{"url": base or "/"}]})
+        return Page(self._documents[base], media_type="application/json")
 
     async def docs(self, _request: Request) -> Response:
         """`/api/docs`: a page of our own."""
@@ -58,13 +62,17 @@ class Description:
         return RedirectResponse(f"{base}/api/docs" if base else "api/docs", 307)
 
     def describe(self) -> dict[str, Any]:
-        """The OpenAPI document."""
+        """The OpenAPI document, without its servers."""
+        shared = components()
         about = About(
             title=_TITLE,
             version=self._version,
             description=_DESCRIPTION,
-            is_public=lambda method: scope_of(method) == api.PUBLIC,
-            paths=_PATHS,
+            added=added,
+            paths=PATHS,
+            tags=TAGS,
+            examples=EXAMPLES,
+            components={**shared, "schemas": SCHEMAS},
         )
         return describe(self._descriptors, self._bindings, about)
 
@@ -73,60 +81,3 @@ class Description:
             raise RouteUnknown("nothing is served at this path")
         body, headers = (self._pages / name).read_bytes(), {"content-security-policy": _CSP}
         return Page(body, headers=headers, media_type=_PAGES[name])
-
-
-def _plain(operation_id: str, summary: str, answer: str, media_type: str = "application/json") -> dict[str, Any]:
-    response = {"description": answer, "content": {media_type: {"schema": {}}}}
-    return {
-        "get": {
-            "operationId": operation_id,
-            "tags": ["Gateway"],
-            "summary": summary,
-            "security": [],
-            "responses": {"200": response, "default": problem_response("An error.")},
-        }
-    }
-
-
-_WEBHOOK: dict[str, Any] = {
-    "operationId": "Gateway_ReceiveWebhook",
-    "tags": ["Gateway"],
-    "summary": "Takes a webhook in",
-    "description": "Answers once the delivery is stored. Its credential is the one that the source is set up with.",
-    "security": [],
-    "parameters": [{"name": "source", "in": "path", "required": True, "schema": {"type": "string"}}],
-    "requestBody": {"content": {"*/*": {"schema": {}}}},
-    "responses": {
-        "202": {
-            "description": "Stored, now or before.",
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "properties": {"eventId": {"type": "string"}, "duplicate": {"type": "boolean"}},
-                        "required": ["eventId", "duplicate"],
-                    }
-                }
-            },
-        },
-        "default": problem_response("An error."),
-    },
-}
-_CALLBACK = _plain("Gateway_OAuthCallback", "Ends the connection of an account", "A page for people.", "text/html")
-_CALLBACK["get"]["parameters"] = [
-    {"name": "service", "in": "path", "required": True, "schema": {"type": "string"}},
-    *(
-        {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}
-        for name in ("state", "code", "error")
-    ),
-]
-_READY = _plain("Gateway_Ready", "Says whether the suite can work", "It can.")
-_READY["get"]["responses"]["503"] = {"description": "It cannot.", "content": {"application/json": {"schema": {}}}}
-_PATHS: dict[str, dict[str, Any]] = {
-    "/api/webhooks/{source}": {"post": _WEBHOOK},
-    "/api/oauth/callback/{service}": _CALLBACK,
-    "/api/live": _plain("Gateway_Live", "Says that the gateway answers", "It does."),
-    "/api/ready": _READY,
-    "/api/health": _plain("Gateway_Health", "Tells how the services are", "Their states."),
-    "/api/metrics": _plain("Gateway_Metrics", "Metrics of the whole suite", "For Prometheus.", "text/plain"),
-}

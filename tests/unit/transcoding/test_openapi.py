@@ -6,7 +6,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from libs.transcoding.descriptors import DescriptorSet
-from libs.transcoding.openapi import About, describe
+from libs.transcoding.openapi import About, Added, describe, problem_response
 from libs.transcoding.routes import bindings
 
 WEBHOOK = {"post": {"operationId": "hook", "responses": {"202": {"description": "Taken."}}}}
@@ -19,14 +19,27 @@ def document(everything: DescriptorSet) -> Any:
         title="Things",
         version="1",
         description="Keeps things.",
-        is_public=lambda method: method.name == "GetFile",
+        added=lambda binding: Added(
+            security=[] if binding.method.name == "GetFile" else [{"key": ["READ"]}],
+            note="Scope: `READ`.",
+            parameters=[{"$ref": "#/components/parameters/Version"}],
+            headers={"ETag": {"schema": {"type": "string"}}},
+            responses={"default": {"$ref": "#/components/responses/Error"}},
+        ),
         paths={"/hook": WEBHOOK},
+        tags=[{"name": "Hooks"}],
+        examples={THING: {"name": "things/1"}},
+        components={
+            "parameters": {"Version": {"name": "If-Match", "in": "header", "schema": {"type": "string"}}},
+            "responses": {"Error": problem_response("An error.")},
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
     )
     return describe(everything, bindings(everything), about)
 
 
 def parameters(operation: dict[str, Any], place: str) -> dict[str, Any]:
-    return {each["name"]: each["schema"] for each in operation["parameters"] if each["in"] == place}
+    return {each["name"]: each["schema"] for each in operation["parameters"] if each.get("in") == place}
 
 
 def test_it_is_valid(document: Any) -> None:
@@ -46,7 +59,7 @@ def test_an_operation_says_what_its_comment_says(document: Any) -> None:
 
     assert operation["operationId"] == "Things_GetThing"
     assert operation["summary"] == "Reads a thing"
-    assert operation["description"] == "Reads a thing.\n\nWith a second paragraph."
+    assert operation["description"] == "Reads a thing.\n\nWith a second paragraph.\n\nScope: `READ`."
     assert document["paths"]["/legacy/things/{name}"]["get"]["operationId"] == "Things_GetThing_1"
 
 
@@ -90,7 +103,25 @@ def test_fields_have_the_types_of_their_json_form(document: Any) -> None:
     assert fields["child"] == {"$ref": f"#/components/schemas/{THING}", "description": "The inside."}
 
 
-def test_a_public_method_needs_no_credential(document: Any) -> None:
+def test_what_stands_before_the_routes_is_added_to_each_operation(document: Any) -> None:
+    operation = document["paths"]["/v1/things"]["get"]
+
+    assert operation["security"] == [{"key": ["READ"]}]
     assert document["paths"]["/v1/files/{name}"]["get"]["security"] == []
-    assert "security" not in document["paths"]["/v1/things"]["get"]
-    assert document["security"] == [{"apiKey": []}, {"bearer": []}]
+    assert {"$ref": "#/components/parameters/Version"} in operation["parameters"]
+    assert set(operation["responses"]) == {"200", "default"}
+    assert set(operation["responses"]["200"]["headers"]) == {"ETag"}
+
+
+def test_a_body_has_the_example_of_its_schema(document: Any) -> None:
+    assert document["paths"]["/v1/things"]["post"]["requestBody"]["content"]["application/json"] == {
+        "schema": {"$ref": f"#/components/schemas/{THING}"},
+        "example": {"name": "things/1"},
+    }
+
+
+def test_a_line_of_a_stream_may_be_its_error(document: Any) -> None:
+    content = document["paths"]["/v1/things:watch"]["get"]["responses"]["200"]["content"]
+
+    item = content["text/event-stream"]["schema"]
+    assert content["application/x-ndjson"]["schema"]["anyOf"] == [item, {"$ref": "#/components/schemas/StreamError"}]
