@@ -43,6 +43,7 @@ PROCESS = frozenset(
         "LOCKGROOVE_SECRET_KEY_FILE",
         "LOCKGROOVE_WEBHOOKS_LISTEN",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "REDIS_URL",
         CERTIFICATE,
         KEY,
         AUTHORITY,
