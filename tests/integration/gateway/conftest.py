@@ -1,6 +1,7 @@
 """A gateway on a real port before real gRPC servers, whose services answer as each test says."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from google.rpc import status_pb2  # type: ignore[import-untyped] # typed, but n
 from lockgroove.acquisition.v1 import acquisition_pb2 as acquisition
 from lockgroove.acquisition.v1 import acquisition_pb2_grpc as acquisition_rpc
 from lockgroove.api.v1 import annotations_pb2 as api
+from lockgroove.api.v1 import status_pb2 as status
+from lockgroove.api.v1 import status_pb2_grpc as status_rpc
 from lockgroove.config.v1 import config_pb2 as config
 from lockgroove.config.v1 import config_pb2_grpc as config_rpc
 from lockgroove.webhooks.v1 import webhooks_pb2 as webhooks
@@ -150,6 +153,17 @@ class Inbox(webhooks_rpc.WebhooksServiceServicer):
         return webhooks.DeliveryOutcome(status=status_pb2.Status(), event_id=f"evt-{delivery.body.decode()}")
 
 
+class Told(status_rpc.StatusServiceServicer):
+    def __init__(self) -> None:
+        self.status = status.ServiceStatus(version="1.2.3")
+
+    async def GetServiceStatus(self, request: Any, context: Any) -> status.ServiceStatus:
+        return self.status
+
+
+STATUS = status.DESCRIPTOR.services_by_name["StatusService"].full_name
+
+
 @dataclass
 class Suite:
     """The gateway, its services and a client."""
@@ -158,6 +172,8 @@ class Suite:
     acquisitions: Acquisitions = field(default_factory=Acquisitions)
     configuration: Configuration = field(default_factory=Configuration)
     inbox: Inbox = field(default_factory=Inbox)
+    told: dict[str, Told] = field(default_factory=lambda: defaultdict(Told))
+    absent: str = ""
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     client: httpx.AsyncClient = field(init=False)
     address: str = ""
@@ -178,6 +194,10 @@ class Suite:
                 telemetry = Telemetry(service.name)
                 server = Server(listen, authenticator=authenticator, telemetry=telemetry)
                 server.add(servicer, getattr(rpc, f"add_{service.name}Servicer_to_server"), service.full_name)
+                package = service.full_name.split(".")[1]
+                server.add(self.told[package], status_rpc.add_StatusServiceServicer_to_server, STATUS)
+                if package == self.absent:
+                    continue
                 await stack.enter_async_context(server)
                 await stack.enter_async_context(open_exposition(telemetry.metrics, listen))
             yield
