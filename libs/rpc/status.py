@@ -22,6 +22,7 @@ from libs.telemetry.metrics import Metrics
 
 log = get_logger()
 
+SOON = timedelta(seconds=1)  # doubles up to the usual interval
 SERVICE = pb.DESCRIPTOR.services_by_name["StatusService"].full_name
 
 Context = ServicerContext[Any, Any]
@@ -94,11 +95,15 @@ class StatusServicer(rpc.StatusServiceServicer):
         self._woken.set()
 
     async def run(self) -> None:
-        """Looks again and again."""
+        """Looks again and again: soon after the start, or after it was woken, for then much is just beginning."""
+        pause = SOON
         while True:
-            self._woken.clear()
+            if self._woken.is_set():
+                self._woken.clear()
+                pause = SOON
             await self.run_once()
-            await self._pause()
+            await self._rest(pause)
+            pause = min(INTERVAL, 2 * pause)
 
     async def run_once(self) -> None:
         """One look at everything at once; what cannot be read now stays as it was read last."""
@@ -123,9 +128,9 @@ class StatusServicer(rpc.StatusServiceServicer):
         await self._database.ping()
         return UP
 
-    async def _pause(self) -> None:
+    async def _rest(self, pause: timedelta) -> None:
         try:
-            async with asyncio.timeout(INTERVAL.total_seconds()):
+            async with asyncio.timeout(pause.total_seconds()):
                 await self._woken.wait()
         except TimeoutError:
             return
