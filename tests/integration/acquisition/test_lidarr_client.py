@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from deploy.demo.loopback_http import serving
 from libs.clock import ManualClock
+from libs.rpc.components import State
 from libs.telemetry.metrics import Metrics
 from services.acquisition.domain.album import Album
 from services.acquisition.domain.lidarr import LidarrRefusedKey, LidarrUnavailable
@@ -20,6 +21,7 @@ from services.acquisition.lidarr.client import LidarrAddress, LidarrClient, Lida
 from services.acquisition.lidarr.limits import FAILURES_THAT_OPEN, OPEN_FOR, Breaker, Pace
 from services.acquisition.lidarr.source import LidarrChoices, LidarrSource
 from services.acquisition.metrics import AcquisitionMetrics
+from services.acquisition.status import probe_lidarr
 from tests.support.spans import RecordingTracer
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
@@ -210,3 +212,26 @@ def test_a_breaker_lets_one_call_through_after_a_while_and_closes_when_it_succee
         breaker.check()
     breaker.succeeded()
     breaker.check()
+
+
+async def test_who_was_heard_a_moment_ago_is_not_asked_how_it_is(server: Server, client: LidarrClient) -> None:
+    server.answers = [JSONResponse([])]
+    await client.get("/rootfolder")
+
+    found = await probe_lidarr(client)
+
+    assert (found.state, len(server.requests)) == (State.UP, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(401, "LIDARR_REFUSED_KEY"), (503, "LIDARR_UNAVAILABLE"), (404, "LIDARR_UNAVAILABLE")]
+)
+async def test_one_that_fails_is_down_and_asked_once_at_each_look(
+    server: Server, client: LidarrClient, status: int, reason: str
+) -> None:
+    server.answers = [Response(status_code=status), JSONResponse({"version": "2.14"})]
+
+    found = [await probe_lidarr(client) for _ in range(3)]
+
+    assert [(each.state, each.reason) for each in found] == [(State.DOWN, reason), (State.UP, ""), (State.UP, "")]
+    assert [request.url.path for request in server.requests] == ["/base/api/v1/system/status"] * 2
