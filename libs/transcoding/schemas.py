@@ -125,7 +125,7 @@ class Schemas:
         annotations: Schema = self._description(field.full_name)
         if found & {field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER}:
             annotations["readOnly"] = True
-        if field_behavior_pb2.INPUT_ONLY in found:
+        if field_behavior_pb2.INPUT_ONLY in found and field.has_presence:  # an answer has all others, empty
             annotations["writeOnly"] = True
         return annotations
 

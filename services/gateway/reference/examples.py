@@ -21,6 +21,10 @@ EXAMPLES: Mapping[str, object] = {
         "gateway": {"corsOrigins": "https://music.example.org"},
     },
     "lockgroove.config.v1.Key": {"title": "The kitchen's player", "scopes": ["READ", "REQUEST"]},
-    "lockgroove.webhooks.v1.Source": {"displayName": "Player", "secret": "at-least-sixteen-characters"},
+    "lockgroove.webhooks.v1.Source": {
+        "displayName": "Player",
+        "verification": {"headerToken": {"header": "X-Player-Secret"}},
+        "secret": "a-secret-of-the-player",
+    },
     "lockgroove.webhooks.v1.StartReplayRequest": {"filter": 'state = "DEAD"', "dryRun": True},
 }
