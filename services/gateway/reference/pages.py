@@ -50,7 +50,7 @@ def _path(name: str) -> Schema:
 
 
 _COMPONENT = _object(
-    "A service, or something that one depends on.",
+    "Something that a service depends on.",
     status={"type": "string", "description": "`UP`, `DEGRADED`, `DOWN`, `DISABLED` or `UNKNOWN`."},
     since=_TIME,
     checkedAt=_TIME,
@@ -61,11 +61,23 @@ _HEALTH = _object(
     "How everything is.",
     status={"enum": ["healthy", "degraded", "unhealthy"]},
     version=_TEXT,
+    timestamp=_TIME,
+    uptime_seconds={"type": "integer", "description": "For how long the gateway has run."},
     services={
         "type": "object",
         "additionalProperties": _object(
-            status={"type": "string", "description": "`SERVING`, `NOT_SERVING` or `UNREACHABLE`."}, since=_TIME
+            status={"type": "string", "description": "`SERVING`, `NOT_SERVING` or `UNREACHABLE`."},
+            since=_TIME,
+            components={"type": "object", "additionalProperties": _named("Component")},
         ),
+    },
+    database=_named("Component"),
+    redis=_named("Component"),
+    soulseek=_named("Component"),
+    lidarr=_named("Component"),
+    breakers={
+        "type": "object",
+        "additionalProperties": {"type": "string", "description": "`CLOSED`, `OPEN`, `HALF_OPEN` or `UNKNOWN`."},
     },
     killSwitch=_object("On where it cannot be read.", enabled=_YES_OR_NO, since=_TIME, readable=_YES_OR_NO),
 )
