@@ -18,6 +18,7 @@ from tests.support.waiting import eventually
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 IDLE = timedelta(seconds=3)  # as the world's settings say
+MODEST = 4 * 1024  # bytes/s that a peer says of itself: the others are asked first
 LONG = "An Endless Name " * 18
 
 _Json = dict[str, Any]
@@ -98,6 +99,7 @@ async def test_a_cancelled_download_stops_at_once_and_can_be_asked_for_again(
     suite: Suite, world: World, music: Path, album: Album
 ) -> None:
     await join(world, album, Behaviour.HONEST, upload_kbps=40)
+    await join(world, album, Behaviour.HONEST, speed=MODEST)  # now: the same search is one on the network for a minute
     name = await ask(suite, album)
     downloads = Path(world.environment["DOWNLOAD_PATH"])
     staging = downloads / name.removeprefix("acquisitions/")
@@ -113,7 +115,6 @@ async def test_a_cancelled_download_stops_at_once_and_can_be_asked_for_again(
     assert [attempt["state"] for attempt in cancelled["attempts"]] == ["STOPPED"]
     assert not staging.exists()
     await world.soulseek.peers[cancelled["attempts"][0]["peer"]].stop()
-    await join(world, album, Behaviour.HONEST)
     again = await suite.ended(await ask(suite, album))
     assert (again["state"], again["name"] != name) == ("COMPLETED", True)
     assert is_complete(album, music)
