@@ -19,6 +19,7 @@ from libs.telemetry.logger import get_logger
 log = get_logger()
 
 DEADLINE = 0.9  # of the TTL
+LOOK_AGAIN = timedelta(seconds=0.5)  # whoever holds it may let go long before its time has passed
 
 
 class LeaseStore(Protocol):
@@ -43,7 +44,7 @@ async def hold(
 ) -> AsyncIterator[Lease]:
     """Holds a lease for the body, renewed every sixth of the TTL, released at the end.
 
-    Raises LeaseHeld when another holds it, or with `wait` lets its time pass and tries again. When the lease is lost,
+    Raises LeaseHeld when another holds it, or with `wait` tries again until it is free. When the lease is lost,
     the body is cancelled and LeaseLost raised in its place.
     """
     lease, confirmed = await _acquired(store, name, ttl, clock, wait=wait)
@@ -80,7 +81,7 @@ async def _acquired(store: LeaseStore, name: str, ttl: timedelta, clock: Clock, 
         except LeaseHeld as held:
             if not wait or held.retry_after is None:
                 raise
-            await asyncio.sleep(min(held.retry_after, ttl).total_seconds())
+            await asyncio.sleep(min(held.retry_after, ttl, LOOK_AGAIN).total_seconds())
 
 
 async def _let_go(store: LeaseStore, lease: Lease, keeping: asyncio.Task[None]) -> None:
