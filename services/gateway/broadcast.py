@@ -22,6 +22,9 @@ KEPT_BYTES = 128 * 1024
 AHEAD = 16  # pieces that are read before anybody takes them
 
 _BEGINNING = 1.0  # seconds in which others may join from the beginning
+_BURST = 0.25  # seconds since readers were woken within which they are woken again only after
+_BREATH = 0.005  # seconds: what has come by then, they send in one write
+_WRITE = 32 * 1024  # bytes that a reader takes at once, or one piece
 _STILL = 0.03  # seconds without a message after which all that happened has been told
 
 
@@ -104,6 +107,8 @@ class Broadcast:
         self._room: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._opened_at = self._told_at = self._loop.time()
+        self._woken_at = 0.0
+        self._waking: asyncio.TimerHandle | None = None
         self._heartbeat = heartbeat
         self._beating = self._loop.call_later(heartbeat, self._beat)
         self._task = asyncio.create_task(self._run(), name="broadcast")
@@ -130,11 +135,19 @@ class Broadcast:
             return None
         return self._places.get(token)
 
-    def at(self, number: int) -> Piece | None:
-        """A piece by its number; None while there is none. Raises ReaderTooSlow when it is no longer kept."""
+    def behind(self, number: int) -> list[Piece]:
+        """What one write should hold from this number on. Raises ReaderTooSlow when that is no longer kept."""
         if number < self._first:
             raise ReaderTooSlow("the stream was read more slowly than it goes: come back and resume")
-        return self._pieces[number - self._first] if number < self.end else None
+        found: list[Piece] = []
+        size = 0
+        for at in range(number - self._first, len(self._pieces)):
+            piece = self._pieces[at]
+            size += len(piece.data)
+            if found and size > _WRITE:
+                break
+            found.append(piece)
+        return found
 
     def passed(self, number: int) -> None:
         """Somebody has read up to here."""
@@ -172,7 +185,7 @@ class Broadcast:
             self.token = piece.token
         self._forget()
         self._told_at = self._loop.time()
-        self._wake()
+        self._wake_soon()
         self._on_told()
 
     def _forget(self) -> None:
@@ -190,6 +203,7 @@ class Broadcast:
 
     async def _until_room(self) -> None:
         if not self._has_room():
+            self._wake()
             self._room = self._loop.create_future()
             try:
                 await self._room
@@ -199,7 +213,16 @@ class Broadcast:
     def _has_room(self) -> bool:
         return self.end - self._front < AHEAD
 
+    def _wake_soon(self) -> None:
+        """Wake all who read: who has to catch up, or hears much, does so in few writes."""
+        if self._loop.time() - self._woken_at > _BURST:
+            self._wake()
+        elif self._waking is None:
+            self._waking = self._loop.call_later(_BREATH, self._wake)
+
     def _wake(self) -> None:
+        self._woken_at = self._loop.time()
+        self._rest()
         for listener in self.listeners:
             listener.wake()
 
@@ -212,7 +235,13 @@ class Broadcast:
         for listener in self.listeners:
             listener.beat()
 
+    def _rest(self) -> None:
+        if self._waking is not None:
+            self._waking.cancel()
+            self._waking = None
+
     def _stop(self) -> None:
+        self._rest()
         self._beating.cancel()
         self._task.cancel()
 

@@ -52,17 +52,17 @@ class Reader:
         self.has_begun = self.broadcast.upstream.is_heard = True
 
     def take(self) -> bytes | None:
-        """The next piece; None while there is none. Raises ReaderTooSlow."""
-        while (piece := self.broadcast.at(self.at)) is None:
+        """The next pieces; None while there are none. Raises ReaderTooSlow."""
+        while not (pieces := self.broadcast.behind(self.at)):
             if self.broadcast.successor is None:
                 return None
             self.broadcast.listeners.discard(self)
             self.go(*self.broadcast.successor)
-        self.at += 1
+        self.at += len(pieces)
         self.is_new = False
-        self.token = piece.token
+        self.token = pieces[-1].token
         self.broadcast.passed(self.at)
-        return piece.data
+        return pieces[0].data if len(pieces) == 1 else b"".join([piece.data for piece in pieces])
 
     def wake(self) -> None:
         """There is something to do."""
@@ -114,7 +114,7 @@ class Fanout:
                 await unheard.aclose()
 
     async def take(self, reader: Reader) -> bytes | None:
-        """The next piece; None while there is none. Raises ReaderTooSlow where no token leads on."""
+        """The next pieces; None while there are none. Raises ReaderTooSlow where no token leads on."""
         try:
             return reader.take()
         except ReaderTooSlow:
