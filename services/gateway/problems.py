@@ -74,6 +74,12 @@ class HeadersTooLarge(ResourceExhausted):
     reason = "HEADERS_TOO_LARGE"
 
 
+class TargetTooLong(ResourceExhausted):
+    """The path and the query are longer than is read here."""
+
+    reason = "TARGET_TOO_LONG"
+
+
 class BodyTooSlow(DeadlineExceeded):
     """The body did not arrive in time."""
 
@@ -86,6 +92,7 @@ _STATUS: dict[type[AppError], HTTPStatus] = {
     NotAcceptable: HTTPStatus.NOT_ACCEPTABLE,
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HeadersTooLarge: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    TargetTooLong: HTTPStatus.REQUEST_URI_TOO_LONG,
     BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     InvalidArgument: HTTPStatus.BAD_REQUEST,
     FailedPrecondition: HTTPStatus.BAD_REQUEST,

@@ -9,30 +9,28 @@ from asyncio import TimerHandle, Transport
 from http import HTTPStatus
 from typing import Any
 
+from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from libs.errors import AppError, InvalidArgument, Unavailable
 from libs.telemetry import correlation
 from services.gateway.bodies import DEPARTURE, LIMIT, Departure
 from services.gateway.edge import MAX_HEADERS, request_ids
-from services.gateway.problems import HeadersTooLarge, respond
+from services.gateway.heads import MalformedRequest, check_head
+from services.gateway.problems import HeadersTooLarge, TargetTooLong, respond
 from services.gateway.security import hardening
 
 HEAD_TIMEOUT = 15.0  # seconds for a request's head to arrive
 READ_TIMEOUT = 30.0  # seconds in which a client has to read some of an answer
+HALF_CLOSED = 1.0  # seconds in which one who has ended its side, and may have left, is answered still
 MAX_CONNECTIONS = 4096
+MAX_TARGET = 65535  # bytes
 MAX_LINES = 128  # of headers, and of trailers
 MAX_AHEAD = 128  # requests of a connection that wait for the one before them
 
 _MAX_HEAD = 2 * MAX_HEADERS  # bytes of a head that is not complete
 _MAX_REQUEST = 24 * LIMIT  # bytes of a request, with what surrounds its body
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-class MalformedRequest(InvalidArgument):
-    """What arrived is not HTTP."""
-
-    reason = "MALFORMED_HTTP"
 
 
 class TooManyConnections(Unavailable):
@@ -50,6 +48,10 @@ class Protocol(HttpToolsProtocol):
     _head_timer: TimerHandle | None = None
     _read_timer: TimerHandle | None = None
     _fault: AppError | None = None
+    _lines = 0
+    _running: RequestResponseCycle | None = None  # what is answered now: `cycle` is what came last
+    _is_ending = False  # nothing more is read, and the connection ends with the last answer
+    _last_words = b""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # as uvicorn's own
         """A client is here."""
@@ -66,17 +68,30 @@ class Protocol(HttpToolsProtocol):
         self._head_arrived()
         self.resume_writing()
         super().connection_lost(exc)
+        if self._running is not None:
+            _abandon(self._running)
         self._departure.tell()
 
-    def eof_received(self) -> None:
-        """Whoever ends the connection leaves; one who ends it within a request is told so (RFC 9112, 8)."""
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio lets it answer
+        """The client has ended its side: within a request it is told so (RFC 9112, 8), else it may have left, or not.
+
+        Whether the connection stays, for what is still to be answered.
+        """
         if self._head_bytes or not self._is_complete():
             self._refuse(MalformedRequest("the connection ended before the request did"))
+        if self.transport.is_closing() or not self._is_busy():
+            return False
+        self._is_ending = True
+        self.loop.call_later(HALF_CLOSED, self.transport.close)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Some bytes came."""
+        if self._is_ending:
+            return
         self._request_bytes += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self.transport is None or self.transport.is_closing():
             return
         if self._in_head:
@@ -95,30 +110,50 @@ class Protocol(HttpToolsProtocol):
         if len(self.pipeline) >= MAX_AHEAD:
             raise self._failed(InvalidArgument("too many requests are sent ahead on one connection"))
         super().on_message_begin()
-        self._request_bytes = 0
+        self._request_bytes = self._lines = 0
         self._departure.arrived = False
         self._in_head = True
         self.scope[DEPARTURE] = self._departure  # type: ignore[literal-required] # ASGI lets servers add
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A line of a head, or of trailers."""
-        super().on_header(name, value)
-        if len(self.headers) > MAX_LINES:
-            raise self._failed(HeadersTooLarge(f"there are more than {MAX_LINES} headers"))
+    def on_url(self, url: bytes) -> None:
+        """A piece of a target."""
+        super().on_url(url)
+        if len(self.url) > MAX_TARGET:
+            raise self._failed(TargetTooLong(f"the target is longer than {MAX_TARGET} bytes"))
 
-    def on_message_complete(self) -> None:
-        """A request is here."""
-        self._departure.arrived = True
-        super().on_message_complete()
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A line of a head, or of trailers: these say nothing that a head would have to (RFC 9110, 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+        self._lines += 1
+        if self._lines > MAX_LINES:
+            raise self._failed(HeadersTooLarge(f"there are more than {MAX_LINES} headers"))
 
     def on_headers_complete(self) -> None:
         """A head is here."""
+        version = self.parser.get_http_version()
+        try:
+            check_head(version, self.parser.get_method(), self.url, self.headers)
+        except AppError as error:
+            raise self._failed(error) from error
+        if self.parser.should_upgrade():
+            return  # it is read again, without that
+        self.expect_100_continue = self.expect_100_continue and version != "1.0"
         self._head_arrived()
         super().on_headers_complete()
 
-    def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP, or more of it than is taken."""
-        self._refuse(self._fault or MalformedRequest(msg))
+    def on_message_complete(self) -> None:
+        """A request is here."""
+        if not self.parser.should_upgrade():
+            self._departure.arrived = True
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is sent."""
+        if self._is_ending and not self.pipeline:
+            self._hang_up()
+        else:
+            super().on_response_complete()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than it is answered."""
@@ -134,7 +169,34 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.__class__ = _Cycle  # uvicorn makes its own, and has no other place where that could be changed
+        self._running = cycle
         super()._start_asgi_task(cycle, app)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed the parser. It would take no body of a request that asks for an upgrade, and read it as a request."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except HttpParserCallbackError:
+                self._refuse(self._fault or MalformedRequest("the target of the request is no path"))
+                return
+            except HttpParserError as error:
+                self._refuse(MalformedRequest(f"this is not HTTP/1.1: {error}"))
+                return
+            except HttpParserUpgrade as upgrade:
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                self.parser = HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
+
+    def _head_without_upgrade(self) -> bytes:
+        """The head that has just come, as one that does not ask for what is not offered (RFC 9110, 7.8)."""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        kept = [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"".join([b"%s %s HTTP/%s\r\n" % (method, self.url, version), *kept, b"\r\n"])
+
+    def _is_busy(self) -> bool:
+        return self._running is not None and not self._running.response_complete
 
     def _is_complete(self) -> bool:
         return self.cycle is None or not self.cycle.more_body or self.cycle.response_started
@@ -166,10 +228,29 @@ class Protocol(HttpToolsProtocol):
         return error
 
     def _refuse(self, error: AppError) -> None:
+        """Tell what is wrong with the request that came last, behind the answers to those before it."""
         self._head_arrived()
-        if not self.transport.is_closing() and (self.cycle is None or not _is_answering(self.cycle)):
-            self.transport.write(_answer(error))
-        self.transport.close()
+        if self._is_ending or self.transport.is_closing():
+            return
+        if self._is_answering():
+            self.transport.close()
+            return
+        self._is_ending, self._last_words = True, _answer(error)
+        broken = None if self._is_complete() else self.cycle
+        if broken is not None and self.pipeline:
+            self.pipeline.popleft()
+        elif broken is not None:
+            _abandon(broken)
+        if broken is self._running or not self._is_busy():
+            self._hang_up()
+
+    def _is_answering(self) -> bool:
+        return self._running is not None and self._running.response_started and self._is_busy()
+
+    def _hang_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(self._last_words)
+            self.transport.close()
 
 
 class _Cycle(RequestResponseCycle):
@@ -213,8 +294,10 @@ class _Cycle(RequestResponseCycle):
         self.on_response()
 
 
-def _is_answering(cycle: RequestResponseCycle) -> bool:
-    return cycle.response_started and not cycle.response_complete
+def _abandon(cycle: RequestResponseCycle) -> None:
+    """Nobody is there to be answered."""
+    cycle.disconnected = True
+    cycle.message_event.set()
 
 
 def _too_large() -> HeadersTooLarge:
