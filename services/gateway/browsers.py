@@ -5,7 +5,6 @@ session, which other origins cannot read, and must come from a page of ours, or 
 """
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from lockgroove.config.v1 import config_pb2 as pb
 from starlette.types import Scope
@@ -15,6 +14,7 @@ from libs.rpc.sessions import Session, SessionSeal
 from services.gateway.cors import OriginNotAllowed, origins
 
 COOKIE = "lockgroove_session"
+HOST_COOKIE = f"__Host-{COOKIE}"  # browsers keep it from TLS alone, and never from a neighbouring host (RFC 6265bis)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110, 9.2.1
 
 _TOKEN = b"x-csrf-token"
@@ -63,21 +63,30 @@ class Browsers:
         origin, site = _header(scope, b"origin"), _header(scope, b"sec-fetch-site")
         if origin in self._listed:
             return
-        from_here = site in _FROM_HERE if site else not origin or _authority(origin) == _header(scope, b"host").lower()
+        from_here = site in _FROM_HERE if site else not origin or _is_of(origin, _header(scope, b"host"))
         if not from_here:
             raise OriginNotAllowed("pages of this origin may not do this: gateway.corsOrigins does not list it")
 
 
-def cookies(header: str) -> Iterator[str]:
+def cookie_name(scope: Scope) -> str:
+    """What our cookie is called: over TLS, where the suite has the host to itself, no other host can set one like it.
+
+    Else whoever runs a neighbour (`evil.example.org`) could sign this browser in as himself, and read what it sends.
+    """
+    return HOST_COOKIE if scope["scheme"] == "https" and not scope.get("root_path") else COOKIE
+
+
+def cookies(header: str, name: str) -> Iterator[str]:
     """The credentials in a `Cookie` header, the one of the longest path first (RFC 6265, 5.4)."""
     for pair in header.split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name == COOKIE and value:
+        found, _, value = pair.strip().partition("=")
+        if found == name and value:
             yield value
 
 
-def _authority(origin: bytes) -> bytes:
-    return urlsplit(origin.lower()).netloc
+def _is_of(origin: bytes, host: bytes) -> bool:
+    """Whether an origin, if it is one, is of this host; the port counts."""
+    return origin.lower() in (b"http://" + host.lower(), b"https://" + host.lower())
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes:

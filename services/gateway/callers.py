@@ -14,7 +14,7 @@ from libs.errors import AppError
 from libs.rpc.auth import Authenticator, CredentialInvalid, credential_of
 from libs.rpc.principal import ANONYMOUS, Principal
 from libs.rpc.sessions import Session
-from services.gateway.browsers import Browsers, cookies
+from services.gateway.browsers import Browsers, cookie_name, cookies
 from services.gateway.calls import Metadata
 from services.gateway.tickets import Tickets
 
@@ -81,7 +81,7 @@ class Callers:
 
     def _of_browser(self, scope: Scope, cookie: str) -> Caller | None:
         """Who is signed in; None where the header holds no cookie of ours."""
-        for credential in cookies(cookie):
+        for credential in cookies(cookie, cookie_name(scope)):
             if (session := self._browsers.session(credential)) is not None:
                 self._browsers.check(scope, session)
                 return self._bearer(credential, session)

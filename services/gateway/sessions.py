@@ -18,7 +18,7 @@ from libs.errors import NotFound, PermissionDenied, Unauthenticated
 from libs.rpc.auth import Authenticator, CredentialMissing
 from libs.rpc.principal import Principal
 from libs.transcoding import jsontext
-from services.gateway.browsers import COOKIE, Browsers
+from services.gateway.browsers import Browsers, cookie_name
 from services.gateway.callers import caller_of
 
 _LONGEST_AGENT = 300
@@ -107,6 +107,6 @@ class SessionPages:
 
 def _cookie(request: Request, credential: str, seconds: float) -> str:
     """No script may read it, and no other site's page gets it sent along, except for a link that somebody follows."""
-    path = request.scope.get("root_path") or "/"
+    name, path = cookie_name(request.scope), request.scope.get("root_path") or "/"
     secure = "; Secure" if request.scope["scheme"] == "https" else ""
-    return f"{COOKIE}={credential}; Path={path}; Max-Age={max(0, int(seconds))}; HttpOnly; SameSite=Lax{secure}"
+    return f"{name}={credential}; Path={path}; Max-Age={max(0, int(seconds))}; HttpOnly; SameSite=Lax{secure}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from libs.transcoding.constraints import Schema
 from libs.transcoding.openapi import problem_response
-from services.gateway.browsers import COOKIE
+from services.gateway.browsers import COOKIE, HOST_COOKIE
 
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "integer", "minimum": 0}
@@ -86,7 +86,7 @@ SECURITY_SCHEMES: Mapping[str, Schema] = {
         "type": "apiKey",
         "in": "cookie",
         "name": COOKIE,
-        "description": "The session of a browser, which `POST /api/session` begins.",
+        "description": f"The session of a browser, which `POST /api/session` begins; over TLS `{HOST_COOKIE}`.",
     },
     "csrf": {
         "type": "apiKey",

@@ -62,6 +62,33 @@ async def test_a_browser_signs_in_calls_without_a_key_and_is_signed_out_everywhe
     assert reason(await browser.get(PAGE)) == (401, "CREDENTIAL_MISSING")
 
 
+async def test_behind_tls_the_cookie_is_secure_and_no_neighbouring_host_can_set_one_that_counts(
+    browser: httpx.AsyncClient,
+) -> None:
+    admin = {"x-api-key": ADMIN_KEY}
+    trusting = {"gateway": {"trustedProxies": "127.0.0.1"}}
+    assert (await browser.patch("/api/v1/settings", json=trusting, headers=admin)).status_code == 200
+    over_tls = {"x-forwarded-proto": "https"}
+
+    async def cookie() -> str:
+        return (await browser.post(PAGE, headers=admin | over_tls)).headers["set-cookie"]
+
+    async def is_secure() -> bool:
+        return (await cookie()).startswith("__Host-") and "; Path=/; " in await cookie()
+
+    await eventually(is_secure)
+    sent = await cookie()
+    assert sent.endswith("; HttpOnly; SameSite=Lax; Secure")
+    credential = sent.partition("=")[2].partition(";")[0]
+    below = await browser.post(PAGE, headers=admin | over_tls | {"x-forwarded-prefix": "/music"})
+    assert below.headers["set-cookie"].startswith("lockgroove_session=")
+    assert "; Path=/music; " in below.headers["set-cookie"]
+    browser.cookies.clear()
+    for name, status in (("__Host-lockgroove_session", 200), ("lockgroove_session", 401)):
+        shown = await browser.get(PAGE, headers=over_tls | {"cookie": f"{name}={credential}"})
+        assert shown.status_code == status
+
+
 async def test_what_changes_something_needs_the_token_and_a_page_of_ours(browser: httpx.AsyncClient) -> None:
     token, path = {"x-csrf-token": (await sign_in(browser))["csrfToken"]}, "/api/v1/tickets:issue"
     host = browser.base_url.netloc.decode()

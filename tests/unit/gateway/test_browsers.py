@@ -7,7 +7,7 @@ import pytest
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs.rpc.sessions import Session, SessionSeal
-from services.gateway.browsers import Browsers, CsrfTokenInvalid, cookies
+from services.gateway.browsers import COOKIE, Browsers, CsrfTokenInvalid, cookies
 from services.gateway.cors import OriginNotAllowed
 
 SEAL = SessionSeal(["lgs_suite"])
@@ -25,7 +25,7 @@ def browsers(listed: str = "") -> Browsers:
 
 def request(method: str = "POST", **headers: str) -> dict[str, Any]:
     sent = {"host": "music.example:3006", **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return {"method": method, "headers": [(name.encode(), value.encode()) for name, value in sent.items()]}
+    return {"method": method, "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()]}
 
 
 def test_a_page_of_a_listed_origin_may_change_things_with_the_token_and_not_without() -> None:
@@ -46,6 +46,14 @@ def test_a_host_with_another_port_is_another_origin() -> None:
         browsers().check(request(origin="http://music.example:3007", **TOKEN), SESSION)
 
 
+@pytest.mark.parametrize("origin", ["null", "http://[", "http://caf\xe9", "http://music.example:3006/"])
+def test_what_is_no_origin_is_not_ours_also_where_the_request_names_no_host(origin: str) -> None:
+    for host in ("music.example:3006", ""):
+        call = request(host=host, origin=origin, **TOKEN)
+        with pytest.raises(OriginNotAllowed):
+            browsers().check(call, SESSION)
+
+
 def test_the_token_of_another_session_is_none() -> None:
     with pytest.raises(CsrfTokenInvalid):
         browsers().check(request(x_csrf_token=SEAL.csrf_token("ses-2")), SESSION)
@@ -59,4 +67,4 @@ def test_what_only_reads_needs_no_token(method: str) -> None:
 def test_the_cookie_is_found_among_others() -> None:
     header = "a=b;lockgroove_session=first; lockgroove_session2=c; lockgroove_session=second; lockgroove_session="
 
-    assert list(cookies(header)) == ["first", "second"]
+    assert list(cookies(header, COOKIE)) == ["first", "second"]
