@@ -1,7 +1,7 @@
 """A channel whose certificate can be replaced while it is used.
 
 A channel under the new certificate stands beside the one under the old until it is connected, or the old one is not any
-more. Then new calls go over it; those that are under way end where they began.
+more and the new one was not refused. Then new calls go over it; those that are under way end where they began.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class RotatingChannel(grpc.aio.Channel):
             if self.coming:
                 self._retire(self.coming)
             self._identity, self.coming = latest, _Leg(self._open(latest.channel))
-        if self.coming and (self.coming.is_connected or not self._leg.is_connected):
+        if self.coming and (self.coming.is_connected or not (self._leg.is_connected or self.coming.is_failing)):
             self._retire(self._leg)
             self._leg, self.coming = self.coming, None
         return self._leg
@@ -97,6 +97,11 @@ class _Leg:
     def is_connected(self) -> bool:
         """Whether a call would be sent at once; tries to connect if not."""
         return self.channel.get_state(try_to_connect=True) is grpc.ChannelConnectivity.READY
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether its last attempt to connect came to nothing: its certificate may be refused."""
+        return self.channel.get_state() is grpc.ChannelConnectivity.TRANSIENT_FAILURE
 
     def begun(self, call: Any) -> None:
         self._calls += 1

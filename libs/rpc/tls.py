@@ -22,7 +22,7 @@ log = get_logger()
 LOOKS = timedelta(seconds=1)  # between two looks at the files
 SOON = timedelta(days=14)
 
-_Stamp = tuple[tuple[int, int, int], ...] | None
+_Stamp = tuple[tuple[int, int, int, int], ...] | None
 
 
 class UnusableCertificate(InvalidArgument):
@@ -135,12 +135,12 @@ def server_credentials(certificates: Certificates) -> grpc.ServerCredentials:
 
 
 def _stamp(files: Mapping[str, Path]) -> _Stamp:
-    """Changes whenever a file does; None while one cannot be seen."""
+    """Changes whenever a file does, or who may read it; None while one cannot be seen."""
     try:
         found = [path.stat() for path in files.values()]
     except OSError:
         return None
-    return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
+    return tuple((each.st_mtime_ns, each.st_ctime_ns, each.st_size, each.st_ino) for each in found)
 
 
 def _read(files: Mapping[str, Path]) -> Identity:

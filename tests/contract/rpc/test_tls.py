@@ -1,7 +1,9 @@
 """Mutual TLS: who may call whom, and new certificates without a call lost."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from libs.rpc.options import client_options
 from libs.rpc.tls import UnusableCertificate, open_certificates
 from libs.rpc.tlsfiles import AUTHORITY, CERTIFICATE, KEY, TlsFiles
 from libs.telemetry import Telemetry
-from tests.contract.rpc.conftest import SERVICE_TOKEN, Config, Net, call_raw
+from tests.contract.rpc.conftest import SERVICE_TOKEN, Config, Net, call_raw, config_server
 from tests.support.certificates import Papers
 from tests.support.waiting import eventually
 
@@ -195,6 +197,41 @@ async def test_a_certificate_that_servers_refuse_does_not_end_what_is_connected(
 
         await eventually(refused, every=0.01)
         await call(channel)
+
+
+async def test_a_certificate_that_servers_refuse_does_not_take_over_when_they_restart(
+    papers: Papers, theirs: trustme.CA, tmp_path: Path
+) -> None:
+    own = Papers(tmp_path / "client").issue(*AUTHORITIES)
+
+    async def answers() -> bool:
+        with suppress(grpc.aio.AioRpcError):
+            await call(channel)
+            return True
+        return False
+
+    async with config_server(Config(), listen="127.0.0.1:0", certificates=papers.open()) as server:
+        channel = rotating(server.address, own)
+        await call(channel)
+        own.issue(theirs, *AUTHORITIES)
+        await call(channel)
+        coming = channel.coming.channel
+        while coming.get_state() is not grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            await coming.wait_for_state_change(coming.get_state())
+    async with channel:
+        assert not await answers()
+        async with config_server(Config(), listen=server.address, certificates=papers.open()):
+            await eventually(answers, within=10)
+
+
+def test_files_that_are_replaced_with_their_time_and_size_kept_are_seen(papers: Papers, ours: trustme.CA) -> None:
+    certificates = papers.open()
+    before, kept = certificates.current, papers.authority.stat()
+
+    papers.trust(ours)
+    os.utime(papers.authority, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+    assert certificates.current is not before
 
 
 @pytest.mark.parametrize("broken", ["certificate", "key", "authority"])
