@@ -22,7 +22,7 @@ KEPT_BYTES = 128 * 1024
 AHEAD = 16  # pieces that are read before anybody takes them
 
 _BEGINNING = 1.0  # seconds in which others may join from the beginning
-_BURST = 0.25  # seconds since readers were woken within which they are woken again only after
+_BURST = 0.08  # seconds since readers were woken within which they are woken again only after
 _BREATH = 0.005  # seconds: what has come by then, they send in one write
 _WRITE = 32 * 1024  # bytes that a reader takes at once, or one piece
 _STILL = 0.03  # seconds without a message after which all that happened has been told
