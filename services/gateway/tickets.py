@@ -1,6 +1,7 @@
 """`?ticket=…`: how an EventSource, which can send no headers, opens a stream for the holder of a key.
 
-A ticket is good once. It is taken out of the query before anybody else sees it.
+A ticket is good once. It is taken out of the query before anybody else sees it. Whoever comes with one is known, and
+counted, only when it was looked at: so one that was used already must not be looked at again.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from lockgroove.config.v1 import sessions_pb2 as pb
 from lockgroove.config.v1 import sessions_pb2_grpc as rpc
 from starlette.types import Scope
 
-from libs.errors import InvalidArgument
+from libs.errors import InvalidArgument, Unauthenticated
 from libs.rpc.sessions import SessionSeal, TicketUnusable
 
 _TICKET = b"ticket="
+_REMEMBERED = 1024  # tickets that were used here
 
 
 class Tickets:
@@ -23,6 +25,7 @@ class Tickets:
         self._stub = stub
         self._seal = seal
         self._is_stream = is_stream
+        self._used: dict[str, None] = {}
 
     async def credential(self, scope: Scope) -> str | None:
         """What the ticket of this request stands for; None where it has none. Raises InvalidArgument, TicketUnusable.
@@ -39,6 +42,17 @@ class Tickets:
             raise InvalidArgument.field("ticket", "may be given once")
         scope["query_string"] = b"&".join(pair for pair in pairs if pair is not sent[0])
         ticket = unquote_to_bytes(sent[0].removeprefix(_TICKET)).decode("latin-1")
-        if not self._seal.is_ticket(ticket):  # whoever makes them up keeps no service busy
+        if ticket in self._used or not self._seal.is_ticket(ticket):  # whoever makes them up keeps no service busy
             raise TicketUnusable
-        return (await self._stub.RedeemTicket(pb.RedeemTicketRequest(ticket=ticket))).credential
+        try:
+            answer = await self._stub.RedeemTicket(pb.RedeemTicketRequest(ticket=ticket))
+        except Unauthenticated:
+            self._remember(ticket)
+            raise
+        self._remember(ticket)
+        return answer.credential
+
+    def _remember(self, ticket: str) -> None:
+        self._used[ticket] = None
+        if len(self._used) > _REMEMBERED:
+            del self._used[next(iter(self._used))]
