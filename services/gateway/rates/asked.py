@@ -61,13 +61,14 @@ class Asked:
         return self._counted(key for key in self._keys() if _user(key) == request.user_id)
 
     def _counted(self, keys: Iterable[ApiKey]) -> list[Counted]:
-        found = []
+        """One of each id: a key that is being rotated has two secrets, and is counted as one."""
+        found: dict[str, Counted] = {}
         for key in keys:
             quota = self._quotas.admin if api.ADMIN in key.scopes else self._quotas.plain
-            found.append(Counted(subject=subjects.of_key(key.id), quota=quota, user=_user(key)))
+            found[key.id] = Counted(subject=subjects.of_key(key.id), quota=quota, user=_user(key))
         if not found:
             raise CallerUnknown("nobody has such a key")
-        return found
+        return list(found.values())
 
 
 def key_id_of(name: str) -> str:

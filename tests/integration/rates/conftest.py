@@ -31,9 +31,11 @@ from tests.support.waiting import eventually
 
 ROOT_KEY = "rates-tests-root-key-0123456789-abcde"
 READER, OTHER, ADMIN = "lg_rates-reader", "lg_rates-other", "lg_rates-admin"
+BEFORE = "lg_rates-reader-before"  # the other secret of a key that is being rotated
 
 _KEYS = [
     config.ApiKey(id="reader", title="reader", user="rita", digest=sha256(READER.encode()).digest(), scopes=[api.READ]),
+    config.ApiKey(id="reader", title="reader", user="rita", digest=sha256(BEFORE.encode()).digest(), scopes=[api.READ]),
     config.ApiKey(id="other", title="other", user="olaf", digest=sha256(OTHER.encode()).digest(), scopes=[api.READ]),
     config.ApiKey(id="", title="environment", digest=sha256(ADMIN.encode()).digest(), scopes=[api.ADMIN]),
 ]

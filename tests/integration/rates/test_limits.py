@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.integration.rates.conftest import ADMIN, OTHER, READER, World
+from tests.integration.rates.conftest import ADMIN, BEFORE, OTHER, READER, World
 
 ONE = "/api/v1/acquisitions/one"
 
@@ -51,6 +51,14 @@ async def test_who_comes_too_often_hears_when_to_come_back(client: httpx.AsyncCl
     assert 50 < int(wait) <= 60
     assert refused.headers["ratelimit-remaining"] == "0"
     assert world.acquisitions.asked == 5
+
+
+async def test_a_key_that_is_being_rotated_is_counted_as_one(client: httpx.AsyncClient) -> None:
+    assert await statuses(client, 3, key=BEFORE) == [200] * 3
+
+    assert await statuses(client, 3) == [200, 200, 429]
+    status = await client.get("/api/rate-limits/status?userId=rita", headers={"x-api-key": ADMIN})
+    assert len(status.json()["subjects"]) == 1
 
 
 async def test_keys_and_addresses_are_counted_apart(client: httpx.AsyncClient) -> None:
