@@ -37,6 +37,7 @@ _GIVEN = (
     "LOCKGROOVE_SECRET_KEY",
     "SOULSEEK_PASSWORD",
 )
+_STREAMS = (":watch", "/api/events")
 _STREAM_SECONDS = 1.0  # that a stream is followed
 _GARBAGE = b'{"lidarr": {"apiKey": 7}, "album": {"artist": "\xff'
 
@@ -148,7 +149,7 @@ def _operations(document: dict[str, Any], names: dict[str, str]) -> Iterator[tup
 
 async def _call(seen: Observed, verb: str, path: str, headers: dict[str, str], body: bytes) -> None:
     content = b"" if verb == "GET" else body
-    timeout = httpx.Timeout(20, read=_STREAM_SECONDS if path.endswith(":watch") else 20)
+    timeout = httpx.Timeout(20, read=_STREAM_SECONDS if path.endswith(_STREAMS) else 20)
     request = seen.suite.client.build_request(
         verb, path, headers={"Content-Type": "application/json", **headers}, content=content, timeout=timeout
     )
@@ -158,7 +159,7 @@ async def _call(seen: Observed, verb: str, path: str, headers: dict[str, str], b
         async for piece in answer.aiter_bytes():
             pieces.append(piece)
     except httpx.ReadTimeout:
-        assert path.endswith(":watch")
+        assert path.endswith(_STREAMS)
     finally:
         await answer.aclose()
     seen.note(f"{verb} {path}", answer, b"".join(pieces))
