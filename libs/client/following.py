@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -25,10 +26,23 @@ class Step(Protocol):
 # Any: a message that has the `resume_token` of the stream's request.
 Request = TypeVar("Request", bound=Any)
 S = TypeVar("S", bound=Step)
+S_co = TypeVar("S_co", bound=Step, covariant=True)
+
+
+class Stream(Protocol[S_co]):
+    """What a stub's method returns."""
+
+    def __aiter__(self) -> AsyncIterator[S_co]:
+        """The messages."""
+        ...
+
+    def cancel(self) -> bool:
+        """Ends the call."""
+        ...
 
 
 async def follow(
-    method: Callable[[Request], AsyncIterable[S]], request: Request, *, patience: timedelta = PATIENCE
+    method: Callable[[Request], Stream[S]], request: Request, *, patience: timedelta = PATIENCE
 ) -> AsyncIterator[S]:
     """The messages of a stream, none missed and none twice, until it ends or one leaves the loop.
 
@@ -39,12 +53,22 @@ async def follow(
     outage = _Outage(patience)
     while True:
         try:
-            async for message in method(asked):
-                asked.resume_token, outage = message.resume_token, _Outage(patience)
-                yield message
+            with _ending(method(asked)) as messages:
+                async for message in messages:
+                    asked.resume_token, outage = message.resume_token, _Outage(patience)
+                    yield message
             return
         except Unavailable as error:
             await outage.pause(error)
+
+
+@contextmanager
+def _ending(call: Stream[S]) -> Iterator[Stream[S]]:
+    """A call that ends with the block, and not when its memory is cleared."""
+    try:
+        yield call
+    finally:
+        call.cancel()
 
 
 class _Outage:

@@ -22,6 +22,7 @@ from tests.support.ports import free_ports
 
 KEY = "lg_of-the-client"
 SLOW = "acquisitions/slow"
+ENDLESS = 'title = "Without End"'
 STEPS = 6
 LISTED = 5
 
@@ -32,6 +33,7 @@ class Acquisitions(rpc.AcquisitionServiceServicer):
     def __init__(self) -> None:
         self.request_ids: list[str] = []
         self.asked: list[str] = []
+        self.left = asyncio.Event()
 
     async def CreateAcquisition(self, request: Any, context: Any) -> pb.Acquisition:
         self.request_ids.append(request.request_id)
@@ -53,6 +55,11 @@ class Acquisitions(rpc.AcquisitionServiceServicer):
         first = int(request.resume_token or 0)
         for step in range(first + 1, min(first + 3, STEPS) + 1):
             yield pb.WatchAcquisitionsResponse(resume_token=str(step))
+        if request.filter == ENDLESS:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.left.set()
         if first + 3 < STEPS:
             raise Unavailable("the service is stopping")
 
@@ -120,6 +127,13 @@ async def test_a_stream_goes_on_behind_its_last_message(client: Client, servicer
 
     assert told == [str(step) for step in range(1, STEPS + 1)]
     assert servicer.asked == ["", "3"]
+
+
+async def test_who_leaves_a_stream_ends_its_call(client: Client, servicer: Acquisitions) -> None:
+    async for _ in follow(client.acquisitions.WatchAcquisitions, pb.WatchAcquisitionsRequest(filter=ENDLESS)):
+        break
+
+    await asyncio.wait_for(servicer.left.wait(), 5)
 
 
 async def test_a_service_that_stays_away_ends_patience() -> None:
