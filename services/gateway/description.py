@@ -24,7 +24,8 @@ _DESCRIPTION = (
     " `Authorization: Bearer KEY`; pages sign in with `POST /api/session` and send its `csrfToken` as `X-CSRF-Token`."
     " Each operation names the scope that a key must have. Errors are `application/problem+json` (RFC 9457)."
 )
-_PAGES = {"docs.html": "text/html", "docs.js": "text/javascript", "docs.css": "text/css"}
+_SCRIPTS = ("docs.js", "schema.js", "credential.js", "trial.js")
+_PAGES = {"docs.html": "text/html", "docs.css": "text/css", **dict.fromkeys(_SCRIPTS, "text/javascript")}
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
