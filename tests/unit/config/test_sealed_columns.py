@@ -24,6 +24,7 @@ OTHERS = {
     "event.body_sha256",
     "event_body.body",
     "oauth_authorization.state_digest",
+    "stream_ticket.digest",
     "work_chain.hash",
     "work_chain.previous",
 }
