@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from libs.errors import Unauthenticated
 
@@ -20,6 +21,8 @@ _SESSION, _TICKET = "lgb_", "lgt_"
 _CSRF = "csrf_"  # never sent: keeps what is signed for one purpose from being good for another
 _PURPOSE = b"lockgroove/sessions"
 _RANDOM_BYTES = 32
+_LONGEST = 512  # characters: what is longer is none of ours
+_REMEMBERED = 1024  # credentials: of a browser that polls the same one comes again and again
 
 
 class TicketUnusable(Unauthenticated):
@@ -45,6 +48,7 @@ class SessionSeal:
 
     def __init__(self, service_tokens: Sequence[str]) -> None:
         self._keys = [hmac.digest(token.encode(), _PURPOSE, "sha256") for token in service_tokens]
+        self._remembered = lru_cache(_REMEMBERED)(self._opened)
 
     def sealed(self, session: Session) -> str:
         """The credential of a session."""
@@ -53,6 +57,11 @@ class SessionSeal:
 
     def opened(self, credential: str) -> Session | None:
         """The session of a credential; None where it is none of ours."""
+        if not credential.startswith(_SESSION) or len(credential) > _LONGEST:
+            return None
+        return self._remembered(credential)
+
+    def _opened(self, credential: str) -> Session | None:
         text = self._verified(_SESSION, credential)
         if text is None:
             return None

@@ -70,6 +70,10 @@ def test_what_is_signed_for_one_purpose_is_good_for_no_other() -> None:
     assert not SEAL.is_csrf_token(CREDENTIAL.rpartition(".")[2], CREDENTIAL.rpartition(".")[0])
 
 
+def test_what_is_too_long_to_be_ours_is_not_even_looked_at() -> None:
+    assert SEAL.opened(SEAL.sealed(replace(SESSION, id="s" * 400))) is None
+
+
 def test_a_csrf_token_is_that_of_its_session_alone() -> None:
     assert SEAL.is_csrf_token(SEAL.csrf_token("ses-1"), "ses-1")
     assert not SEAL.is_csrf_token(SEAL.csrf_token("ses-1"), "ses-2")
