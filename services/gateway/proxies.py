@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from urllib.parse import unquote_to_bytes
 
 from lockgroove.config.v1 import config_pb2 as pb
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -134,9 +135,10 @@ def _set_host(scope: Scope, host: str, port: str) -> None:
 
 
 def _strip(scope: Scope, base: str) -> None:
-    """Take the base path off, where a proxy has not done so."""
-    raw, start = scope["raw_path"], base.encode()
-    if raw.startswith(start) and raw[len(start) : len(start) + 1] in (b"", b"/"):
-        scope["raw_path"] = raw[len(start) :] or b"/"
+    """Take the base path off, where a proxy has not done so; it may be percent-encoded (RFC 3986, 6.2.2)."""
+    steps = scope["raw_path"].split(b"/")
+    count = base.count("/") + 1
+    if unquote_to_bytes(b"/".join(steps[:count])) == base.encode():
+        scope["raw_path"] = b"/" + b"/".join(steps[count:])
         scope["path"] = scope["path"][len(base) :] or "/"
     scope["root_path"] = base

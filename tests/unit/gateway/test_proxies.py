@@ -1,6 +1,7 @@
 """Who asked what, behind proxies: told by those only that are trusted."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ async def seen(*headers: tuple[str, str], peer: str = "127.0.0.1", path: str = "
     scope: dict[str, Any] = {
         "type": "http",
         "scheme": "http",
-        "path": path,
+        "path": unquote(path),
         "raw_path": path.encode(),
         "root_path": "",
         "client": (peer, 4711),
@@ -154,6 +155,22 @@ async def test_a_base_path_may_be_there_or_not(path: str, stripped: str) -> None
     scope = await seen(path=path, base="/music")
 
     assert (scope["path"], scope["raw_path"], scope["root_path"]) == (stripped, stripped.encode(), "/music")
+
+
+@pytest.mark.parametrize(
+    ("path", "stripped"),
+    [
+        ("/%74ools/%7Emusic/api/v1/things/a%2Fb", "/api/v1/things/a%2Fb"),
+        ("/tools/%7emusic", "/"),
+        ("/tools%2F~music/api", "/tools%2F~music/api"),
+        ("/tools/~musical", "/tools/~musical"),
+        ("//tools/~music/api", "//tools/~music/api"),
+    ],
+)
+async def test_a_base_path_may_be_percent_encoded(path: str, stripped: str) -> None:
+    scope = await seen(path=path, base="/tools/~music")
+
+    assert (scope["path"], scope["raw_path"]) == (unquote(stripped), stripped.encode())
 
 
 @pytest.mark.parametrize(
