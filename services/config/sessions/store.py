@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, delete, func, insert, select, update
@@ -23,6 +23,7 @@ from services.config.domain.sessions import (
 from services.config.tables import browser_session, config_state, stream_ticket
 
 _SESSION = browser_session.c
+_SLOWEST = timedelta(minutes=10)  # that a clock may be behind ours: to whom it belongs a session is good for so long
 _NEWEST_FIRST = Order(
     keys=(
         SortKey(column=_SESSION.created_at, descending=True),
@@ -83,8 +84,8 @@ class SqlSessionStore:
         return after
 
     async def ended(self, now: datetime) -> list[EndedSession]:
-        """Those that were signed out and have not come to their end."""
-        remembered = (_SESSION.ended_at.is_not(None), _SESSION.expires_at > now)
+        """Those that were signed out and have not come to their end, by anybody's clock."""
+        remembered = (_SESSION.ended_at.is_not(None), _SESSION.expires_at > now - _SLOWEST)
         query = select(_SESSION.id, _SESSION.expires_at).where(*remembered).order_by(_SESSION.id)
         async with self._database.reading() as connection:
             found = (await connection.execute(query)).all()
