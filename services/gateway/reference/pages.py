@@ -161,7 +161,7 @@ _CALLBACK = _operation(
         *({"name": name, "in": "query", "schema": _TEXT} for name in ("state", "code", "error")),
     ],
 )
-PATHS: Mapping[str, Schema] = {
+_OURS: Mapping[str, Schema] = {
     "/api/webhooks/{source}": {"post": _webhook("ReceiveWebhook", "source")},
     "/api/webhooks/{source}/{secret}": {"post": _webhook("ReceiveWebhookWithSecret", "source", "secret")},
     "/api/oauth/callback/{service}": {"get": _CALLBACK},
@@ -208,5 +208,19 @@ PATHS: Mapping[str, Schema] = {
             },
             parameters=[parameter_reference("IfNoneMatch")],
         )
+    },
+}
+_ELSEWHERE: Mapping[str, Sequence[str]] = {
+    "/api/live": ("/api/health/live", "/live"),
+    "/api/ready": ("/api/health/ready", "/ready"),
+    "/api/health": ("/health",),
+}
+"""Where other systems have the same."""
+PATHS: Mapping[str, Schema] = {
+    **_OURS,
+    **{
+        address: {"get": {**_OURS[path]["get"], "operationId": f"{_OURS[path]['get']['operationId']}_{index}"}}
+        for path, addresses in _ELSEWHERE.items()
+        for index, address in enumerate(addresses, 1)
     },
 }
