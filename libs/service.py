@@ -1,6 +1,7 @@
 """How a service's process runs: `__main__` calls `run`, which opens the app and serves until a signal says stop."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -58,6 +59,8 @@ class Service(Generic[V]):
 async def serve(open_app: OpenApp[S], settings: S, stop: asyncio.Event) -> None:
     """Opens one app and serves until `stop`; several of them may share an event loop."""
     async with open_app(settings) as app:
+        gc.collect()
+        gc.freeze()  # what is here now stays, and the collector need not look at it while everybody waits
         await app.serve(stop)
 
 

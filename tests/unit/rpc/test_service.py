@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, gc, sys
 from contextlib import asynccontextmanager
 from libs.errors import FailedPrecondition
 from libs.service import Service, run
@@ -40,6 +40,9 @@ def failing():
 async def broken_loop():
     raise FailedPrecondition("the loop is broken")
 
+async def curious_loop():
+    raise FailedPrecondition(f"kept apart: {{gc.get_freeze_count() > len(gc.get_objects())}}")
+
 async def defective_loop():
     raise ZeroDivisionError
 
@@ -66,6 +69,10 @@ def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
 
     assert rest.split("\n") == ["drained", "loop ended", "closed", ""]
     assert process.returncode == 0
+
+
+def test_what_is_there_from_the_start_costs_the_collector_no_time() -> None:
+    assert ended(program(loop="curious_loop")).stderr == "error: kept apart: True\n"
 
 
 @pytest.mark.parametrize("where", [{"opening": "failing()"}, {"settings": "failing"}])
