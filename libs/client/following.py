@@ -44,7 +44,7 @@ class Stream(Protocol[S_co]):
 async def follow(
     method: Callable[[Request], Stream[S]], request: Request, *, patience: timedelta = PATIENCE
 ) -> AsyncIterator[S]:
-    """The messages of a stream, none missed and none twice, until it ends or one leaves the loop.
+    """The messages of a stream, until it ends or one leaves the loop: no change missed, and none twice.
 
     Raises Unavailable when its service is away for longer than `patience`, and at once what else goes wrong.
     """
