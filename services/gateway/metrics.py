@@ -19,18 +19,37 @@ _UP_HEAD = (f"# HELP {_UP} Whether the service answered when asked for its metri
 
 
 class SuiteMetrics:
-    """Collects from this process and from each service's `/metrics`; `targets` are the services' gRPC addresses."""
+    """Collects from this process and from each service's `/metrics`; `targets` are the services' gRPC addresses.
+
+    Whoever comes while they are collected shares the next collection: nobody is limited here, and however many ask,
+    they keep no webhook waiting.
+    """
 
     def __init__(self, telemetry: Telemetry, targets: Mapping[str, str]) -> None:
         self._telemetry = telemetry
         self._addresses = {name: metrics_address(target) for name, target in targets.items()}
+        self._collecting = asyncio.Lock()
+        self._begun = 0
+        self._collected = (0, "")  # which collection, and what it found
 
     async def page(self, _request: Request) -> Response:
         """The endpoint."""
+        return Page(await self._current(), media_type=CONTENT_TYPE)
+
+    async def _current(self) -> str:
+        """What a collection found that began after now."""
+        asked = self._begun
+        async with self._collecting:
+            if self._collected[0] <= asked:
+                self._begun += 1
+                self._collected = (self._begun, await self._collect())
+        return self._collected[1]
+
+    async def _collect(self) -> str:
         texts = await asyncio.gather(*(_scraped(host, port) for host, port in self._addresses.values()))
         found = dict(zip(self._addresses, texts, strict=True))
         found[self._telemetry.service] = self._telemetry.metrics.render().decode()
-        return Page(merge(found), media_type=CONTENT_TYPE)
+        return merge(found)
 
 
 def merge(texts: Mapping[str, str | None]) -> str:

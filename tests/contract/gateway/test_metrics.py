@@ -1,6 +1,12 @@
 """Metrics of several services in one text."""
 
-from services.gateway.metrics import merge
+import asyncio
+
+from starlette.requests import Request
+
+from libs.telemetry import Telemetry
+from libs.telemetry.exposition import OFFSET
+from services.gateway.metrics import SuiteMetrics, merge
 
 FIRST = """# HELP a_total As.
 # TYPE a_total counter
@@ -34,3 +40,24 @@ def test_samples_of_a_family_stand_together_below_one_head() -> None:
         'lockgroove_up{service="two"} 1',
         'lockgroove_up{service="three"} 0',
     ]
+
+
+async def test_those_who_come_while_metrics_are_collected_share_the_next_collection() -> None:
+    asked = 0
+
+    async def tell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.0 200 OK\r\n\r\n# HELP asked So often.\nasked {asked}\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(tell, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        metrics = SuiteMetrics(Telemetry("gateway"), {"one": f"127.0.0.1:{port - OFFSET}"})
+        pages = await asyncio.gather(*[metrics.page(Request({"type": "http"})) for _ in range(50)])
+        last = await metrics.page(Request({"type": "http"}))
+
+    told = [b'asked{service="one"} 1' in bytes(page.body) for page in pages]
+    assert (told, asked) == ([True] + [False] * 49, 3)
+    assert b'asked{service="one"} 3' in bytes(last.body)
