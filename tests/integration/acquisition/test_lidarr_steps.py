@@ -12,6 +12,7 @@ import pytest
 from deploy.demo.albums import Album as InventedAlbum
 from deploy.demo.albums import invent_albums
 from deploy.demo.lidarr.scenario import NO_RELEASE, Outcome, Scenario
+from deploy.demo.lidarr.state import Timing
 from deploy.demo.lidarr.world import LidarrWorld
 from libs.clock import SystemClock
 from libs.telemetry.metrics import Metrics
@@ -26,6 +27,7 @@ from services.acquisition.metrics import AcquisitionMetrics
 from services.acquisition.steps.lidarr import LidarrSteps, LidarrTimes
 
 POLL = timedelta(seconds=0.02)
+QUICK = Timing(refresh=0.03, clients=0.01)
 CLOCK = SystemClock()
 
 
@@ -76,7 +78,12 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     albums = invent_albums(3, seed=11, tracks=3)
     metrics = Metrics()
     served: World
-    async with LidarrWorld(tmp_path / "lidarr", albums) as lidarr, httpx.AsyncClient(verify=False) as http:
+    scenarios = {album.mbid: Scenario(download_seconds=0.05) for album in albums}
+    root = tmp_path / "lidarr"
+    async with (
+        LidarrWorld(root, albums, scenarios=scenarios, timing=QUICK) as lidarr,
+        httpx.AsyncClient(verify=False) as http,
+    ):
         client = LidarrClient(
             http,
             address=lambda: served.address,
