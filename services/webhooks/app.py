@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
 from services.webhooks.acquisition import open_acquisitions
 from services.webhooks.dead_letters.wiring import make_dead_letters
+from services.webhooks.domain.processing import LEASE
 from services.webhooks.encryption.wiring import follow_data_keys
 from services.webhooks.events.wiring import open_events
 from services.webhooks.ground import Ground, open_ground
@@ -42,8 +44,11 @@ class Slice(Protocol):
 
 
 @asynccontextmanager
-async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
-    """Constructs everything in order. Raises AppError for what the environment, the root key or the database deny."""
+async def open_app(settings: Settings, *, lease: timedelta = LEASE) -> AsyncIterator[Service[Server]]:
+    """Constructs everything in order; an event is claimed for the time of the lease.
+
+    Raises AppError for what the environment, the root key or the database deny.
+    """
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(open_ground(settings))
         acquisitions = await stack.enter_async_context(open_acquisitions(ground.channel(settings.acquisition)))
@@ -62,6 +67,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
                 room=partial(RoomForBodies, make=partitions.make),
                 acquisitions=acquisitions,
                 metrics=metrics,
+                lease=lease,
             )
         )
         dead_letters = make_dead_letters(ground, decided=events.revive)

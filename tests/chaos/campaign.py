@@ -75,18 +75,19 @@ async def run(
     server: Postgres | None = None,
     database: str = "",
     within: timedelta = timedelta.max,
+    webhooks: str = "services.webhooks",
 ) -> Outcome:
     """Kill so often, on SQLite or on the server (which is then a victim too), and balance the books.
 
-    Who has not so much time stops killing after `within`.
+    Who has not so much time stops killing after `within`, and names a module that runs `webhooks` with a short lease.
     """
     chance = random.Random(seed)
     async with AsyncExitStack() as stack:
         peers = await stack.enter_async_context(running_peers(SECRET))
         environment = environment_of(home, peers, server.url(database) if server else "")
         victims: dict[str, Victim] = {
-            name: await stack.enter_async_context(revived(name, environment, home / f"{name}.log"))
-            for name in ("webhooks", "gateway")
+            name: await stack.enter_async_context(revived(module, environment, home / f"{name}.log"))
+            for name, module in (("webhooks", webhooks), ("gateway", "services.gateway"))
         }
         if server is not None:
             victims["database"] = KilledServer(server, _OUTAGE)

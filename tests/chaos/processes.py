@@ -12,10 +12,10 @@ from tests.support.waiting import eventually
 
 
 class Revived:
-    """`python -m services.NAME`, over and over."""
+    """`python -m MODULE`, over and over."""
 
-    def __init__(self, name: str, environment: Mapping[str, str], log: Path) -> None:
-        self._name = name
+    def __init__(self, module: str, environment: Mapping[str, str], log: Path) -> None:
+        self._module = module
         self._environment = environment
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
@@ -25,7 +25,7 @@ class Revived:
         with self._log.open("ab") as output:
             while True:
                 self._process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", f"services.{self._name}"),
+                    *(sys.executable, "-m", self._module),
                     env=dict(self._environment),
                     stdout=output,
                     stderr=output,
@@ -48,9 +48,9 @@ class Revived:
 
 
 @asynccontextmanager
-async def revived(name: str, environment: Mapping[str, str], log: Path) -> AsyncIterator[Revived]:
+async def revived(module: str, environment: Mapping[str, str], log: Path) -> AsyncIterator[Revived]:
     """A service that comes back until the exit."""
-    service = Revived(name, environment, log)
+    service = Revived(module, environment, log)
     running = asyncio.create_task(service.run())
     try:
         yield service

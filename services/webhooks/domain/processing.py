@@ -16,7 +16,7 @@ from services.webhooks.domain.verdict import Failed, Hopeless, Outage, Verdict
 BATCH = 64
 MAX_CRASHES = 5
 LEASE = timedelta(seconds=20)
-_TIME_FOR_HANDLING = 0.8 * LEASE.total_seconds()  # the rest of the lease is for settling
+_PART_FOR_HANDLING = 0.8  # of the lease; the rest of it is for settling
 _SETTLING_TRIES = 8
 _BETWEEN_TRIES = 0.5  # seconds
 
@@ -75,20 +75,28 @@ class ProcessingLog(Protocol):
 
 
 class Processing:
-    """Handles due events, up to 64 a pass."""
+    """Handles due events, up to 64 a pass. Those of a process that died wait for the end of its `lease`."""
 
     def __init__(
-        self, events: ClaimableEvents, handling: Handling, *, log: ProcessingLog, clock: Clock, chance: Chance
+        self,
+        events: ClaimableEvents,
+        handling: Handling,
+        *,
+        log: ProcessingLog,
+        clock: Clock,
+        chance: Chance,
+        lease: timedelta = LEASE,
     ) -> None:
         self._events = events
         self._handling = handling
         self._log = log
         self._clock = clock
         self._chance = chance
+        self._lease = lease
 
     async def run_once(self) -> int:
         """One pass; returns how many events it took. Raises Unavailable where the database is away."""
-        claims = await self._events.claim(BATCH, LEASE)
+        claims = await self._events.claim(BATCH, self._lease)
         if claims:
             await self._settle(await self._try_all(claims))
         return len(claims)
@@ -113,7 +121,7 @@ class Processing:
     async def _try(self, claimed: Claimed) -> Settled:
         start = self._clock.monotonic()
         try:
-            async with asyncio.timeout(_TIME_FOR_HANDLING):
+            async with asyncio.timeout(_PART_FOR_HANDLING * self._lease.total_seconds()):
                 verdict = await self._verdict(claimed)
         except TimeoutError:
             verdict = Outage(error="it was not handled within its lease")

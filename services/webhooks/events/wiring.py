@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
@@ -67,12 +68,13 @@ async def open_events(
     room: Callable[[EventSink], EventSink],
     acquisitions: GrpcAcquisitions,
     metrics: WebhookMetrics,
+    lease: timedelta,
 ) -> AsyncIterator[EventSlice]:
     """Takes events in while it is open. `room` sees that there is room for the bodies that the sink stores."""
     store = SqlEventStore(ground.database, ground.tokens, outbox=ground.outbox)
     feed = Feed(store)
     handling = Handling({LIDARR.name: LidarrHandler(acquisitions), SLSKD.name: SlskdHandler()})
-    processing = Processing(store, handling, log=metrics, clock=ground.clock, chance=random.random)
+    processing = Processing(store, handling, log=metrics, clock=ground.clock, chance=random.random, lease=lease)
     worker = Worker(processing, handled=feed.wake)
 
     def committed(size: int) -> None:

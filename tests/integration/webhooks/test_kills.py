@@ -32,7 +32,9 @@ def server(request: pytest.FixtureRequest) -> Iterator[Postgres | None]:
 async def test_what_was_answered_is_stored_once_and_takes_effect_once_whoever_was_killed(
     tmp_path: Path, server: Postgres | None, victims: set[str]
 ) -> None:
-    outcome = await campaign.run(tmp_path, kills=KILLS, seed=SEED, server=server, database="postgres")
+    outcome = await campaign.run(
+        tmp_path, kills=KILLS, seed=SEED, server=server, database="postgres", webhooks="tests.chaos.impatient"
+    )
 
     assert outcome.kills.keys() == victims
     assert outcome.acknowledged > 0

@@ -10,7 +10,7 @@ from libs.clock import ManualClock
 from libs.errors import Unavailable
 from services.webhooks.domain.event import DeadReason, Event, State
 from services.webhooks.domain.handling import Handling
-from services.webhooks.domain.processing import BATCH, MAX_CRASHES, Claimed, Processing, Settled
+from services.webhooks.domain.processing import BATCH, LEASE, MAX_CRASHES, Claimed, Processing, Settled
 from services.webhooks.domain.verdict import TookEffect, Verdict
 from tests.support.lidarr_webhooks import NOON
 
@@ -102,9 +102,11 @@ def claim(event_id: str = "evt-1", *, event_type: str = "Grab", crashes: int = 0
     return Claimed(event=event, lease=object(), crashes=crashes)
 
 
-def processing(events: FakeEvents, handler: Handler | None = None, log: Log | None = None) -> Processing:
+def processing(
+    events: FakeEvents, handler: Handler | None = None, log: Log | None = None, lease: timedelta = LEASE
+) -> Processing:
     handling = Handling({"lidarr": handler or Handler()})
-    return Processing(events, handling, log=log or Log(), clock=ManualClock(NOON), chance=lambda: 0.5)
+    return Processing(events, handling, log=log or Log(), clock=ManualClock(NOON), chance=lambda: 0.5, lease=lease)
 
 
 async def test_a_pass_settles_what_it_claims_each_by_its_own_verdict() -> None:
@@ -152,11 +154,10 @@ async def test_an_event_that_ends_processes_again_and_again_is_dead() -> None:
     assert settlement.reason is DeadReason.CRASH_LOOP
 
 
-async def test_an_event_that_takes_longer_than_its_lease_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.webhooks.domain.processing._TIME_FOR_HANDLING", 0.01)
+async def test_an_event_that_takes_longer_than_its_lease_is_tried_again() -> None:
     events = FakeEvents(claim())
 
-    await processing(events, Handler(going=False)).run_once()
+    await processing(events, Handler(going=False), lease=timedelta(seconds=0.01)).run_once()
 
     settlement = events.settled["evt-1"].settlement
     assert (settlement.state, settlement.progress.failures) == (State.RETRY, 0)
