@@ -137,9 +137,7 @@ class KeyAuthenticator:
 
         Raises CredentialMissing, CredentialInvalid, CredentialExpired or SessionEnded.
         """
-        credential = credential_of(metadata)
-        if credential is None:
-            raise CredentialMissing("send an API key as `X-Api-Key: KEY` or `Authorization: Bearer KEY`")
+        credential = credential_in(metadata)
         found = self._found(credential) if len(credential) <= _LONGEST_CREDENTIAL else None
         if found is None:
             raise CredentialInvalid("the API key is not valid: nobody holds it, or it was taken back")
@@ -255,6 +253,14 @@ def credential_of(metadata: Mapping[str, str]) -> str | None:
     if not key and authorization[: len(_BEARER)].lower() == _BEARER:
         key = authorization[len(_BEARER) :].strip()
     return key or None
+
+
+def credential_in(metadata: Mapping[str, str]) -> str:
+    """The credential. Raises CredentialMissing when there is none."""
+    credential = credential_of(metadata)
+    if credential is None:
+        raise CredentialMissing("send an API key as `X-Api-Key: KEY` or `Authorization: Bearer KEY`")
+    return credential
 
 
 def scope_of(method: MethodDescriptor) -> int:

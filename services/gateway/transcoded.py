@@ -5,11 +5,13 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
+from lockgroove.api.v1 import annotations_pb2 as api
 from starlette.datastructures import Headers
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.errors import Internal, InvalidArgument
+from libs.rpc.auth import credential_in
 from libs.telemetry.logger import get_logger
 from libs.transcoding import jsontext, routes
 from libs.transcoding.decoder import Decoder
@@ -46,6 +48,7 @@ class Endpoint:
         self.binding = binding
         self.reader = RequestReader(binding, decoder)
         self.call = Call.of(binding.method, channels)
+        self.is_open = binding.method.GetOptions().Extensions[api.scope] in (api.SCOPE_UNSPECIFIED, api.PUBLIC)
         self.etag = _etag_of(binding.method.output_type)
         self._fill_request_id = filler(binding.full_method, binding.method.input_type)
         self._print = _printer(binding, encoder)
@@ -62,7 +65,7 @@ class Endpoint:
         if if_match := headers.get("if-match"):
             self.reader.fill_etag(message, version_of(if_match))
         if self._fill_request_id is not None and (key := headers.get("idempotency-key")) is not None:
-            self._fill_request_id(message, key, caller_of(scope).principal)
+            self._fill_request_id(message, key, caller_of(scope).identified)
         return message
 
     def value(self, answer: Message) -> object:
@@ -125,6 +128,8 @@ class TranscodedRoute(BaseRoute):
         if not (endpoint.binding.method.server_streaming or endpoint.unwrap):
             check_json(headers.get("accept", ""))
         metadata = caller_of(scope).credentials()
+        if not (endpoint.is_open or scope[DEPARTURE].arrived):
+            credential_in(dict(metadata))  # for the body of one who has none nobody waits, in the place of others
         request = await endpoint.request(scope, headers, receive)
         try:
             if endpoint.binding.method.server_streaming and endpoint.unwrap is not None:

@@ -142,6 +142,15 @@ async def test_http_1_0_needs_no_host_and_is_not_told_to_continue(suite: Suite) 
     assert len(suite.inbox.calls) == 1
 
 
+@pytest.mark.parametrize("sent", [b"x-nothing: x", b"authorization: Basic eDp4"])
+async def test_who_has_no_key_is_told_so_before_there_is_a_body(suite: Suite, sent: bytes) -> None:
+    head = b"POST /api/v1/acquisitions HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9\r\n" + sent
+    async with connected(suite) as (reader, writer), asyncio.timeout(10):
+        writer.write(head + b"\r\n\r\n")
+
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+
+
 async def test_trailers_are_no_headers(suite: Suite) -> None:
     head = CHUNKED.replace(b"x-api-key", b"x-nothing")
     body = b'{"album":{"artist":"a","title":"b"}}'
