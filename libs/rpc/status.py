@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Self, TypeVar
 
@@ -56,6 +57,7 @@ class Volume:
 
 ReadQueues = Callable[[], Awaitable[Sequence[Queue]]]
 ReadVolumes = Callable[[], Awaitable[Sequence[Volume]]]
+Reading = Callable[[], Awaitable[None]]
 
 
 class StatusServicer(rpc.StatusServiceServicer):
@@ -85,6 +87,7 @@ class StatusServicer(rpc.StatusServiceServicer):
         self._read_volumes = volumes
         self._volumes: Sequence[Volume] = ()
         self._woken = asyncio.Event()
+        self._turn = asyncio.Lock()
 
     def serve(self, server: Server) -> None:
         """Adds StatusService to a server."""
@@ -107,7 +110,11 @@ class StatusServicer(rpc.StatusServiceServicer):
 
     async def run_once(self) -> None:
         """One look at everything at once; what cannot be read now stays as it was read last."""
-        readings = [self._take_revision(), self._take_volumes(), *map(self._take_queues, self._read_queues)]
+        queries: list[Reading] = [
+            self._take_revision,
+            *(partial(self._take_queues, each) for each in self._read_queues),
+        ]
+        readings: list[Reading] = [self._take_volumes, *(partial(self._in_turn, query) for query in queries)]
         await asyncio.gather(self.components.run_once(), *map(_within_time, readings))
 
     async def GetServiceStatus(  # noqa: N802 - named in the proto
@@ -135,6 +142,11 @@ class StatusServicer(rpc.StatusServiceServicer):
         except TimeoutError:
             return
 
+    async def _in_turn(self, query: Reading) -> None:
+        """One at a time: slow ones together would keep the database's connections from everybody, the ping too."""
+        async with self._turn:
+            await query()
+
     async def _take_revision(self) -> None:
         async with self._database.reading() as connection:
             self._revision = await revision(connection)
@@ -148,12 +160,14 @@ class StatusServicer(rpc.StatusServiceServicer):
             self._queues[queue.name] = queue
 
 
-async def _within_time(reading: Awaitable[None]) -> None:
+async def _within_time(reading: Reading) -> None:
     try:
         async with asyncio.timeout(TIMEOUT.total_seconds()):
-            await reading
+            await reading()
     except (TimeoutError, AppError) as error:
         log.debug("status.not_read", error=repr(error))
+    except Exception:
+        log.exception("status.reading_failed")  # nobody's work depends on it
 
 
 def _queue_to_pb(queue: Queue) -> pb.ServiceStatus.Queue:

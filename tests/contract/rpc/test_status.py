@@ -70,3 +70,33 @@ async def test_only_the_suite_may_ask(tmp_path: Path) -> None:
         async with server, open_channel(server.address, credential="lg_somebody") as channel:
             with pytest.raises((Unauthenticated, PermissionDenied)):
                 await rpc.StatusServiceStub(channel).GetServiceStatus(pb.GetServiceStatusRequest())
+
+
+async def test_a_reading_with_a_defect_ends_neither_the_others_nor_the_service(tmp_path: Path) -> None:
+    async def broken() -> Sequence[Queue]:
+        raise ValueError("a state of a newer version")
+
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/a.db", schema="a") as database:
+        status = StatusServicer(database, metrics=Metrics(), clock=SystemClock(), queues=[broken, queues])
+        await status.run_once()
+        told = await status.GetServiceStatus(pb.GetServiceStatusRequest(), None)  # type: ignore[arg-type] # not read
+
+    assert [each.queue for each in told.queues] == ["jobs"]
+
+
+async def test_readings_leave_the_connections_of_the_database_to_others(tmp_path: Path) -> None:
+    reading, most = 0, 0
+
+    async def slow() -> Sequence[Queue]:
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        for _ in range(9):
+            await asyncio.sleep(0)
+        reading -= 1
+        return []
+
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path}/a.db", schema="a") as database:
+        await StatusServicer(database, metrics=Metrics(), clock=SystemClock(), queues=[slow] * 4).run_once()
+
+    assert most == 1
