@@ -78,7 +78,9 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
             intake=intake,
             callback=CallbackPage(oauth.OAuthServiceStub(ground.callers["lockgroove.config.v1"])),
             session=_session_pages(ground, browsers),
-            health=HealthPages(health, switch, own, clock=ground.clock, version=ground.release, drain=ground.drain),
+            health=HealthPages(
+                health, switch, own, clock=ground.clock, version=ground.release, live=ground.live, drain=ground.drain
+            ),
             metrics=SuiteMetrics(ground.telemetry, ground.targets),
             description=Description(ground.descriptors, transcoded.bindings, version=ground.release),
         )

@@ -31,15 +31,25 @@ _INTAKE = "/api/webhooks/"
 class Caller:
     """Who calls, as far as the gateway can tell, and what services get of his headers.
 
-    `principal` is ANONYMOUS where nobody says who he is, where he says it wrongly, and as long as nobody can tell,
-    before the first snapshot. `session` is the one of a cookie. `invalid` is what is wrong with a key that nobody
-    holds: somebody may be guessing. What has ended, and a cookie of whatever kind, is no guess.
+    `principal` is ANONYMOUS where nobody says who he is, and with a `refusal` where he says it wrongly or nobody can
+    tell yet, before the first snapshot. `session` is the one of a cookie.
     """
 
     principal: Principal = ANONYMOUS
     metadata: Metadata = ()
     session: Session | None = None
-    invalid: AppError | None = None
+    refusal: AppError | None = None
+
+    @property
+    def invalid(self) -> CredentialInvalid | None:
+        """What is wrong with a key that nobody holds: somebody may be guessing. What has ended is no guess."""
+        return self.refusal if isinstance(self.refusal, CredentialInvalid) else None
+
+    def identified(self) -> Principal:
+        """The principal, for what must be the same with each of his calls. Raises why nobody can tell who it is."""
+        if self.refusal is not None:
+            raise self.refusal
+        return self.principal
 
     def credentials(self) -> Metadata:
         """The metadata, for a call that carries it. Raises CredentialInvalid for a header that no metadata can hold."""
@@ -89,25 +99,24 @@ class Callers:
 
     def _bearer(self, credential: str, session: Session | None = None) -> Caller:
         sent = {"authorization": f"Bearer {credential}"}
-        return Caller(principal=self._principal(sent)[0], metadata=tuple(sent.items()), session=session)
+        principal, refusal = self._principal(sent)
+        return Caller(principal=principal, metadata=tuple(sent.items()), session=session, refusal=refusal)
 
     def _of_headers(self, sent: Mapping[str, str]) -> Caller:
         for name, value in sent.items():
             if len(value) > _LONGEST_CREDENTIAL or not (value.isascii() and value.isprintable()):
                 text = f"the header {name} holds no API key: nobody has such a key"
-                return Caller(invalid=CredentialInvalid(text))
+                return Caller(refusal=CredentialInvalid(text))
         if not sent:
             return NOBODY
-        principal, invalid = self._principal(sent)
-        return Caller(principal=principal, metadata=tuple(sent.items()), invalid=invalid)
+        principal, refusal = self._principal(sent)
+        return Caller(principal=principal, metadata=tuple(sent.items()), refusal=refusal)
 
     def _principal(self, sent: Mapping[str, str]) -> tuple[Principal, AppError | None]:
         try:
             return self._authenticator.authenticate(sent), None
-        except CredentialInvalid as error:
+        except AppError as error:  # also: none was sent, it has ended, or there are no keys yet
             return ANONYMOUS, error
-        except AppError:  # none was sent, it has ended, or there are no keys yet
-            return ANONYMOUS, None
 
 
 def _is_delivery(scope: Scope) -> bool:

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.clock import Clock
+from libs.live import LiveSettings, SettingsAbsent
 from libs.rpc.components import Components, component_to_pb
 from libs.transcoding import jsontext
 from services.gateway import verdict
@@ -32,6 +33,7 @@ class HealthPages:
         *,
         clock: Clock,
         version: str,
+        live: LiveSettings,
         drain: asyncio.Event,
     ) -> None:
         self._health = health
@@ -40,6 +42,7 @@ class HealthPages:
         self._clock = clock
         self._started = clock.monotonic()
         self._version = version
+        self._live = live
         self._drain = drain
 
     async def live(self, _request: Request) -> Response:
@@ -49,6 +52,10 @@ class HealthPages:
     async def ready(self, _request: Request) -> Response:
         """`/api/ready`: 503 with the reasons while the suite cannot work, or the gateway stops."""
         reasons = verdict.reasons(await self._health.states())
+        try:
+            await self._live.ready()
+        except SettingsAbsent as error:  # nobody can sign in, and pages of other origins cannot call
+            reasons.append(f"gateway: {error.code_reason}")
         if self._drain.is_set():
             reasons.append("gateway: STOPPING")
         return _json({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200)

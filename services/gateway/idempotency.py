@@ -16,7 +16,8 @@ _NAMESPACE = UUID("5d0c4d0e-3f6b-4c5a-9a51-7c6f1f7a2e90")  # ours, made by chanc
 _KEY = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
-Fill = Callable[[Any, str, Principal], None]  # Any: a request message of a class that is only known at run time
+Who = Callable[[], Principal]  # who calls; raises while nobody can tell
+Fill = Callable[[Any, str, Who], None]  # Any: a request message of a class that is only known at run time
 
 
 def filler(method: str, request: Descriptor) -> Fill | None:
@@ -25,7 +26,7 @@ def filler(method: str, request: Descriptor) -> Fill | None:
     if field is None or field.type != FieldDescriptor.TYPE_STRING or field.is_repeated:
         return None
 
-    def fill(message: Any, sent: str, caller: Principal) -> None:
+    def fill(message: Any, sent: str, caller: Who) -> None:
         wanted = request_id_of(sent, method, caller)
         if message.request_id and message.request_id.lower() != wanted.lower():
             raise InvalidArgument.field(_HEADER, "differs from requestId: send one of the two")
@@ -34,15 +35,16 @@ def filler(method: str, request: Descriptor) -> Fill | None:
     return fill
 
 
-def request_id_of(sent: str, method: str, caller: Principal) -> str:
+def request_id_of(sent: str, method: str, caller: Who) -> str:
     """The `request_id` for a key: a UUID as it is, all else as a UUID that this caller gets for it at this method only.
 
-    Raises InvalidArgument.
+    Raises InvalidArgument, and for such a text what `caller` raises: what anybody could have sent says nothing.
     """
     if not _KEY.fullmatch(sent):
         raise InvalidArgument.field(_HEADER, "must be 1 to 255 printable ASCII characters")
     key = sent[1:-1] if len(sent) > 1 and sent[0] == sent[-1] == '"' else sent  # a string of RFC 9651
     if _UUID.fullmatch(key):
         return key
-    who = caller.key or caller.name
+    principal = caller()
+    who = principal.key or principal.name
     return str(uuid5(_NAMESPACE, f"{len(who)}:{who}{method}:{key}"))

@@ -32,9 +32,11 @@ from libs.telemetry.exposition import open_exposition
 from services.gateway.app import open_app
 from services.gateway.settings import Settings
 from tests.support.ports import free_ports
+from tests.support.waiting import eventually
 
 ROOT_KEY = "gateway-tests-root-key-0123456789-abc"
 KEY = "lg_gateway-tests"
+HELD = config.ApiKey(title="tests", digest=sha256(KEY.encode()).digest(), scopes=[api.ADMIN])
 UNLIMITED = config.GatewaySettings(
     requests_per_minute=1_000_000, requests_per_hour=10_000_000, request_burst=1_000_000, failed_attempts=100_000
 )
@@ -107,7 +109,7 @@ class Acquisitions(acquisition_rpc.AcquisitionServiceServicer):
 class Configuration(config_rpc.ConfigServiceServicer):
     def __init__(self) -> None:
         self.updates: list[config.UpdateSettingsRequest] = []
-        self.snapshot = config.Snapshot(settings=config.Settings(gateway=UNLIMITED))
+        self.snapshot = config.Snapshot(settings=config.Settings(gateway=UNLIMITED), api_keys=[HELD])
 
     async def GetSettings(self, request: Any, context: Any) -> config.Settings:
         return config.Settings()
@@ -181,8 +183,8 @@ class Suite:
     @asynccontextmanager
     async def services(self) -> AsyncIterator[None]:
         """Runs the three servers."""
-        key = config.ApiKey(title="tests", digest=sha256(KEY.encode()).digest(), scopes=[api.ADMIN])
-        authenticator = KeyAuthenticator([service_token(ROOT_KEY.encode())], lambda: [key])
+        held = [HELD]
+        authenticator = KeyAuthenticator([service_token(ROOT_KEY.encode())], lambda: held)
         parts: list[tuple[str, Any, Any, Any]] = [
             (self.settings.acquisition, self.acquisitions, acquisition_rpc, acquisition),
             (self.settings.config, self.configuration, config_rpc, config),
@@ -227,7 +229,13 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 async def suite(settings: Settings) -> AsyncIterator[Suite]:
     running = Suite(settings)
+
+    async def are_settings_here() -> bool:
+        told = (await running.client.get("/nothing")).headers["ratelimit-limit"]
+        return int(told) >= UNLIMITED.request_burst
+
     async with running.services(), running.gateway():
+        await eventually(are_settings_here, every=0.01)
         yield running
 
 

@@ -13,7 +13,7 @@ from lockgroove.config.v1 import config_pb2 as config
 
 from libs.errors import FailedPrecondition
 from services.gateway.settings import Settings
-from tests.integration.gateway.conftest import Suite
+from tests.integration.gateway.conftest import HELD, Suite
 from tests.support.waiting import eventually
 
 ORIGIN = {"origin": "https://music.example.org"}
@@ -26,7 +26,9 @@ async def suite(settings: Settings) -> AsyncIterator[Suite]:
     """Below /music, behind a proxy on this machine, with one origin that may call."""
     running = Suite(replace(settings, base_path="/music"))
     told = config.GatewaySettings(cors_origins="https://music.example.org", trusted_proxies="127.0.0.1")
-    running.configuration.snapshot = config.Snapshot(revision=1, settings=config.Settings(gateway=told))
+    running.configuration.snapshot = config.Snapshot(
+        revision=1, settings=config.Settings(gateway=told), api_keys=[HELD]
+    )
 
     async def are_settings_here() -> bool:
         return ALLOWED in (await running.client.get("/api/live", headers=ORIGIN)).headers

@@ -69,7 +69,7 @@ async def test_a_suite_without_services_is_alive_but_not_ready(settings: Setting
         health = await lonely.client.get("/api/health")
 
     assert (live.status_code, ready.status_code, health.status_code) == (200, 503, 200)
-    assert "config: UNREACHABLE" in ready.json()["reasons"]
+    assert {"config: UNREACHABLE", "gateway: SETTINGS_ABSENT"} <= set(ready.json()["reasons"])
     assert health.json()["status"] == "unhealthy"
     assert health.json()["killSwitch"]["enabled"]
 

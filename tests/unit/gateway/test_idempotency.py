@@ -1,14 +1,18 @@
 """`Idempotency-Key` as the `requestId` of a call."""
 
+from functools import partial
+
 import pytest
 from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 
 from libs.errors import InvalidArgument
+from libs.live import SettingsAbsent
 from libs.rpc.principal import Principal
+from services.gateway.callers import Caller
 from services.gateway.idempotency import filler, request_id_of
 
-ANN = Principal(name="ann", scopes=frozenset(), key="key-1")
-BEN = Principal(name="ben", scopes=frozenset(), key="key-2")
+ANN = partial(Principal, name="ann", scopes=frozenset(), key="key-1")
+BEN = partial(Principal, name="ben", scopes=frozenset(), key="key-2")
 METHOD = "a.b.Make"
 UUID = "3F333DF6-90a4-4fda-8dd3-9485d27cee36"
 
@@ -26,6 +30,14 @@ def test_the_key_of_somebody_else_or_of_another_method_is_another_call() -> None
     same_words = [("order 7", METHOD, ANN), ("order 7", METHOD, BEN), ("order 7", "a.b.Take", ANN)]
 
     assert len({request_id_of(*each) for each in same_words}) == 3
+
+
+def test_while_nobody_can_tell_who_calls_only_a_uuid_is_enough() -> None:
+    unknown = Caller(refusal=SettingsAbsent("not yet")).identified
+
+    assert request_id_of(UUID, METHOD, unknown) == UUID
+    with pytest.raises(SettingsAbsent):
+        request_id_of("order 7", METHOD, unknown)
 
 
 @pytest.mark.parametrize("sent", ["", "x" * 256, "a\tb", "caf\xe9"])
