@@ -12,7 +12,7 @@ _HARDENING: tuple[Header, ...] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),  # requests with CORS are not concerned
 )
-_ONLY_TLS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_ONLY_TLS: Header = (b"strict-transport-security", b"max-age=31536000")  # hosts below this one are not ours to bind
 
 _PLAIN = (*_HARDENING, (_POLICY, _CLOSED))
 _SECURE = (*_PLAIN, _ONLY_TLS)
