@@ -18,6 +18,7 @@ from services.gateway.reference.examples import EXAMPLES
 from services.gateway.reference.operations import added
 from services.gateway.reference.pages import PATHS, SCHEMAS, TAGS
 
+_REMEMBERED = 4  # documents: there is one base path, and none
 _TITLE = "Lockgroove"
 _DESCRIPTION = (
     "Ask for an album once, and it arrives exactly once, verified. Send an API key as `X-Api-Key: KEY` or"
@@ -45,7 +46,9 @@ class Description:
     async def document(self, request: Request) -> Response:
         """`/api/openapi.json`, for whoever reads it below the base path that he came by."""
         base = request.scope.get("root_path", "")
-        if base not in self._documents:  # there is one base path, and none
+        if base not in self._documents:
+            if len(self._documents) >= _REMEMBERED:  # a proxy that is trusted may hand on what anybody sends it
+                self._documents.clear()
             self._documents[base] = jsontext.dumps({**self.describe(), "servers": [{"url": base or "/"}]})
         return Page(self._documents[base], media_type="application/json")
 
