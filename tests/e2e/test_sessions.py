@@ -40,5 +40,6 @@ async def test_a_session_is_good_on_every_service_until_it_is_signed_out(tmp_pat
                     return (await page.get(path, headers=stolen)).status_code == 401
 
                 assert await eventually(refused, within=2), service
-    printed = "\n".join(suite.lines)
+        counted = (await suite.client.get("/api/metrics")).text
+    printed = "\n".join([*suite.lines, counted])
     assert [secret for secret in (credential, ticket, told["csrfToken"]) if secret in printed] == []
