@@ -100,7 +100,7 @@ class Protocol(HttpToolsProtocol):
             if self._head_bytes > _MAX_HEAD:
                 self._refuse(_too_large())
         elif self.timeout_keep_alive_task is None and (self.cycle is None or self.cycle.response_complete):
-            self._in_head = True  # what came is no beginning of a request
+            self._in_head = self._departure.arrived  # no beginning of a request, or what is left of a refused one
             self._await_head()
         elif self._request_bytes > _MAX_REQUEST and not self._is_complete():
             self.transport.close()

@@ -151,6 +151,15 @@ async def test_who_has_no_key_is_told_so_before_there_is_a_body(suite: Suite, se
         assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
 
 
+async def test_who_is_refused_early_may_send_the_rest_and_go_on(suite: Suite) -> None:
+    async with connected(suite) as (reader, writer), asyncio.timeout(10):
+        writer.write(b"POST /nowhere HTTP/1.1\r\nhost: x\r\ncontent-length: 900000\r\n\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 404 ")
+        writer.write(b" " * 900_000 + CLOSING)
+
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_trailers_are_no_headers(suite: Suite) -> None:
     head = CHUNKED.replace(b"x-api-key", b"x-nothing")
     body = b'{"album":{"artist":"a","title":"b"}}'
