@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import text
 
 from libs import ids
 from libs.errors import InvalidArgument
@@ -13,6 +14,7 @@ from libs.sql.paging import PageTokens
 from libs.sql.types import now_ms
 from libs.work.interventions import SqlInterventions
 from libs.work.outbox import SqlOutbox
+from services.webhooks.dead_letters.rows import COUNTS
 from services.webhooks.dead_letters.store import SqlDeadLetters
 from services.webhooks.domain.dead_letters import EventNotDead, Group, Query
 from services.webhooks.domain.event import EventNotFound, State
@@ -244,3 +246,14 @@ async def test_what_is_no_dead_letter_is_not_discarded(letters: SqlDeadLetters, 
     with pytest.raises(EventNotDead):
         await letters.discard(event_id, reason="", actor="ann")
     assert await ledger.states([event_id]) == [state]
+
+
+async def test_they_are_counted_without_a_walk_over_all_events(database: Database) -> None:
+    explain = "EXPLAIN QUERY PLAN" if database.dialect == "sqlite" else "EXPLAIN"
+    async with database.writing() as connection:
+        if database.dialect == "postgresql":
+            await connection.execute(text("SET LOCAL enable_seqscan = off"))  # so few rows are walked over otherwise
+        counted = COUNTS.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        plan = await connection.exec_driver_sql(f"{explain} {counted}")
+
+        assert "event_reason" in " ".join(str(tuple(row)) for row in plan)
