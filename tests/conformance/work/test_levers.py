@@ -175,3 +175,21 @@ async def test_the_backlog_counts_each_unfinished_job_once(
     assert (running.id, backlog["empty"]) == ("running", Backlog())
     assert backlog["albums"].unfinished == 5
     assert backlog["albums"] == Backlog(running=1, paused=1, due=2, waiting=1, overdue=TTL)
+
+
+async def test_a_census_counts_what_is_unfinished_by_state_with_the_age_of_the_oldest(
+    jobs: Jobs, store: SqlWorkStore, clock: DatabaseClock
+) -> None:
+    await jobs.create("ended")
+    await end(store, await jobs.claimed(), Done(state="DONE"))
+    await jobs.create("oldest")
+    clock.advance(MINUTE)
+    await jobs.create("moved")
+    await end(store, next(each for each in await jobs.claim(limit=2) if each.id == "moved"), Next(state="MOVED"))
+    await jobs.create("newest")
+    await jobs.create("elsewhere", queue="batches")
+    clock.advance(MINUTE)
+
+    assert await store.census(["albums", "empty"]) == {"QUEUED": (2, 2 * MINUTE), "MOVED": (1, MINUTE)}
+    assert await store.census(["albums", "batches"]) == {"QUEUED": (3, 2 * MINUTE), "MOVED": (1, MINUTE)}
+    assert await store.census(["empty"]) == {}

@@ -1,10 +1,14 @@
 """What acquisition makes of its session, its breakers and its disks."""
 
+import asyncio
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
+from lockgroove.config.v1 import config_pb2 as pb
 
 from libs.clock import ManualClock
 from libs.leases.lease import Lease
@@ -15,11 +19,16 @@ from libs.outbound.provider import Provider
 from libs.rpc.components import Finding, State
 from libs.telemetry.metrics import Metrics
 from services.acquisition.checks.folders import Fault, Need, glance_at
+from services.acquisition.domain.peers import PeerNetworkFault
+from services.acquisition.slskd.client import SlskdClient
 from services.acquisition.soulseek.account import Account
+from services.acquisition.soulseek.errors import LoginRefused, ServerUnreachable
 from services.acquisition.soulseek.keeper import SessionKeeper
 from services.acquisition.soulseek.metrics import SoulseekMetrics
 from services.acquisition.soulseek.session import SoulseekSession
-from services.acquisition.status import SoulseekProbe, probe_breaker
+from services.acquisition.status import SlskdProbe, SoulseekProbe, probe_breaker
+from tests.support.waiting import eventually
+from tests.unit.acquisition.test_settings import wishes
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 ACCOUNT = Account(
@@ -65,6 +74,65 @@ async def test_a_session_of_another_replica_is_as_good_as_ours(
     keeper.follow(ACCOUNT)
 
     assert (await SoulseekProbe(keeper, find)()).state is state
+
+
+@pytest.mark.parametrize("fault", [ServerUnreachable("host:1"), LoginRefused("ann", "INVALIDPASS")])
+async def test_a_session_that_is_lost_or_refused_is_down_and_says_why(
+    clock: ManualClock, fault: PeerNetworkFault
+) -> None:
+    def refuse(_account: Account) -> nullcontext[SoulseekSession]:
+        raise fault
+
+    keeper = SessionKeeper(
+        hold=lambda _: nullcontext(), open_session=refuse, metrics=SoulseekMetrics(Metrics(), clock), clock=clock,
+        lease_pause=timedelta(),
+    )  # fmt: skip
+    keeper.follow(ACCOUNT)
+    running = asyncio.create_task(keeper.run())
+
+    async def found() -> Finding | None:
+        finding = await SoulseekProbe(keeper, _nobody)()
+        return finding if finding.reason == fault.reason else None
+
+    assert (await eventually(found)).state is State.DOWN
+    running.cancel()
+
+
+async def test_slskd_is_up_where_it_is_logged_in_and_not_asked_again_before_a_minute_is_over(
+    clock: ManualClock,
+) -> None:
+    async with httpx.AsyncClient(transport=_slskd([True, False, True])) as http:
+        probe = _slskd_probe(http, clock)
+        found = [await probe() for _ in range(2)]
+        clock.advance(FRESH)
+        found += [await probe() for _ in range(2)]
+
+    assert [each.state for each in found] == [State.UP, State.UP, State.DOWN, State.UP]
+    assert found[2].reason == "SLSKD_DISCONNECTED"
+
+
+async def test_slskd_that_is_switched_off_is_disabled_and_not_asked(clock: ManualClock) -> None:
+    async with httpx.AsyncClient(transport=_slskd([])) as http:
+        found = await _slskd_probe(http, clock, enabled=False)()
+
+    assert (found.state, found.reason) == (State.DISABLED, "SLSKD_NOT_CONFIGURED")
+
+
+def _slskd(logged_in: Sequence[bool]) -> httpx.MockTransport:
+    """Answers once for each."""
+    answers = iter(logged_in)
+
+    def answer(_request: httpx.Request) -> httpx.Response:
+        server = {"isLoggedIn": next(answers)}
+        return httpx.Response(200, json={"version": {"current": "0.26.0"}, "server": server})
+
+    return httpx.MockTransport(answer)
+
+
+def _slskd_probe(http: httpx.AsyncClient, clock: ManualClock, *, enabled: bool = True) -> SlskdProbe:
+    slskd = pb.SlskdSettings(url="http://slskd", api_key="key", enabled=enabled)
+    wanted = wishes(pb.Settings(slskd=slskd))
+    return SlskdProbe(SlskdClient(http, address=wanted.slskd), wanted, Heard(clock))
 
 
 async def _nobody(_name: str) -> Lease | None:
