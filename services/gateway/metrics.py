@@ -98,7 +98,8 @@ async def _scraped(host: str, port: int) -> str | None:
     except (OSError, TimeoutError):
         return None
     head, _, body = answer.partition(b"\r\n\r\n")
-    return body.decode(errors="replace") if b" 200 " in head.split(b"\r\n", 1)[0] else None
+    is_whole = body.endswith(b"\n")  # half a sample would cost Prometheus those of all services
+    return body.decode(errors="replace") if is_whole and b" 200 " in head.split(b"\r\n", 1)[0] else None
 
 
 async def _read_all(reader: asyncio.StreamReader) -> bytes:

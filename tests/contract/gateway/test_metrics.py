@@ -61,3 +61,18 @@ async def test_those_who_come_while_metrics_are_collected_share_the_next_collect
     told = [b'asked{service="one"} 1' in bytes(page.body) for page in pages]
     assert (told, asked) == ([True] + [False] * 49, 3)
     assert b'asked{service="one"} 3' in bytes(last.body)
+
+
+async def test_a_service_that_dies_while_it_tells_counts_as_one_that_is_down() -> None:
+    async def die(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.0 200 OK\r\n\r\n# HELP half Cut.\nhalf{kind="x')
+        writer.close()
+
+    async with await asyncio.start_server(die, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        metrics = SuiteMetrics(Telemetry("gateway"), {"one": f"127.0.0.1:{port - OFFSET}"})
+        page = bytes((await metrics.page(Request({"type": "http"}))).body)
+
+    assert b'lockgroove_up{service="one"} 0' in page
+    assert b"half" not in page
