@@ -8,7 +8,7 @@ from pathlib import Path
 
 from libs.errors import InvalidArgument
 from libs.rpc.tlsfiles import TlsFiles
-from services.gateway.basepath import is_base_path
+from services.gateway.http.basepath import is_base_path
 
 _HIGHEST_PORT = 65535
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")

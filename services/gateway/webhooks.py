@@ -24,7 +24,7 @@ from libs.errors import AppError, DeadlineExceeded, Internal, NotFound, Resource
 from libs.rpc.errors import from_status
 from libs.telemetry import correlation
 from libs.transcoding import jsontext
-from services.gateway.bodies import read_body
+from services.gateway.http.bodies import read_body
 
 MAX_BATCH = 256  # deliveries a call, as the proto says
 MAX_CALL = 8 * 1024 * 1024  # bytes a call: half of what a service receives

@@ -6,7 +6,7 @@ from typing import Any
 
 from libs.transcoding.constraints import Schema
 from libs.transcoding.openapi import problem_response
-from services.gateway.browsers import COOKIE, HOST_COOKIE
+from services.gateway.access.browsers import COOKIE, HOST_COOKIE
 
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "integer", "minimum": 0}

@@ -9,10 +9,10 @@ from libs.rpc.auth import scope_of
 from libs.transcoding.constraints import Schema
 from libs.transcoding.openapi import Added
 from libs.transcoding.routes import Binding
-from services.gateway.browsers import SAFE
+from services.gateway.access.browsers import SAFE
 from services.gateway.rates.pages import is_unlimited
 from services.gateway.reference.components import IDS, RATES, errors, header_references, parameter_reference
-from services.gateway.upstream import CURSOR
+from services.gateway.watching.upstream import CURSOR
 
 
 def added(binding: Binding) -> Added:

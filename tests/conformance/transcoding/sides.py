@@ -16,12 +16,12 @@ from starlette.exceptions import HTTPException
 
 from libs.errors import AppError
 from libs.transcoding.descriptors import DescriptorSet, message_class
-from services.gateway import problems
-from services.gateway.bodies import DEPARTURE, Departure
-from services.gateway.callers import CALLER, Caller
-from services.gateway.calls import Channels
-from services.gateway.streams import Streams
-from services.gateway.transcoded import TranscodedRoute
+from services.gateway.access.callers import CALLER, Caller
+from services.gateway.http import problems
+from services.gateway.http.bodies import DEPARTURE, Departure
+from services.gateway.rpcs.calls import Channels
+from services.gateway.rpcs.transcoded import TranscodedRoute
+from services.gateway.watching.streams import Streams
 from tests.conformance.transcoding.envoy import Connection, running_envoy
 from tests.support.ports import free_ports
 from tests.support.protos import EVERYTHING, compile_protos

@@ -34,7 +34,9 @@ def test_the_table_of_ports_has_exactly_the_ports() -> None:
 
 def routes() -> set[str]:
     """What the gateway serves: its own routes and those of the protos, with `*` for what varies."""
-    files = [ROOT / "services" / "gateway" / "app.py", *(ROOT / "protos").rglob("*.proto")]
+    gateway = ROOT / "services" / "gateway"
+    wired = [gateway / "app.py", *gateway.glob("*/wiring.py"), gateway / "reference" / "description.py"]
+    files = [*wired, *(ROOT / "protos").rglob("*.proto")]
     texts = [text for file in files for text in re.findall(r'"(/api/[^"]*)"', file.read_text())]
     return {re.sub(r"{[^}]*}", "*", re.sub(r"{\w+=([^}]*)}", r"\1", text)) for text in texts}
 

@@ -11,10 +11,10 @@ from lockgroove.acquisition.v1 import leases_pb2 as leases
 from starlette.datastructures import Headers
 from starlette.types import Message
 
-from services.gateway.bodies import DEPARTURE, CallerLeft, Departure
-from services.gateway.broadcast import AHEAD, KEPT
-from services.gateway.streams import Streams
-from services.gateway.upstream import Source
+from services.gateway.http.bodies import DEPARTURE, CallerLeft, Departure
+from services.gateway.watching.broadcast import AHEAD, KEPT
+from services.gateway.watching.streams import Streams
+from services.gateway.watching.upstream import Source
 from tests.support.waiting import eventually
 
 

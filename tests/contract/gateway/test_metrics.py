@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from libs.telemetry import Telemetry
 from libs.telemetry.exposition import OFFSET
-from services.gateway.metrics import SuiteMetrics, merge
+from services.gateway.status.metrics import SuiteMetrics, merge
 
 FIRST = """# HELP a_total As.
 # TYPE a_total counter

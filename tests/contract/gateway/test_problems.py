@@ -11,8 +11,8 @@ import pytest
 import services.gateway.app  # noqa: F401 - with it, all errors of the gateway are known
 from libs import errors
 from libs.errors import AppError, Violation
-from services.gateway import problems
-from services.gateway.cors import OriginNotAllowed
+from services.gateway.http import problems
+from services.gateway.http.cors import OriginNotAllowed
 
 WAIT_3 = {"retry-after": "3"}
 CASES: list[tuple[AppError, int, str, dict[str, str]]] = [

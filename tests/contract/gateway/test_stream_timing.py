@@ -10,9 +10,9 @@ from starlette.datastructures import Headers
 from starlette.types import Message
 
 from libs.errors import PermissionDenied, Unavailable
-from services.gateway.bodies import DEPARTURE, CallerLeft, Departure
-from services.gateway.streams import Streams
-from services.gateway.upstream import Source
+from services.gateway.http.bodies import DEPARTURE, CallerLeft, Departure
+from services.gateway.watching.streams import Streams
+from services.gateway.watching.upstream import Source
 
 EVENTS = Headers({"accept": "text/event-stream"})
 LINES = Headers({})

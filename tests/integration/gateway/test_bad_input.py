@@ -175,7 +175,7 @@ async def test_headers_without_end_are_cut_off(suite: Suite) -> None:
 async def test_a_body_that_does_not_arrive_is_408_and_the_connection_closes(
     suite: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.gateway.bodies.TIMEOUT", 0.05)
+    monkeypatch.setattr("services.gateway.http.bodies.TIMEOUT", 0.05)
 
     answer = await exchanged(suite, b"POST /api/webhooks/lidarr HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
 
@@ -184,7 +184,7 @@ async def test_a_body_that_does_not_arrive_is_408_and_the_connection_closes(
 
 
 async def test_a_head_that_does_not_arrive_is_hung_up_on(suite: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.protocol.HEAD_TIMEOUT", 0.05)
+    monkeypatch.setattr("services.gateway.http.protocol.HEAD_TIMEOUT", 0.05)
 
     assert await exchanged(suite, b"GET /api/live HTTP/1.1\r\nhost:") == b""
 

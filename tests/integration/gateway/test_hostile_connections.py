@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from lockgroove.acquisition.v1 import acquisition_pb2 as acquisition
 
-from services.gateway import protocol
+from services.gateway.http import protocol
 from tests.integration.gateway.conftest import KEY, Suite
 from tests.support.waiting import eventually
 

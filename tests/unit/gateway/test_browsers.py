@@ -7,8 +7,8 @@ import pytest
 from lockgroove.config.v1 import config_pb2 as pb
 
 from libs.rpc.sessions import Session, SessionSeal
-from services.gateway.browsers import COOKIE, Browsers, CsrfTokenInvalid, cookies
-from services.gateway.cors import OriginNotAllowed
+from services.gateway.access.browsers import COOKIE, Browsers, CsrfTokenInvalid, cookies
+from services.gateway.http.cors import OriginNotAllowed
 
 SEAL = SessionSeal(["lgs_suite"])
 SESSION = Session(id="ses-1", key="key-1", expires_at=datetime(2030, 1, 1, tzinfo=UTC))

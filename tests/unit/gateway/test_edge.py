@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libs.errors import ResourceExhausted
 from libs.telemetry import Telemetry
-from services.gateway.bodies import CallerLeft
-from services.gateway.edge import ADDED, Edge
+from services.gateway.http.bodies import CallerLeft
+from services.gateway.http.edge import ADDED, Edge
 
 START: Message = {"type": "http.response.start", "status": 200, "headers": []}
 

@@ -8,8 +8,8 @@ from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 from libs.errors import InvalidArgument
 from libs.live import SettingsAbsent
 from libs.rpc.principal import Principal
-from services.gateway.callers import Caller
-from services.gateway.idempotency import filler, request_id_of
+from services.gateway.access.callers import Caller
+from services.gateway.rpcs.idempotency import filler, request_id_of
 
 ANN = partial(Principal, name="ann", scopes=frozenset(), key="key-1")
 BEN = partial(Principal, name="ben", scopes=frozenset(), key="key-2")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.cors import origins
+from services.gateway.http.cors import origins
 
 
 @pytest.mark.parametrize(

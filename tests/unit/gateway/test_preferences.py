@@ -2,10 +2,10 @@
 
 import pytest
 
-from services.gateway.compression import coding_for, is_compressible
-from services.gateway.conditional import etag_of, has_already, version_of
-from services.gateway.preferences import check_json
-from services.gateway.problems import NotAcceptable
+from services.gateway.http.compression import coding_for, is_compressible
+from services.gateway.http.conditional import etag_of, has_already, version_of
+from services.gateway.http.preferences import check_json
+from services.gateway.http.problems import NotAcceptable
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from lockgroove.config.v1 import config_pb2 as config
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.basepath import is_base_path
-from services.gateway.forwarded import address_of
-from services.gateway.proxies import Proxied
+from services.gateway.http.basepath import is_base_path
+from services.gateway.http.forwarded import address_of
+from services.gateway.http.proxies import Proxied
 
 TRUSTED = "127.0.0.1, 10.0.0.0/8, fd00::/8, not-an-address/99"
 CHARACTERS = st.sampled_from('01.:,;="\\[]/ afhopst\xe9')

@@ -9,7 +9,7 @@ from libs.rates.fallback import LONGEST_REST, FallbackCounts
 from libs.rates.memory import MemoryCounts
 from libs.rates.rules import Decision, Rule, Subject
 from libs.rpc.components import DISABLED, UP, State
-from services.gateway.probes import probe_redis
+from services.gateway.status.probes import probe_redis
 
 
 class Redis(MemoryCounts):

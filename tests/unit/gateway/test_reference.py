@@ -9,7 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from libs.transcoding import routes
 from libs.transcoding.descriptors import DescriptorSet
-from services.gateway.description import Description
+from services.gateway.reference.description import Description
 from services.gateway.reference.examples import EXAMPLES
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.edge import shown_path
+from services.gateway.http.edge import shown_path
 
 
 @pytest.mark.parametrize(

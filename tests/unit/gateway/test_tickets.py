@@ -8,7 +8,7 @@ from lockgroove.config.v1 import sessions_pb2 as pb
 
 from libs.errors import Unavailable
 from libs.rpc.sessions import SessionSeal, TicketUnusable
-from services.gateway.tickets import Tickets
+from services.gateway.access.tickets import Tickets
 
 SEAL = SessionSeal(["the suite's own token"])
 

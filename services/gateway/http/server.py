@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from libs.addresses import AddressTaken
 from libs.telemetry.logger import get_logger
-from services.gateway.protocol import MAX_CONNECTIONS, Protocol
+from services.gateway.http.protocol import MAX_CONNECTIONS, Protocol
 
 log = get_logger()
 

@@ -14,11 +14,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from libs.errors import AppError, InvalidArgument, Unavailable
 from libs.telemetry import correlation
-from services.gateway.bodies import DEPARTURE, LIMIT, Departure
-from services.gateway.edge import MAX_HEADERS, request_ids
-from services.gateway.heads import MalformedRequest, check_head
-from services.gateway.problems import HeadersTooLarge, TargetTooLong, respond
-from services.gateway.security import hardening
+from services.gateway.http.bodies import DEPARTURE, LIMIT, Departure
+from services.gateway.http.edge import MAX_HEADERS, request_ids
+from services.gateway.http.heads import MalformedRequest, check_head
+from services.gateway.http.problems import HeadersTooLarge, TargetTooLong, respond
+from services.gateway.http.security import hardening
 
 HEAD_TIMEOUT = 15.0  # seconds for a request's head to arrive
 READ_TIMEOUT = 30.0  # seconds in which a client has to read some of an answer

@@ -16,8 +16,8 @@ from libs.clock import Clock
 from libs.live import LiveSettings, SettingsAbsent
 from libs.rpc.components import Components, component_to_pb
 from libs.transcoding import jsontext
-from services.gateway import verdict
-from services.gateway.probes import Health, KillSwitch, Standing, State
+from services.gateway.status import verdict
+from services.gateway.status.probes import Health, KillSwitch, Standing, State
 
 Component = pb.ServiceStatus.Component
 

@@ -12,13 +12,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.rates.rules import Counts, Standing, Subject
 from libs.telemetry.metrics import Metrics
-from services.gateway.callers import caller_of
-from services.gateway.edge import ADDED
+from services.gateway.access.callers import caller_of
+from services.gateway.http.edge import ADDED
+from services.gateway.http.security import Header
 from services.gateway.rates.errors import refusal
 from services.gateway.rates.pages import OF_LIMITS, is_unlimited
 from services.gateway.rates.quotas import Quota, Quotas
 from services.gateway.rates.subjects import of_address, of_key
-from services.gateway.security import Header
 
 
 class Limits:

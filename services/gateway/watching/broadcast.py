@@ -14,8 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from google.protobuf.message import Message
 
 from libs.errors import ResourceExhausted
-from services.gateway.formats import Format
-from services.gateway.upstream import CURSOR, Metadata, Source, Upstream
+from services.gateway.watching.formats import Format
+from services.gateway.watching.upstream import CURSOR, Metadata, Source, Upstream
 
 KEPT = 128  # pieces that are kept, and at most so many bytes of them
 KEPT_BYTES = 128 * 1024

@@ -6,8 +6,8 @@ from lockgroove.config.v1 import config_pb2 as pb
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.errors import PermissionDenied
-from services.gateway.edge import ADDED
-from services.gateway.security import Header
+from services.gateway.http.edge import ADDED
+from services.gateway.http.security import Header
 
 _METHODS = b"GET, HEAD, POST, PUT, PATCH, DELETE"
 _HEADERS = (

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from libs.telemetry import Telemetry
 from libs.telemetry.exposition import metrics_address
 from libs.telemetry.metrics import CONTENT_TYPE
-from services.gateway.answers import Page
+from services.gateway.http.answers import Page
 
 TIMEOUT = 2.0  # seconds for a service to answer
 _LONGEST = 8 * 1024 * 1024  # bytes of an answer

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from services.gateway.broadcast import Broadcast, ReaderTooSlow, Watch
+from services.gateway.watching.broadcast import Broadcast, ReaderTooSlow, Watch
 
 _SETTLING = 0.05  # seconds from a message to the look whether broadcasts have become the same
 

@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from libs.errors import Unavailable
 from libs.transcoding import jsontext
 from libs.transcoding.openapi import EVENTS, NDJSON
-from services.gateway.preferences import quality
-from services.gateway.problems import NotAcceptable, problem
+from services.gateway.http.preferences import quality
+from services.gateway.http.problems import NotAcceptable, problem
 
 
 class Format(Protocol):

@@ -15,9 +15,9 @@ from lockgroove.config.v1 import config_pb2 as pb
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.telemetry.logger import get_logger
-from services.gateway import forwarded
-from services.gateway.basepath import is_base_path
-from services.gateway.forwarded import Hop, Told, hops, is_authority, plain
+from services.gateway.http import forwarded
+from services.gateway.http.basepath import is_base_path
+from services.gateway.http.forwarded import Hop, Told, hops, is_authority, plain
 
 log = get_logger()
 

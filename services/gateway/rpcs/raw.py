@@ -15,7 +15,7 @@ from starlette.types import Receive, Send
 from libs.errors import AppError
 from libs.telemetry.logger import get_logger
 from libs.transcoding.routes import Binding
-from services.gateway.bodies import CallerLeft, leaving
+from services.gateway.http.bodies import CallerLeft, leaving
 
 log = get_logger()
 

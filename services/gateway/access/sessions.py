@@ -18,8 +18,8 @@ from libs.errors import NotFound, PermissionDenied, Unauthenticated
 from libs.rpc.auth import Authenticator, CredentialMissing
 from libs.rpc.principal import Principal
 from libs.transcoding import jsontext
-from services.gateway.browsers import Browsers, cookie_name
-from services.gateway.callers import caller_of
+from services.gateway.access.browsers import Browsers, cookie_name
+from services.gateway.access.callers import caller_of
 
 _LONGEST_AGENT = 300
 _NOT_STORED = {"cache-control": "no-store"}

@@ -15,10 +15,10 @@ from libs.clock import Clock
 from libs.rates.rules import Bucket, Counts, Window
 from libs.rpc.components import Components, component_to_pb
 from libs.rpc.timestamps import timestamp
-from services.gateway import verdict
-from services.gateway.lanes import Lanes
-from services.gateway.probes import SERVING, Health, KillSwitch, Standing, State
+from services.gateway.rates.lanes import Lanes
 from services.gateway.rates.quotas import Quotas
+from services.gateway.status import verdict
+from services.gateway.status.probes import SERVING, Health, KillSwitch, Standing, State
 
 SERVICE = pb.DESCRIPTOR.services_by_name["SystemService"].full_name
 GATEWAY = "gateway"

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import zstandard
 
-from services.gateway.preferences import LONGEST, quality
-from services.gateway.problems import NotAcceptable
+from services.gateway.http.preferences import LONGEST, quality
+from services.gateway.http.problems import NotAcceptable
 
 SMALLEST = 1024  # bytes that are worth it
 

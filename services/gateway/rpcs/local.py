@@ -11,6 +11,8 @@ from libs.rpc.auth import Authenticator, authorize
 from libs.rpc.methods import Method, methods_of
 from libs.rpc.validation import RequestValidator
 
+PACKAGE = "lockgroove.gateway.v1"  # what is answered here
+
 Handler = Callable[..., Awaitable[Message]]
 
 

@@ -14,9 +14,10 @@ from libs.errors import AppError
 from libs.rpc.auth import Authenticator, CredentialInvalid, credential_of
 from libs.rpc.principal import ANONYMOUS, Principal
 from libs.rpc.sessions import Session
-from services.gateway.browsers import Browsers, cookie_name, cookies
-from services.gateway.calls import Metadata
-from services.gateway.tickets import Tickets
+from services.gateway.access.browsers import Browsers, cookie_name, cookies
+from services.gateway.access.tickets import Tickets
+
+Metadata = tuple[tuple[str, str], ...]
 
 CALLER = "lockgroove.caller"  # in the scope
 SIGN_IN = ("POST", "/api/session")

@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.api.v1 import status_pb2 as pb
 
 from libs.rpc.components import State as Known
-from services.gateway.probes import SERVING, State
+from services.gateway.status.probes import SERVING, State
 
 Component = pb.ServiceStatus.Component
 

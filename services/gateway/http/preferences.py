@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-from services.gateway.problems import NotAcceptable
+from services.gateway.http.problems import NotAcceptable
 
 LONGEST = 1024  # characters of a header that count: what was read is kept for the next one like it
 

@@ -21,18 +21,18 @@ from libs.transcoding.faults import Fault, refusal
 from libs.transcoding.requests import RequestReader
 from libs.transcoding.routes import Binding, RouteTable
 from libs.transcoding.wellknown import Encode
-from services.gateway.answers import send_answer
-from services.gateway.bodies import DEPARTURE, read_body, while_connected
-from services.gateway.callers import caller_of
-from services.gateway.calls import Call, Channels
-from services.gateway.conditional import version_of
-from services.gateway.edge import ROUTE
-from services.gateway.idempotency import filler
-from services.gateway.preferences import check_json
-from services.gateway.problems import MethodNotAllowed, NotAcceptable, UnsupportedMediaType
-from services.gateway.raw import media_type, serve_pieces, unwrapper
-from services.gateway.streams import Streams
-from services.gateway.upstream import Source
+from services.gateway.access.callers import caller_of
+from services.gateway.http.answers import send_answer
+from services.gateway.http.bodies import DEPARTURE, read_body, while_connected
+from services.gateway.http.conditional import version_of
+from services.gateway.http.edge import ROUTE
+from services.gateway.http.preferences import check_json
+from services.gateway.http.problems import MethodNotAllowed, NotAcceptable, UnsupportedMediaType
+from services.gateway.rpcs.calls import Call, Channels
+from services.gateway.rpcs.idempotency import filler
+from services.gateway.rpcs.raw import media_type, serve_pieces, unwrapper
+from services.gateway.watching.streams import Streams
+from services.gateway.watching.upstream import Source
 
 log = get_logger()
 

@@ -16,9 +16,9 @@ from libs.defects import as_internal
 from libs.errors import AppError
 from libs.telemetry import Telemetry, correlation
 from libs.telemetry.correlation import Trace
-from services.gateway.bodies import CallerLeft
-from services.gateway.problems import HeadersTooLarge, respond_to
-from services.gateway.security import Header, hardening
+from services.gateway.http.bodies import CallerLeft
+from services.gateway.http.problems import HeadersTooLarge, respond_to
+from services.gateway.http.security import Header, hardening
 
 ROUTE = "lockgroove.route"  # in the scope: the template of the route that answers
 ADDED = "lockgroove.added"  # in the scope: headers that layers add to the answer, whoever makes it

@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from libs.errors import AppError, Internal
 from libs.rpc.errors import INTERNAL_MESSAGE
-from services.gateway.callers import caller_of
-from services.gateway.problems import MethodNotAllowed, status_of
+from services.gateway.access.callers import caller_of
+from services.gateway.http.problems import MethodNotAllowed, status_of
 
 _PARAMETERS = ("state", "code", "error")
 _HEADERS = {
@@ -34,7 +34,7 @@ class CallbackPage:
 
     def __init__(self, stub: rpc.OAuthServiceStub) -> None:
         self._stub = stub
-        self._page = Template((files(__package__) / "pages" / "oauth.html").read_text())
+        self._page = Template((files("services.gateway") / "pages" / "oauth.html").read_text())
 
     async def answer(self, request: Request) -> Response:
         """The endpoint: says how it ended to whoever sits before the browser. Raises MethodNotAllowed."""

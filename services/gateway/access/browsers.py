@@ -11,7 +11,7 @@ from starlette.types import Scope
 
 from libs.errors import PermissionDenied
 from libs.rpc.sessions import Session, SessionSeal
-from services.gateway.cors import OriginNotAllowed, origins
+from services.gateway.http.cors import OriginNotAllowed, origins
 
 COOKIE = "lockgroove_session"
 HOST_COOKIE = f"__Host-{COOKIE}"  # browsers keep it from TLS alone, and never from a neighbouring host (RFC 6265bis)

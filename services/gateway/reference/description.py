@@ -6,13 +6,14 @@ from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from libs.transcoding import jsontext
 from libs.transcoding.descriptors import DescriptorSet
 from libs.transcoding.openapi import About, describe
 from libs.transcoding.routes import Binding
-from services.gateway.answers import Page
-from services.gateway.problems import RouteUnknown
+from services.gateway.http.answers import Page
+from services.gateway.http.problems import RouteUnknown
 from services.gateway.reference.components import components
 from services.gateway.reference.examples import EXAMPLES
 from services.gateway.reference.operations import added
@@ -41,7 +42,17 @@ class Description:
         self._bindings = bindings
         self._version = version
         self._documents: dict[str, bytes] = {}  # by base path
-        self._pages = files(__package__) / "pages"
+        self._pages = files("services.gateway") / "pages"
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Where they are."""
+        return [
+            Route("/", self.root),
+            Route("/api/openapi.json", self.document),
+            Route("/api/docs", self.docs),
+            Route("/api/docs/{name}", self.asset),
+        ]
 
     async def document(self, request: Request) -> Response:
         """`/api/openapi.json`, for whoever reads it below the base path that he came by."""

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from services.gateway.compression import SMALLEST, coding_for, compressed, is_compressible
-from services.gateway.conditional import etag_of, has_already
-from services.gateway.security import Header
+from services.gateway.http.compression import SMALLEST, coding_for, compressed, is_compressible
+from services.gateway.http.conditional import etag_of, has_already
+from services.gateway.http.security import Header
 
 NOT_STORED: Header = (b"cache-control", b"no-store")
 

@@ -8,8 +8,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from libs.transcoding.descriptors import message_class
+from services.gateway.access.callers import Metadata
 
-Metadata = tuple[tuple[str, str], ...]
 Channels = Mapping[str, Any]  # by proto package: channels of grpc.aio, or a LocalChannel
 
 

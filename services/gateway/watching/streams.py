@@ -12,12 +12,12 @@ from starlette.datastructures import Headers
 from starlette.types import Scope, Send
 
 from libs.errors import AppError
-from services.gateway.bodies import DEPARTURE, CallerLeft, Departure
-from services.gateway.broadcast import ReaderTooSlow, Watch
-from services.gateway.fanout import Fanout, Reader
-from services.gateway.formats import Format, format_for
-from services.gateway.problems import problem
-from services.gateway.upstream import CURSOR, PATIENCE, Metadata, Source
+from services.gateway.http.bodies import DEPARTURE, CallerLeft, Departure
+from services.gateway.http.problems import problem
+from services.gateway.watching.broadcast import ReaderTooSlow, Watch
+from services.gateway.watching.fanout import Fanout, Reader
+from services.gateway.watching.formats import Format, format_for
+from services.gateway.watching.upstream import CURSOR, PATIENCE, Metadata, Source
 
 FIRST_WAIT = 0.5  # seconds for the first message before the response begins without it
 HEARTBEAT = 15.0  # seconds between signs of life

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive, Scope
 
-from services.gateway.problems import BodyTooLarge, BodyTooSlow
+from services.gateway.http.problems import BodyTooLarge, BodyTooSlow
 
 T = TypeVar("T")
 
