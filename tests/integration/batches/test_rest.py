@@ -130,7 +130,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         open_batches(tmp_path, acquisition) as acquisitions,
         open_app(settings) as app,
         serving(app),
-        httpx.AsyncClient(base_url=f"http://{app.address}", headers={"x-api-key": KEY}) as client,
+        httpx.AsyncClient(base_url=f"http://{app.server.address}", headers={"x-api-key": KEY}) as client,
     ):
         yield World(client, acquisitions)
 
