@@ -1,17 +1,15 @@
 """Streams that go on: after an outage they are asked for again behind the last message that was seen."""
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from libs.errors import Unavailable
+from libs.rpc.outage import Outage
 
 PATIENCE = timedelta(minutes=5)
-
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds before a service is asked again
 
 
 class Step(Protocol):
@@ -50,15 +48,18 @@ async def follow(
     """
     asked = type(request)()
     asked.CopyFrom(request)
-    outage = _Outage(patience)
+    outage: Outage | None = None
     while True:
+        opened_at = asyncio.get_running_loop().time()
         try:
             with _ending(method(asked)) as messages:
                 async for message in messages:
-                    asked.resume_token, outage = message.resume_token, _Outage(patience)
+                    asked.resume_token, outage = message.resume_token, None
                     yield message
             return
         except Unavailable as error:
+            if outage is None or outage.ended_before(opened_at):
+                outage = Outage(patience.total_seconds())
             await outage.pause(error)
 
 
@@ -69,22 +70,3 @@ def _ending(call: Stream[S]) -> Iterator[Stream[S]]:
         yield call
     finally:
         call.cancel()
-
-
-class _Outage:
-    """How long a service is away, and how long to wait before it is asked again."""
-
-    def __init__(self, patience: timedelta) -> None:
-        self._over_at: float | None = None
-        self._patience = patience.total_seconds()
-        self._wait = _SHORTEST_WAIT
-
-    async def pause(self, error: Unavailable) -> None:
-        """Waits anything up to a limit that doubles. Raises the error when patience has ended."""
-        now = asyncio.get_running_loop().time()
-        self._over_at = self._over_at or now + self._patience
-        seconds = self._wait * random.random()  # noqa: S311 - spreads reconnections, guards nothing
-        if now + seconds > self._over_at:
-            raise error
-        self._wait = min(2 * self._wait, _LONGEST_WAIT)
-        await asyncio.sleep(seconds)

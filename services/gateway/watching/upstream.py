@@ -1,7 +1,6 @@
 """A stream of a service as watchers hear it: opened again behind its last message when the service goes away."""
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ from typing import Any
 from google.protobuf.message import Message
 
 from libs.errors import Unavailable
+from libs.rpc.outage import Outage
 from libs.telemetry.logger import get_logger
 
 log = get_logger()
 
 CURSOR = "resume_token"  # a field by convention: where a stream stands, in messages and in the request
 PATIENCE = 30.0  # seconds for a service to come back
-
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 2.0  # seconds before it is asked again
 
 Metadata = tuple[tuple[str, str], ...]
 
@@ -46,7 +44,7 @@ class Upstream:
 
     async def messages(self) -> AsyncGenerator[tuple[Message, str]]:
         """All of them, to the end. Raises AppError, and Unavailable once patience has ended."""
-        outage: _Outage | None = None
+        outage: Outage | None = None
         while True:
             opened_at = asyncio.get_running_loop().time()
             try:
@@ -59,7 +57,8 @@ class Upstream:
                 if not self._may_resume:
                     raise
                 if outage is None or outage.ended_before(opened_at):
-                    outage = _Outage(self._source.name, self._patience)
+                    outage = Outage(self._patience)
+                    log.info("stream.lost", method=self._source.name)
                 await outage.pause(error)
                 self.reopened_behind = self._request.resume_token
 
@@ -75,25 +74,3 @@ class Upstream:
         if self._has_cursor:
             self._request.resume_token = token
         return token
-
-
-class _Outage:
-    """The time from a service's going to its first message, or to the end of patience."""
-
-    def __init__(self, name: str, patience: float) -> None:
-        self._patience = patience
-        self._over_at = asyncio.get_running_loop().time() + patience
-        self._wait = _SHORTEST_WAIT
-        log.info("stream.lost", method=name)
-
-    def ended_before(self, opened_at: float) -> bool:
-        """Whether a call that was opened then, and told nothing, stood too long for one that never reached anybody."""
-        return asyncio.get_running_loop().time() - opened_at > self._patience
-
-    async def pause(self, error: Unavailable) -> None:
-        """Wait a while, anything up to a limit that doubles. Raises the error when patience has ended."""
-        seconds = self._wait * random.random()  # noqa: S311 - spreads reconnections, guards nothing
-        if asyncio.get_running_loop().time() + seconds > self._over_at:
-            raise error
-        self._wait = min(2 * self._wait, _LONGEST_WAIT)
-        await asyncio.sleep(seconds)
