@@ -88,9 +88,7 @@ def test_a_text_with_a_nul_is_refused_wherever_it_is() -> None:
     assert broken(creation(tracks=tracks)) == {"acquisition.album.tracks[1].title": "string.nul"}
 
 
-@pytest.mark.parametrize(
-    "name", ["", "acquisitions", "acquisitions/", "acquisitions/A", "acquisitions/a/b", "events/a"]
-)
+@pytest.mark.parametrize("name", ["", "acquisitions/", "acquisitions/A", "acquisitions/a/b", "events/a"])
 def test_a_name_of_another_shape_is_refused(name: str) -> None:
     assert list(broken(acquisition.GetAcquisitionRequest(name=name))) == ["name"]
 
@@ -126,3 +124,7 @@ async def test_bytes_that_are_no_message_are_the_callers_fault_and_quote_nothing
 
     assert caught.value.code_reason == "MALFORMED_REQUEST"
     assert caught.value.message == "the request is not a valid lockgroove.config.v1.UpdateSettingsRequest"
+
+
+def test_a_name_may_come_without_its_collection_as_old_addresses_have_it() -> None:
+    RequestValidator().check(acquisition.GetAcquisitionRequest(name="a1b2"))
