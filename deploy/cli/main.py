@@ -4,11 +4,13 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from deploy.cli import keys
+from deploy.cli.exits import Exit
+from deploy.cli.root_key import commands as root_key
+from deploy.cli.suite import SuiteUnreachable
 from libs.errors import AppError
 
 app = typer.Typer(
@@ -18,7 +20,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(keys.app)
+app.add_typer(root_key.app)
+
+_wrong_command_line: Any = typer.BadParameter.__base__  # typer tells this class nowhere else
 
 
 @app.callback()
@@ -35,7 +39,7 @@ def up(
     """Start every service as its own process; restart one that dies; stop cleanly on Ctrl-C."""
     # Another program takes this process over: what reads command lines need not stay in memory for months.
     arguments = ["--single-process"] if single_process else []
-    os.execv(sys.executable, [sys.executable, "-m", "deploy.cli.up", *arguments])  # noqa: S606 (no shell is wanted)
+    os.execv(sys.executable, [sys.executable, "-m", "deploy.cli.running.up", *arguments])  # noqa: S606 (no shell is wanted)
 
 
 @app.command()
@@ -57,17 +61,19 @@ def validate(
     strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
 ) -> None:
     """Check the environment without starting anything: every setting, unknown names, root key, database address."""
-    from deploy.cli import validate as checks
+    from deploy.cli.environment import validate as checks
 
     found = checks.findings(os.environ)
     typer.echo(checks.as_json(found) if as_json else checks.as_text(found))
     wrong = [each for each in found if strict or each.level is checks.Level.ERROR]
-    raise typer.Exit(1 if wrong else 0)
+    raise typer.Exit(Exit.FAILED if wrong else Exit.DONE)
 
 
 def main() -> None:
-    """Where `.venv/bin/lockgroove` begins; an AppError is told in one line, for it says what to do."""
+    """Where `.venv/bin/lockgroove` begins: errors are told in one line, for they say what to do."""
+    _wrong_command_line.exit_code = Exit.USAGE
     try:
         app()
     except AppError as error:
-        sys.exit(f"error: {error.message}")
+        sys.stderr.write(f"error: {error.message}\n")
+        sys.exit(Exit.UNREACHABLE if isinstance(error, SuiteUnreachable) else Exit.FAILED)

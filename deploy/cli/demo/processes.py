@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from deploy.cli.processes import SUITE
-from deploy.cli.readiness import wait_ready
-from deploy.cli.supervisor import Supervisor, inherited_environment
+from deploy.cli.running.processes import SUITE
+from deploy.cli.running.readiness import wait_ready
+from deploy.cli.running.supervisor import Supervisor, inherited_environment
 from libs.clock import SystemClock
 from libs.errors import Unavailable
 

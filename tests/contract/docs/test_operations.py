@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from deploy.cli import supervisor
+from deploy.cli.running import supervisor
 from libs.telemetry.exposition import metrics_address
 from services.acquisition.settings import Settings as Acquisition
 from services.config.catalogue import load_catalogue

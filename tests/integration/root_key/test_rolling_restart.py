@@ -19,7 +19,7 @@ from lockgroove.webhooks.v1 import upkeep_pb2_grpc as upkeep_rpc
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 from lockgroove.webhooks.v1 import webhooks_pb2_grpc as rpc
 
-from deploy.cli import root_keys
+from deploy.cli.root_key import replacing
 from libs.crypto import UnusableKey, load_root_keys
 from libs.crypto.safe import WrongRootKey
 from libs.rpc.client import open_channel
@@ -138,11 +138,11 @@ async def test_services_restart_in_any_order_with_a_new_root_key(
     installation: Installation, order: tuple[str, str]
 ) -> None:
     old = load_root_keys(installation.home)
-    await asyncio.to_thread(root_keys.rotate_root)
+    await asyncio.to_thread(replacing.rotate_root)
     for number, service in enumerate(order):
         await installation.restart(service)
         await installation.works(f"rolling-secret-{number}", token=old.service_token)
-    await asyncio.to_thread(root_keys.forget_previous)
+    await asyncio.to_thread(replacing.forget_previous)
     new = load_root_keys(installation.home)
     await installation.restart(*order)
     await installation.works("secret-under-the-new-key", token=new.service_token)
@@ -157,13 +157,13 @@ async def test_services_restart_in_any_order_with_a_new_root_key(
 
 async def test_the_previous_root_key_stays_until_every_database_can_do_without(installation: Installation) -> None:
     with pytest.raises(UnusableKey, match="no previous root key is known"):
-        await asyncio.to_thread(root_keys.forget_previous)
-    await asyncio.to_thread(root_keys.rotate_root)
+        await asyncio.to_thread(replacing.forget_previous)
+    await asyncio.to_thread(replacing.rotate_root)
     for service in SERVICES:
         with pytest.raises(WrongRootKey, match="needs the previous root key still: restart every service first"):
-            await asyncio.to_thread(root_keys.forget_previous)
+            await asyncio.to_thread(replacing.forget_previous)
         await installation.restart(service)
 
-    await asyncio.to_thread(root_keys.forget_previous)
+    await asyncio.to_thread(replacing.forget_previous)
 
     assert load_root_keys(installation.home).previous == ()

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from deploy.cli.processes import Program
-from deploy.cli.supervisor import LINE_LIMIT, Supervisor
+from deploy.cli.running.processes import Program
+from deploy.cli.running.supervisor import LINE_LIMIT, Supervisor
 from libs.clock import SystemClock
 from tests.support.waiting import eventually
 

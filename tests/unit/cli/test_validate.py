@@ -7,8 +7,8 @@ import pytest
 import trustme
 from typer.testing import CliRunner
 
+from deploy.cli.environment.validate import PROCESS, Finding, Level, as_json, as_text, findings
 from deploy.cli.main import app
-from deploy.cli.validate import PROCESS, Finding, Level, as_json, as_text, findings
 from libs.crypto.rootkey import FILE
 from services.config.catalogue import load_catalogue
 from tests.contract.docs.test_environment import read_by_services

@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from deploy.cli.processes import SUITE
-from deploy.cli.readiness import wait_ready
-from deploy.cli.supervisor import Supervisor
+from deploy.cli.running.processes import SUITE
+from deploy.cli.running.readiness import wait_ready
+from deploy.cli.running.supervisor import Supervisor
 from libs.clock import SystemClock
 from libs.errors import AppError, InvalidArgument
 from libs.service import run_until_signal
@@ -67,7 +67,7 @@ def up(*, single_process: bool) -> int:
 
 
 def _one_process() -> RunSuite:
-    from deploy.cli.single_process import run_all
+    from deploy.cli.running.single_process import run_all
 
     return run_all
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from deploy.cli.processes import Program
+from deploy.cli.running.processes import Program
 from libs.clock import Clock
 
 FIRST_BACKOFF = 0.5  # seconds before the first restart

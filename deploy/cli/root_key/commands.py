@@ -8,14 +8,14 @@ app = typer.Typer(name="keys", help="Replace the root key, under which all secre
 @app.command("rotate-root")
 def rotate_root() -> None:
     """Make a new root key, and keep the one before it until every service knows the new one."""
-    from deploy.cli import root_keys
+    from deploy.cli.root_key import replacing
 
-    typer.echo(root_keys.rotate_root())
+    typer.echo(replacing.rotate_root())
 
 
 @app.command("forget-previous")
 def forget_previous() -> None:
     """Forget the root key before the one in force, if no database needs it any more."""
-    from deploy.cli import root_keys
+    from deploy.cli.root_key import replacing
 
-    typer.echo(root_keys.forget_previous())
+    typer.echo(replacing.forget_previous())

@@ -1,0 +1,65 @@
+"""What commands print: tables and lines for people, one JSON document for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
+Report = Mapping[str, Any]
+
+_PLAIN_WIDTH = 200  # columns where nobody says how many there are
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where people read: coloured and as wide as a terminal is, plain where there is none."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else _PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def print_json(report: Any) -> None:
+    """One document on a line of its own; a stream is one such line for each message."""
+    sys.stdout.write(json.dumps(report, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines for people; bytes that are no text, as paths may hold, are shown escaped."""
+    out = console()
+    for line in lines:
+        out.print(line.encode(errors="backslashreplace").decode())
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table for people."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console().print(table)
+
+
+@contextmanager
+def progress(title: str, total: float | None = None) -> Iterator["Bar"]:
+    """A bar on standard error for work that takes a while; without a terminal it says nothing."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as shown:
+        yield Bar(shown, title, total)
+
+
+class Bar:
+    """How far work has come."""
+
+    def __init__(self, shown: Progress, title: str, total: float | None) -> None:
+        self._shown = shown
+        self._task = shown.add_task(title, total=total)
+
+    def show(self, done: float, *, total: float | None = None, title: str | None = None) -> None:
+        """So much is done, of so much, with this."""
+        self._shown.update(self._task, completed=done, total=total, description=title)

@@ -1,0 +1,148 @@
+"""The running suite, as a command reaches it: its REST API with a key from the environment."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from libs.addresses import local_url
+from libs.errors import AppError, Unauthenticated, Unavailable, Violation
+
+TIMEOUT = 30.0  # seconds
+KEY_VARIABLES = ("LOCKGROOVE_API_KEY", "LOCKGROOVE_ADMIN_KEY")
+
+Document = dict[str, Any]
+
+
+class SuiteUnreachable(Unavailable):
+    """Nobody answers at the address of the gateway."""
+
+    reason = "SUITE_UNREACHABLE"
+
+
+class NoKey(Unauthenticated):
+    """No variable holds a key for the suite."""
+
+    reason = "NO_KEY"
+
+
+class Refused(AppError):
+    """The suite answered with an error: `status` is that of HTTP."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        violations = [
+            Violation(field=str(each.get("field", "")), description=str(each.get("description", "")))
+            for each in problem.get("violations", ())
+        ]
+        told = str(problem.get("detail") or problem.get("title") or f"the suite answered {status}")
+        super().__init__(told, reason=str(problem.get("reason") or "REFUSED"), violations=violations)
+        self.status = status
+
+
+class Suite:
+    """Calls the gateway; every method raises SuiteUnreachable or Refused."""
+
+    def __init__(self, url: str, key: str | None) -> None:
+        self.url = url
+        headers = {"X-Api-Key": key} if key else {}
+        self._client = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False)
+
+    def get(self, path: str, **parameters: Any) -> Document:
+        """A JSON answer; parameters that are None are left out."""
+        return self._call("GET", path, params=_given(parameters))
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None, **parameters: Any) -> Document:
+        """What the suite answers to a body."""
+        return self._call("POST", path, json=body or {}, params=_given(parameters))
+
+    def patch(self, path: str, body: Mapping[str, Any], **parameters: Any) -> Document:
+        """What the suite answers to a change."""
+        return self._call("PATCH", path, json=body, params=_given(parameters))
+
+    def delete(self, path: str, **parameters: Any) -> Document:
+        """What the suite answers to a removal."""
+        return self._call("DELETE", path, params=_given(parameters))
+
+    def pages(self, path: str, collection: str, **parameters: Any) -> Iterator[Document]:
+        """Everything of a list, page after page."""
+        token: str | None = None
+        while True:
+            page = self.get(path, **parameters, pageToken=token)
+            yield from page.get(collection, ())
+            if not (token := page.get("nextPageToken")):
+                return
+
+    def lines(self, path: str, **parameters: Any) -> Iterator[Document]:
+        """The messages of a stream (NDJSON) until it ends."""
+        with _told(self.url), self._client.stream("GET", path, params=_given(parameters), timeout=None) as answer:
+            if answer.is_error:
+                answer.read()
+                raise _refused(answer)
+            for line in answer.iter_lines():
+                if line:
+                    yield json.loads(line)
+
+    def status_of(self, path: str) -> tuple[int, Document]:
+        """The status and the document of an answer, an error or not; SuiteUnreachable if there is none."""
+        with _told(self.url):
+            answer = self._client.get(path)
+        return answer.status_code, _document(answer)
+
+    def close(self) -> None:
+        """Ends the connections."""
+        self._client.close()
+
+    def _call(self, method: str, path: str, **request: Any) -> Document:
+        with _told(self.url):
+            answer = self._client.request(method, path, **request)
+        if answer.is_error:
+            raise _refused(answer)
+        return _document(answer)
+
+
+@contextmanager
+def open_suite(environment: Mapping[str, str] = os.environ, *, needs_key: bool = True) -> Iterator[Suite]:
+    """The suite at LOCKGROOVE_URL, or where this machine's gateway listens. Raises NoKey."""
+    key = next((value for name in KEY_VARIABLES if (value := environment.get(name))), None)
+    if needs_key and key is None:
+        raise NoKey(f"set {KEY_VARIABLES[0]} to a key of the suite: the first start printed the administrator's")
+    suite = Suite(suite_url(environment), key)
+    try:
+        yield suite
+    finally:
+        suite.close()
+
+
+def suite_url(environment: Mapping[str, str]) -> str:
+    """Where the gateway is, for programs of this machine."""
+    if url := environment.get("LOCKGROOVE_URL"):
+        return url.rstrip("/")
+    host = environment.get("LOCKGROOVE_HOST") or "127.0.0.1"
+    return local_url(host, environment.get("LOCKGROOVE_PORT") or "3006")
+
+
+@contextmanager
+def _told(url: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise SuiteUnreachable(f"nobody answers at {url}: is the suite up, and LOCKGROOVE_URL right?") from error
+
+
+def _refused(answer: httpx.Response) -> Refused:
+    return Refused(answer.status_code, _document(answer))
+
+
+def _document(answer: httpx.Response) -> Document:
+    try:
+        document = answer.json()
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}
