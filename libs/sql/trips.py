@@ -22,6 +22,11 @@ class OneTripConnection(aiosqlite.Connection):
         """Does something in the connection's thread."""
         await self._execute(work, self._conn)  # type: ignore[no-untyped-call] # aiosqlite's own door to its thread
 
+    def __del__(self) -> None:
+        """Ends its thread without a word: of connections that nobody gave back, SQLAlchemy tells by itself."""
+        if self._connection is not None:
+            self.stop()
+
 
 class OneTripCursor:
     """Makes a cursor, executes, reads and closes in one go."""

@@ -1,10 +1,12 @@
 """Transactions, and what becomes of a database's faults."""
 
 import asyncio
+import gc
 import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,9 +19,11 @@ from libs.errors import AppError, InvalidArgument
 from libs.sql import engine
 from libs.sql.engine import Database, before_commit, open_database
 from libs.sql.errors import DatabaseUnavailable, StorageFull
+from libs.sql.trips import connect
 from libs.sql.types import Json, UtcMillis, millis, now_ms
 from libs.sql.url import database_url as url_of
 from tests.support.postgres import run_postgres
+from tests.support.waiting import eventually
 
 things = Table(
     "thing", MetaData(), Column("id", Text, primary_key=True), Column("document", Json), Column("at", UtcMillis)
@@ -293,3 +297,17 @@ with run_postgres() as server:
 
     assert ended.returncode == -9
     assert not psutil.pid_exists(int(pid))
+
+
+async def test_a_connection_that_is_dropped_ends_its_thread_without_a_warning(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    connection = await connect(str(tmp_path / "test.db"))
+    assert set(threading.enumerate()) > before
+
+    del connection
+    gc.collect()  # a warning about what it finds would fail this test
+
+    async def ended() -> bool:
+        return set(threading.enumerate()) <= before
+
+    await eventually(ended)
