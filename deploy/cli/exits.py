@@ -1,4 +1,7 @@
-"""How commands end: the same numbers for every command, for scripts to go by."""
+"""How commands end: the same numbers for every command, for scripts to go by.
+
+An AppError that ends a command ends it with its `exit_status`, if it has one, else with FAILED.
+"""
 
 from enum import IntEnum
 

@@ -2,25 +2,33 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
+from deploy.cli.exits import Exit
 from libs.addresses import local_url
 from libs.errors import AppError, Unauthenticated, Unavailable, Violation
 
 TIMEOUT = 30.0  # seconds
+SILENCE = 60.0  # seconds without a sign of life, after which a stream counts as dead: one comes every 15
 KEY_VARIABLES = ("LOCKGROOVE_API_KEY", "LOCKGROOVE_ADMIN_KEY")
 
 Document = dict[str, Any]
+
+_TOO_MANY = 429
+_WAITS = 5  # for the gateway's limits, before they are told
+_LONGEST_WAIT = 60.0  # seconds
 
 
 class SuiteUnreachable(Unavailable):
     """Nobody answers at the address of the gateway."""
 
     reason = "SUITE_UNREACHABLE"
+    exit_status = Exit.UNREACHABLE
 
 
 class NoKey(Unauthenticated):
@@ -77,13 +85,15 @@ class Suite:
 
     def lines(self, path: str, **parameters: Any) -> Iterator[Document]:
         """The messages of a stream (NDJSON) until it ends."""
-        with _told(self.url), self._client.stream("GET", path, params=_given(parameters), timeout=None) as answer:
+        asked = _given(parameters)
+        timeout = httpx.Timeout(TIMEOUT, read=SILENCE)
+        with _told(self.url), self._client.stream("GET", path, params=asked, timeout=timeout) as answer:
             if answer.is_error:
                 answer.read()
                 raise _refused(answer)
             for line in answer.iter_lines():
                 if line:
-                    yield json.loads(line)
+                    yield _message(line)
 
     def status_of(self, path: str) -> tuple[int, Document]:
         """The status and the document of an answer, an error or not; SuiteUnreachable if there is none."""
@@ -96,8 +106,12 @@ class Suite:
         self._client.close()
 
     def _call(self, method: str, path: str, **request: Any) -> Document:
-        with _told(self.url):
-            answer = self._client.request(method, path, **request)
+        for _ in range(_WAITS):
+            with _told(self.url):
+                answer = self._client.request(method, path, **request)
+            if answer.status_code != _TOO_MANY:
+                break
+            time.sleep(_retry_after(answer))  # nothing was done: it may be asked again
         if answer.is_error:
             raise _refused(answer)
         return _document(answer)
@@ -134,6 +148,22 @@ def _told(url: str) -> Iterator[None]:
 
 def _refused(answer: httpx.Response) -> Refused:
     return Refused(answer.status_code, _document(answer))
+
+
+def _message(line: str) -> Document:
+    """A message of a stream; an error that ends it is raised."""
+    message: Document = json.loads(line)
+    if "error" in message:
+        raise Refused(int(message["error"].get("status", 0)), message["error"])
+    return message
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    try:
+        seconds = float(answer.headers.get("retry-after", "1"))
+    except ValueError:
+        return 1.0
+    return min(max(seconds, 0.1), _LONGEST_WAIT)
 
 
 def _document(answer: httpx.Response) -> Document:

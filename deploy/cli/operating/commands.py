@@ -1,0 +1,62 @@
+"""The commands that look after a suite that runs."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deploy.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from deploy.cli.operating.health import Health
+
+_JSON = "Print one JSON document, and nothing else, on standard output."
+
+
+class Service(StrEnum):
+    """What can be asked for its health."""
+
+    CONFIG = "config"
+    WEBHOOKS = "webhooks"
+    ACQUISITION = "acquisition"
+    GATEWAY = "gateway"
+
+
+def health(
+    service: Annotated[
+        Service | None, typer.Option(help="Ask this one alone, itself; without it, all of them.")
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until it is healthy, for as long as --timeout says.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds until an answer, or with --wait until it works.")
+    ] = 30,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail if something optional does not work.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+) -> None:
+    """Tell whether the suite works: 0 it does, 1 it does not, 4 nobody answers."""
+    from deploy.cli.operating import health as looking
+
+    def fits(found: "Health") -> bool:
+        return found.status is looking.Status.HEALTHY or (found.works and not strict)
+
+    look = looking.looker(service.value if service else None)
+    found = looking.wait_until(look, within=timeout, fits=fits) if wait else look(timeout)
+    _show_health(found, as_json=as_json)
+    unfit = Exit.UNREACHABLE if found.status is looking.Status.UNREACHABLE else Exit.FAILED
+    raise typer.Exit(Exit.DONE if fits(found) else unfit)
+
+
+def _show_health(found: "Health", *, as_json: bool) -> None:
+    """Without what tables need: a container asks every few seconds."""
+    if as_json:
+        typer.echo(json.dumps(asdict(found)))
+        return
+    typer.echo(f"{found.subject}: {found.status}")
+    for name, state in (found.services or {}).items():
+        typer.echo(f"  {name}: {state}")
+    for reason in found.reasons:
+        typer.echo(f"  because {reason}")
