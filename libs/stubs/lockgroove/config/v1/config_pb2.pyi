@@ -87,6 +87,7 @@ class Settings(message.Message):
     WEBHOOKS_FIELD_NUMBER: builtins.int
     AUTOMATION_FIELD_NUMBER: builtins.int
     GATEWAY_FIELD_NUMBER: builtins.int
+    UPKEEP_FIELD_NUMBER: builtins.int
     SOURCES_FIELD_NUMBER: builtins.int
     SECRETS_SET_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
@@ -137,6 +138,10 @@ class Settings(message.Message):
         """The gateway: who may call how often, and from where."""
 
     @builtins.property
+    def upkeep(self) -> UpkeepSettings:
+        """What the suite does daily about its own data."""
+
+    @builtins.property
     def sources(self) -> containers.ScalarMap[builtins.str, Settings.Source.ValueType]:
         """Where each value comes from, by its path in JSON spelling: `lidarr.apiKey`. Settings without a value are left out."""
 
@@ -158,13 +163,14 @@ class Settings(message.Message):
         webhooks: WebhookSettings | None = ...,
         automation: AutomationSettings | None = ...,
         gateway: GatewaySettings | None = ...,
+        upkeep: UpkeepSettings | None = ...,
         sources: abc.Mapping[builtins.str, Settings.Source.ValueType] | None = ...,
         secrets_set: abc.Iterable[builtins.str] | None = ...,
         etag: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "spotify", b"spotify", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "spotify", b"spotify", "storage", b"storage", "upkeep", b"upkeep", "webhooks", b"webhooks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "etag", b"etag", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "spotify", b"spotify", "storage", b"storage", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "etag", b"etag", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "spotify", b"spotify", "storage", b"storage", "upkeep", b"upkeep", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -979,6 +985,28 @@ class WebhookSettings(message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__register_in_lidarr) -> _WhichOneofReturnType__register_in_lidarr | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__retention_days) -> _WhichOneofReturnType__retention_days | None: ...
+
+@typing.final
+class UpkeepSettings(message.Message):
+    """What the suite does daily about its own data."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    CLEANUP_TIME_FIELD_NUMBER: builtins.int
+    cleanup_time: builtins.str
+    """When the daily clean-up begins, in local time: `02:00`. One that was missed is made up at the next start."""
+    def __init__(
+        self,
+        *,
+        cleanup_time: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_cleanup_time", b"_cleanup_time", "cleanup_time", b"cleanup_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_cleanup_time", b"_cleanup_time", "cleanup_time", b"cleanup_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cleanup_time: _TypeAlias = typing.Literal["cleanup_time"]  # noqa: Y015
+    _WhichOneofArgType__cleanup_time: _TypeAlias = typing.Literal["_cleanup_time", b"_cleanup_time"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cleanup_time) -> _WhichOneofReturnType__cleanup_time | None: ...
 
 @typing.final
 class GetSettingsRequest(message.Message):
