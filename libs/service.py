@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Generic, Protocol, TypeVar
 
 from libs.errors import AppError
+from libs.telemetry import Telemetry
+from libs.telemetry.process import ProcessMetrics
 
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
@@ -41,11 +43,17 @@ class OpenApp(Protocol[S_contra]):
 
 
 class Service(Generic[V]):
-    """A `server` and the loops that run beside it. A loop that fails ends the service, which is then restarted."""
+    """A `server` and the loops that run beside it. A loop that fails ends the service, which is then restarted.
 
-    def __init__(self, server: V, *, loops: Sequence[Loop] = ()) -> None:
+    With `telemetry`, it tells there about its process.
+    """
+
+    def __init__(self, server: V, *, loops: Sequence[Loop] = (), telemetry: Telemetry | None = None) -> None:
         self.server = server
-        self._loops = loops
+        self.telemetry = telemetry
+        self._loops = list(loops)
+        if telemetry:
+            self._loops.append(ProcessMetrics(telemetry.metrics).run)
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Runs all of them; at the end the server drains first, then the loops are cancelled."""

@@ -10,6 +10,7 @@ import grpc
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from prometheus_client import Gauge
 
 from libs.clock import Clock, SystemClock
 from libs.errors import InvalidArgument
@@ -78,10 +79,7 @@ class Certificates:
 
     def tell(self, metrics: Metrics) -> None:
         """Adds the gauge that says when the certificate in force ends."""
-        gauge = metrics.gauge(
-            "tls_certificate_expiry_timestamp_seconds", "When the certificate for mutual TLS ends, in Unix time."
-        )
-        gauge.set_function(lambda: self.current.ends.timestamp())
+        expiry_gauge(metrics).set_function(lambda: self.current.ends.timestamp())
 
     def _look(self) -> None:
         stamp = _stamp(self._files)
@@ -99,6 +97,13 @@ class Certificates:
         if self._told_of is not self._identity and self._clock.now() >= self._identity.ends - SOON:
             self._told_of = self._identity
             log.warning("tls.certificate_ends_soon", ends=self._identity.ends.isoformat())
+
+
+def expiry_gauge(metrics: Metrics) -> Gauge:
+    """Says when the certificate in force ends; there is none without certificates."""
+    return metrics.gauge(
+        "tls_certificate_expiry_timestamp_seconds", "When the certificate for mutual TLS ends, in Unix time."
+    )
 
 
 def open_certificates(

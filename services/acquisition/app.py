@@ -84,7 +84,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         status.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
         loops = [ground.live.run, uses.run, status.run, *leases.loops, *jobs.loops, *searches.loops]
-        yield Service(server, loops=loops)
+        yield Service(server, telemetry=ground.telemetry, loops=loops)
 
 
 class Jobs:

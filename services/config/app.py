@@ -80,4 +80,6 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
             each.serve(server)
         status.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
-        yield Service(server, loops=[status.run, *(loop for each in slices for loop in each.loops)])
+        yield Service(
+            server, telemetry=ground.telemetry, loops=[status.run, *(loop for each in slices for loop in each.loops)]
+        )

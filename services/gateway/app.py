@@ -53,7 +53,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
         for part in (access.browsers, cors, proxied, lanes, rates.quotas):
             ground.live.subscribe(part.follow)
         server = HttpServer(edge, host=settings.host, port=settings.port, drain=ground.drain)
-        yield Service(server, loops=[ground.live.run, *status.loops])
+        stack.callback(server.close)
+        yield Service(server, telemetry=ground.telemetry, loops=[ground.live.run, *status.loops])
 
 
 def build(transcoded: TranscodedRoute, *, intake: Intake, pages: list[BaseRoute]) -> Starlette:

@@ -92,7 +92,11 @@ async def open_app(settings: Settings, *, lease: timedelta = LEASE) -> AsyncIter
         status.serve(server)
         await stack.enter_async_context(open_exposition(ground.telemetry.metrics, settings.listen))
         loops = [loop for each in slices for loop in each.loops]
-        yield Service(server, loops=[ground.live.run, uses.run, status.run, lidarr.run, *keys.loops, *loops])
+        yield Service(
+            server,
+            telemetry=ground.telemetry,
+            loops=[ground.live.run, uses.run, status.run, lidarr.run, *keys.loops, *loops],
+        )
 
 
 def _server(settings: Settings, ground: Ground, uses: KeyUses) -> Server:

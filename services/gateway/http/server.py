@@ -47,6 +47,10 @@ class HttpServer:
         host, port = self._socket.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
+    def close(self) -> None:
+        """Gives the port back, also where nobody ever served."""
+        self._socket.close()
+
     async def serve(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set: streams end first, then requests in flight have their grace."""
         log.info("server.started", address=self.address)

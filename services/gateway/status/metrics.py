@@ -14,8 +14,8 @@ from services.gateway.http.answers import Page
 TIMEOUT = 2.0  # seconds for a service to answer
 _LONGEST = 8 * 1024 * 1024  # bytes of an answer
 
-_UP = "lockgroove_up"
-_UP_HEAD = (f"# HELP {_UP} Whether the service answered when asked for its metrics.", f"# TYPE {_UP} gauge")
+UP = "lockgroove_up", "Whether the service answered when asked for its metrics."
+_UP_HEAD = (f"# HELP {UP[0]} {UP[1]}", f"# TYPE {UP[0]} gauge")
 
 
 class SuiteMetrics:
@@ -58,7 +58,7 @@ def merge(texts: Mapping[str, str | None]) -> str:
     for service, text in texts.items():
         _enter(families, service, (text or "").splitlines())
     lines = [line for head, samples in families.values() for line in (*head, *samples)]
-    up = [f'{_UP}{{service="{service}"}} {0 if text is None else 1}' for service, text in texts.items()]
+    up = [f'{UP[0]}{{service="{service}"}} {0 if text is None else 1}' for service, text in texts.items()]
     return "\n".join([*lines, *_UP_HEAD, *up]) + "\n"
 
 
