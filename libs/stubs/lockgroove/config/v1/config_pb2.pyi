@@ -88,6 +88,7 @@ class Settings(message.Message):
     AUTOMATION_FIELD_NUMBER: builtins.int
     GATEWAY_FIELD_NUMBER: builtins.int
     UPKEEP_FIELD_NUMBER: builtins.int
+    TELEMETRY_FIELD_NUMBER: builtins.int
     SOURCES_FIELD_NUMBER: builtins.int
     SECRETS_SET_FIELD_NUMBER: builtins.int
     ETAG_FIELD_NUMBER: builtins.int
@@ -142,6 +143,10 @@ class Settings(message.Message):
         """What the suite does daily about its own data."""
 
     @builtins.property
+    def telemetry(self) -> TelemetrySettings:
+        """What the suite tells about itself."""
+
+    @builtins.property
     def sources(self) -> containers.ScalarMap[builtins.str, Settings.Source.ValueType]:
         """Where each value comes from, by its path in JSON spelling: `lidarr.apiKey`. Settings without a value are left out."""
 
@@ -164,13 +169,14 @@ class Settings(message.Message):
         automation: AutomationSettings | None = ...,
         gateway: GatewaySettings | None = ...,
         upkeep: UpkeepSettings | None = ...,
+        telemetry: TelemetrySettings | None = ...,
         sources: abc.Mapping[builtins.str, Settings.Source.ValueType] | None = ...,
         secrets_set: abc.Iterable[builtins.str] | None = ...,
         etag: builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "spotify", b"spotify", "storage", b"storage", "upkeep", b"upkeep", "webhooks", b"webhooks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "slskd", b"slskd", "soulseek", b"soulseek", "spotify", b"spotify", "storage", b"storage", "telemetry", b"telemetry", "upkeep", b"upkeep", "webhooks", b"webhooks"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "etag", b"etag", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "spotify", b"spotify", "storage", b"storage", "upkeep", b"upkeep", "webhooks", b"webhooks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["acquisition", b"acquisition", "automation", b"automation", "etag", b"etag", "gateway", b"gateway", "lastfm", b"lastfm", "lidarr", b"lidarr", "musicbrainz", b"musicbrainz", "secrets_set", b"secrets_set", "slskd", b"slskd", "soulseek", b"soulseek", "sources", b"sources", "spotify", b"spotify", "storage", b"storage", "telemetry", b"telemetry", "upkeep", b"upkeep", "webhooks", b"webhooks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1007,6 +1013,63 @@ class UpkeepSettings(message.Message):
     _WhichOneofReturnType__cleanup_time: _TypeAlias = typing.Literal["cleanup_time"]  # noqa: Y015
     _WhichOneofArgType__cleanup_time: _TypeAlias = typing.Literal["_cleanup_time", b"_cleanup_time"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cleanup_time) -> _WhichOneofReturnType__cleanup_time | None: ...
+
+@typing.final
+class TelemetrySettings(message.Message):
+    """Telemetry."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    class _LogLevel:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _LogLevelEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[TelemetrySettings._LogLevel.ValueType], builtins.type):
+        DESCRIPTOR: descriptor.EnumDescriptor
+        LOG_LEVEL_UNSPECIFIED: TelemetrySettings._LogLevel.ValueType  # 0
+        """Never used."""
+        DEBUG: TelemetrySettings._LogLevel.ValueType  # 1
+        """Everything, each call and each look too."""
+        INFO: TelemetrySettings._LogLevel.ValueType  # 2
+        """What happened."""
+        WARNING: TelemetrySettings._LogLevel.ValueType  # 3
+        """What went wrong, and was seen to."""
+        ERROR: TelemetrySettings._LogLevel.ValueType  # 4
+        """What somebody has to look at."""
+        CRITICAL: TelemetrySettings._LogLevel.ValueType  # 5
+        """Nothing, in practice."""
+
+    class LogLevel(_LogLevel, metaclass=_LogLevelEnumTypeWrapper):
+        """How much is logged: lines of this level and above."""
+
+    LOG_LEVEL_UNSPECIFIED: TelemetrySettings.LogLevel.ValueType  # 0
+    """Never used."""
+    DEBUG: TelemetrySettings.LogLevel.ValueType  # 1
+    """Everything, each call and each look too."""
+    INFO: TelemetrySettings.LogLevel.ValueType  # 2
+    """What happened."""
+    WARNING: TelemetrySettings.LogLevel.ValueType  # 3
+    """What went wrong, and was seen to."""
+    ERROR: TelemetrySettings.LogLevel.ValueType  # 4
+    """What somebody has to look at."""
+    CRITICAL: TelemetrySettings.LogLevel.ValueType  # 5
+    """Nothing, in practice."""
+
+    LOG_LEVEL_FIELD_NUMBER: builtins.int
+    log_level: TelemetrySettings.LogLevel.ValueType
+    """How much is logged, by libraries too: lines of this level and above. Until a service knows its settings, and where
+    no value is set here, the environment of its own process says it.
+    """
+    def __init__(
+        self,
+        *,
+        log_level: TelemetrySettings.LogLevel.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["log_level", b"log_level"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class GetSettingsRequest(message.Message):
