@@ -9,6 +9,7 @@ from deploy.cli.demo import commands as demo
 from deploy.cli.environment import commands as environment
 from deploy.cli.exits import Exit
 from deploy.cli.operating import commands as operating
+from deploy.cli.resources import acquisitions, events, settings
 from deploy.cli.root_key import commands as root_key
 from deploy.cli.running import commands as running
 from libs.errors import AppError
@@ -25,6 +26,9 @@ app.command()(running.up)
 app.command()(demo.demo)
 app.command()(environment.validate)
 app.command()(operating.health)
+app.add_typer(settings.app)
+app.add_typer(acquisitions.app)
+app.add_typer(events.app)
 app.add_typer(root_key.app)
 
 _wrong_command_line: Any = typer.BadParameter.__base__  # typer tells this class nowhere else
