@@ -87,12 +87,13 @@ def before_commit(connection: AsyncConnection, action: Action) -> None:
 
 
 @asynccontextmanager
-async def open_database(url: str, *, schema: str) -> AsyncIterator[Database]:
+async def open_database(url: str, *, schema: str, wait: float = BUSY_TIMEOUT_SECONDS) -> AsyncIterator[Database]:
     """Opens a database by its URL; on PostgreSQL everything lives in `schema`, which is made when missing.
 
-    Raises DatabaseUnavailable, naming the file or server, when it cannot be used.
+    A write on SQLite waits for another process as many seconds as `wait` says. Raises DatabaseUnavailable, naming the
+    file or server, when it cannot be used.
     """
-    engines = _sqlite_engines(url) if url.startswith("sqlite") else _postgresql_engines(url, schema)
+    engines = _sqlite_engines(url, wait) if url.startswith("sqlite") else _postgresql_engines(url, schema)
     database = Database(read=engines[0], write=engines[1], reserved=engines[2], url=url)
     try:
         await _prepare(database, schema)
@@ -121,8 +122,8 @@ def _make_folder(database: Database) -> None:
         Path(database.url.partition(":///")[2]).parent.mkdir(parents=True, exist_ok=True, mode=_OURS_ALONE)
 
 
-def _sqlite_engines(url: str) -> tuple[AsyncEngine, AsyncEngine, AsyncEngine]:
-    arguments = {"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS, "async_creator_fn": connect}
+def _sqlite_engines(url: str, wait: float) -> tuple[AsyncEngine, AsyncEngine, AsyncEngine]:
+    arguments = {"isolation_level": None, "timeout": wait, "async_creator_fn": connect}
     write = _engine(url, pool_size=1, connect_args=arguments)
     read = _engine(url, pool_size=_READERS, connect_args=arguments)
     settings = ["foreign_keys = ON", "case_sensitive_like = ON"]  # LIKE as on PostgreSQL

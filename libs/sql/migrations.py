@@ -1,22 +1,47 @@
 """Brings a service's schema up to date: at once when it is, under a lock when it is not.
 
-A service's migrations are a package with `HEAD` and a folder `versions` of Alembic revisions (`0001_*.py`); everything
-else is shared. Alembic is imported only when there is something to do. One migration at a time in a process: Alembic
-keeps the running one in globals.
+A service's migrations are a package with `HEAD` and a folder `versions` of revisions (`0001_*.py`) written with
+Alembic's operations; everything else is shared. Alembic is imported only when there is something to do. What happens to
+a schema happens in one transaction: it is what it was, or what it was to become.
 """
 
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.errors import AppError
-from libs.sql.engine import Database
+from libs.sql.engine import BUSY_TIMEOUT_SECONDS, Database
 from libs.sql.errors import MigrationFailed
+from libs.sql.migrating import records, steps
+from libs.sql.migrating.errors import MigrationLocked, MigrationRefused
+from libs.sql.migrating.revisions import Revision, read_revisions
+from libs.sql.migrating.scratch import tried_down
+from libs.sql.migrating.statements import losing
+from libs.sql.migrating.steps import Step
+from libs.sql.migrating.stock import take_stock
 
-_ENVIRONMENT = Path(__file__).parent / "environment"
-_TABLE = "alembic_version"
+PATIENCE: Final = timedelta(minutes=10)
+"""How long to wait for another process that migrates."""
+
+_LOCK_TAKEN: Final = "55P03"
+
+Keep = Callable[[str, str], Awaitable[None]]
+"""Called under the lock before a schema with rows goes from one revision to another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migrated:
+    """Where a schema was, where it is, and the steps between."""
+
+    before: str
+    after: str
+    steps: Sequence[Step] = ()
 
 
 async def is_current(database: Database, head: str) -> bool:
@@ -27,55 +52,135 @@ async def is_current(database: Database, head: str) -> bool:
 
 async def revision(connection: AsyncConnection) -> str:
     """The revision of the schema: empty when there is none. Revisions are numbers of equal length."""
-    if not await connection.run_sync(lambda sync: inspect(sync).has_table(_TABLE)):
-        return ""
-    return await connection.scalar(text(f"SELECT version_num FROM {_TABLE}")) or ""  # noqa: S608 - a constant
+    return await connection.run_sync(records.position)
 
 
-async def migrate(database: Database, *, package: str, head: str) -> None:
-    """Applies the revisions of `package` up to `head`; raises MigrationFailed or DatabaseUnavailable.
+async def migrate(database: Database, *, package: str, head: str, keep: Keep | None = None) -> None:
+    """Applies the revisions of `package` up to `head`; does nothing, and looks at nothing, when they are.
 
     A revision beyond `head` is left alone: each migration works with the code before and after it, so an old replica
-    may still run beside new ones.
+    may still run beside new ones. Raises what `upgrade` does.
     """
-    if await is_current(database, head):
-        return
+    if not await is_current(database, head):
+        await upgrade(database, package=package, head=head, keep=keep)
+
+
+async def upgrade(
+    database: Database, *, package: str, head: str, keep: Keep | None = None, wait: timedelta = PATIENCE
+) -> Migrated:
+    """Compares the schema with its records, then applies what is missing up to `head`.
+
+    Raises MigrationFailed, MigrationLocked after waiting for another process, SchemaDrift, SchemaUnknown, or
+    DatabaseUnavailable.
+    """
+    revisions = read_revisions(package)
+    async with _alone(database, f"be brought to revision {head}", wait) as connection:
+        before = await connection.run_sync(take_stock, revisions)
+        missing = [revision for revision in revisions if before < revision.id <= head]
+        if missing and before and keep is not None:
+            await keep(before, head)
+        done = [await connection.run_sync(_apply, revision) for revision in missing]
+    return Migrated(before=before, after=max(before, head), steps=done)
+
+
+async def downgrade(
+    database: Database,
+    *,
+    package: str,
+    target: str,
+    losses_allowed: bool = False,
+    keep: Keep | None = None,
+    wait: timedelta = PATIENCE,
+) -> Migrated:
+    """Takes back every revision beyond `target`; nobody else may use the database meanwhile.
+
+    Raises MigrationRefused for an unknown target, and for steps that lose rows or values unless that is allowed;
+    beyond that what `upgrade` raises.
+    """
+    revisions = read_revisions(package)
+    if target not in {revision.id for revision in revisions}:
+        raise MigrationRefused(f"there is no revision {target}: there are {', '.join(each.id for each in revisions)}")
+    async with _alone(database, f"go back to revision {target}", wait) as connection:
+        before = await connection.run_sync(take_stock, revisions)
+        if before <= target:
+            return Migrated(before=before, after=before)
+        _require_known(before, revisions)
+        if not losses_allowed:
+            await connection.run_sync(_require_lossless, revisions, before, target)
+        if keep is not None:
+            await keep(before, target)
+        done = await connection.run_sync(_take_back, revisions, before, target)
+    return Migrated(before=before, after=target, steps=done)
+
+
+@asynccontextmanager
+async def _alone(database: Database, wish: str, wait: timedelta) -> AsyncIterator[AsyncConnection]:
+    """A write transaction of the only process that migrates; on SQLite the write transaction is that lock already."""
     try:
         async with database.writing() as connection:
-            await _lock(connection)
-            if await revision(connection) < head:
-                await connection.run_sync(_upgrade, package, head)
-    except AppError:
+            if database.dialect == "postgresql":
+                await _lock(connection, wait)
+            yield connection
+    except AppError as error:
+        if is_lock_taken(error.__cause__):
+            raise _locked(database) from error
         raise
     except Exception as error:
+        if is_lock_taken(error):
+            raise _locked(database) from error
         why = str(error).partition("\n")[0]
-        raise MigrationFailed(f"the schema of {database.place} cannot be brought to revision {head}: {why}") from error
+        raise MigrationFailed(f"the schema of {database.place} cannot {wish}: {why}") from error
 
 
-async def _lock(connection: AsyncConnection) -> None:
-    """Lets one process migrate at a time; on SQLite the write transaction is that lock already."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1))"))
+def is_lock_taken(error: BaseException | None) -> bool:
+    """Whether this is a driver's word for having waited in vain."""
+    if not isinstance(error, DBAPIError):
+        return False
+    busy = str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_BUSY")
+    return busy or getattr(error.orig, "sqlstate", None) == _LOCK_TAKEN
 
 
-def _upgrade(connection: Connection, package: str, head: str) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", _escaped(_ENVIRONMENT))
-    config.set_main_option("version_locations", _escaped(_folder(package) / "versions"))
-    config.set_main_option("path_separator", "newline")
-    config.attributes["connection"] = connection
-    command.upgrade(config, head)
+def _locked(database: Database) -> MigrationLocked:
+    return MigrationLocked(f"another process migrates {database.place}, or writes to it for long: try again later")
 
 
-def _folder(package: str) -> Path:
-    spec = find_spec(package)
-    if spec is None or spec.submodule_search_locations is None:
-        raise MigrationFailed(f"there is no package of migrations named {package}")
-    return Path(next(iter(spec.submodule_search_locations)))
+async def _lock(connection: AsyncConnection, wait: timedelta) -> None:
+    """Lets one process migrate at a time, and the server keep its transaction while it copies."""
+    await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+    await _wait_at_most(connection, wait)
+    await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(current_schema(), 1))"))
+    await _wait_at_most(connection, timedelta(seconds=BUSY_TIMEOUT_SECONDS))  # for tables: others queue behind us
 
 
-def _escaped(path: Path) -> str:
-    return str(path).replace("%", "%%")
+async def _wait_at_most(connection: AsyncConnection, wait: timedelta) -> None:
+    milliseconds = max(1, int(wait.total_seconds() * 1000))  # 0 would be for ever
+    await connection.execute(text(f"SET LOCAL lock_timeout = {milliseconds}"))
+
+
+def _apply(connection: Connection, revision: Revision) -> Step:
+    step = steps.upgrade(connection, revision)
+    records.note_applied(connection, step)
+    return step
+
+
+def _take_back(connection: Connection, revisions: Sequence[Revision], before: str, target: str) -> list[Step]:
+    done = []
+    for index in range(len(revisions) - 1, 0, -1):
+        if target < revisions[index].id <= before:
+            done.append(steps.downgrade(connection, revisions[index]))
+            records.note_taken_back(connection, revisions[index], revisions[index - 1].id)
+    return done
+
+
+def _require_known(current: str, revisions: Sequence[Revision]) -> None:
+    if current > revisions[-1].id:
+        raise MigrationRefused(
+            f"the schema is at revision {current}, which this release does not know: go back with the one that made it"
+        )
+
+
+def _require_lossless(connection: Connection, revisions: Sequence[Revision], before: str, target: str) -> None:
+    had = [revision for revision in revisions if revision.id <= before]
+    lost = [statement for step in tried_down(connection, had, target) for statement in losing(step.statements)]
+    if lost:
+        raise MigrationRefused(f"going back loses what these held: {'; '.join(lost)}. Allow it, or restore a backup")

@@ -11,9 +11,9 @@ from libs.live import LiveSettings
 from libs.outbound.http import httpx
 from libs.rpc.client import open_channel
 from libs.rpc.tls import Certificates, open_certificates
+from libs.schema.upgrade import open_service_database
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
-from libs.sql.upgrade import open_service_database
 from libs.telemetry import Telemetry, open_telemetry
 from libs.work.store import SqlWorkStore
 from services.acquisition import migrations, tables

@@ -14,9 +14,9 @@ from libs.crypto import Keyring, RootKeys, Tampered, WrongKey, derive, load_root
 from libs.crypto.safe import Safe, open_safe
 from libs.rpc.client import open_channel
 from libs.rpc.tls import Certificates, open_certificates
+from libs.schema.upgrade import open_service_database
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
-from libs.sql.upgrade import open_service_database
 from libs.telemetry import Telemetry, open_telemetry
 from services.config import migrations
 from services.config.settings import Settings

@@ -12,9 +12,9 @@ from libs.crypto.safe import Safe
 from libs.live import LiveSettings
 from libs.rpc.client import open_channel
 from libs.rpc.tls import Certificates, open_certificates
+from libs.schema.upgrade import open_service_database
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
-from libs.sql.upgrade import open_service_database
 from libs.telemetry import Telemetry, open_telemetry
 from libs.work.interventions import SqlInterventions
 from libs.work.outbox import SqlOutbox

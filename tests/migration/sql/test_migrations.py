@@ -51,7 +51,7 @@ async def test_migrating_again_changes_nothing(database: Database) -> None:
 
     await migrate(database, package=EXAMPLE, head="0002")
 
-    assert await tables(database) == {"alembic_version", "thing"}
+    assert await tables(database) == {"alembic_version", "schema_revision", "thing"}
 
 
 async def test_old_code_starts_on_a_newer_schema(database: Database) -> None:

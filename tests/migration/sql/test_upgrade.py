@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from libs.sql.errors import MigrationFailed
-from libs.sql.upgrade import open_service_database
+from libs.schema.upgrade import open_service_database
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
 """A service's database, opened and brought up to date by a process of its own.
 
 Alembic costs 10 MB that the service would carry from its first start on, and keeps the running migration in globals
-that services in one process would share. `python -m libs.sql.upgrade SCHEMA PACKAGE HEAD` gets the URL, which may hold
-a password, on its standard input.
+that services in one process would share. `python -m libs.schema.upgrade SERVICE HOME PACKAGE HEAD` gets the URL, which
+may hold a password, on its standard input.
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from libs.errors import AppError
 from libs.sql.engine import Database, open_database
 from libs.sql.errors import MigrationFailed
-from libs.sql.migrations import is_current, migrate
+from libs.sql.migrations import PATIENCE, is_current, migrate
 from libs.sql.url import database_url
 
 
@@ -26,18 +27,23 @@ async def open_service_database(
 
     Raises DatabaseUnavailable, MigrationFailed or, for a wrong URL, InvalidArgument.
     """
-    url, schema = database_url(home=home, service=service, configured=configured), f"lockgroove_{service}"
-    async with open_database(url, schema=schema) as database:
+    url = database_url(home=home, service=service, configured=configured)
+    async with open_database(url, schema=schema_of(service)) as database:
         if not await is_current(database, head):
-            await _upgrade_apart(url, schema, package, head)
+            await _upgrade_apart(url, service, str(home), package, head)
         yield database
+
+
+def schema_of(service: str) -> str:
+    """Where a service's tables are on PostgreSQL."""
+    return f"lockgroove_{service}"
 
 
 async def _upgrade_apart(url: str, *arguments: str) -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "libs.sql.upgrade",
+        __name__,
         *arguments,
         stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -47,9 +53,13 @@ async def _upgrade_apart(url: str, *arguments: str) -> None:
         raise MigrationFailed(said.decode(errors="replace").strip() or "the migration was ended from outside")
 
 
-async def _upgrade(url: str, schema: str, package: str, head: str) -> None:
-    async with open_database(url, schema=schema) as database:
-        await migrate(database, package=package, head=head)
+async def _upgrade(url: str, service: str, home: str, package: str, head: str) -> None:
+    from libs.schema.keeping import keeper
+
+    schema = schema_of(service)
+    async with open_database(url, schema=schema, wait=PATIENCE.total_seconds()) as database:
+        keep = keeper(database, schema=schema, service=service, home=Path(home), environment=os.environ)
+        await migrate(database, package=package, head=head, keep=keep)
 
 
 def _main() -> None:
