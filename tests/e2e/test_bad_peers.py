@@ -15,7 +15,7 @@ from tests.support.albums import contents, folder_of, is_complete, wanted
 from tests.support.suite import Suite
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120), pytest.mark.one_process]
 
 IDLE = timedelta(seconds=3)  # as the world's settings say
 MODEST = 4 * 1024  # bytes/s that a peer says of itself: the others are asked first

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deploy.demo.world import open_world
-from tests.support.suite import Json, Suite, running_suite, suite_environment
+from tests.support.suite import ONE_PROCESS, Json, Suite, running_suite, suite_environment
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -29,7 +29,7 @@ async def _is_connected(suite: Suite) -> bool:
 async def test_connections_are_tried_and_the_session_stays(tmp_path: Path) -> None:
     async with (
         open_world(tmp_path / "world") as world,
-        running_suite(suite_environment(tmp_path / "home", world.environment)) as suite,
+        running_suite(suite_environment(tmp_path / "home", world.environment), ONE_PROCESS) as suite,
     ):
         assert await _works(suite, "lidarr")
         assert await _works(suite, "storage")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.suite import Json, Suite
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60), pytest.mark.one_process]
 
 _GUIDE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 _PROBLEM = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}

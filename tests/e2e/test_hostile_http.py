@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.suite import ADMIN_KEY, Suite
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120), pytest.mark.one_process]
 
 _LIMIT = 1024 * 1024
 _HEAD = f"host: x\r\nx-api-key: {ADMIN_KEY}\r\ncontent-type: application/json\r\n".encode()

@@ -10,7 +10,7 @@ from deploy.demo.musicbrainz.catalogue import group_of
 from deploy.demo.musicbrainz.world import MusicBrainzWorld
 from deploy.demo.world import World
 from tests.support.albums import wanted
-from tests.support.suite import Suite, running_suite, suite_environment
+from tests.support.suite import ONE_PROCESS, Suite, running_suite, suite_environment
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
@@ -27,7 +27,7 @@ async def suite(
 ) -> AsyncIterator[Suite]:
     providers = {"MUSICBRAINZ_URL": musicbrainz.url, "MUSICBRAINZ_CONTACT": "me@example.org"}
     environment = suite_environment(tmp_path_factory.mktemp("home"), {**world.environment, **providers})
-    async with running_suite(environment) as suite:
+    async with running_suite(environment, ONE_PROCESS) as suite:
         yield suite
 
 

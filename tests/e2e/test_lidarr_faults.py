@@ -14,7 +14,7 @@ from deploy.demo.lidarr.registration import registered
 from deploy.demo.lidarr.scenario import NO_RELEASE, Outcome, Scenario
 from deploy.demo.lidarr.world import LidarrWorld
 from tests.support.albums import wanted
-from tests.support.suite import Suite, running_suite, suite_environment
+from tests.support.suite import ONE_PROCESS, Suite, running_suite, suite_environment
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
@@ -52,7 +52,7 @@ async def suite(lidarr: LidarrWorld, tmp_path_factory: pytest.TempPathFactory) -
         "LIDARR_WEBHOOK_SECRET": _SECRET,
         "LIDARR_POLL_INTERVAL": "1s",
     }
-    async with running_suite(suite_environment(tmp_path_factory.mktemp("home"), environment)) as suite:
+    async with running_suite(suite_environment(tmp_path_factory.mktemp("home"), environment), ONE_PROCESS) as suite:
         await registered(environment, suite.url)
         yield suite
 

@@ -13,7 +13,7 @@ from deploy.demo.lidarr.scenario import Scenario
 from deploy.demo.lidarr.world import LidarrWorld
 from libs.clock import ManualClock
 from tests.support.albums import wanted
-from tests.support.suite import Suite, running_suite, suite_environment
+from tests.support.suite import ONE_PROCESS, Suite, running_suite, suite_environment
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
@@ -44,7 +44,7 @@ async def suite(lidarr: LidarrWorld, tmp_path_factory: pytest.TempPathFactory) -
         "LIDARR_POLL_INTERVAL": "600s",  # what completes here, webhooks complete
         "WEBHOOK_RECONCILE_INTERVAL": "2s",
     }
-    async with running_suite(suite_environment(tmp_path_factory.mktemp("home"), environment)) as suite:
+    async with running_suite(suite_environment(tmp_path_factory.mktemp("home"), environment), ONE_PROCESS) as suite:
         await registered(environment, suite.url)
         yield suite
 

@@ -9,7 +9,7 @@ from tests.support.albums import wanted
 from tests.support.suite import Suite
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120), pytest.mark.one_process]
 
 
 async def test_five_steps_lead_to_an_album(suite: Suite, world: World) -> None:

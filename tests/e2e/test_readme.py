@@ -11,7 +11,7 @@ import pytest
 from tests.support.commands import run
 from tests.support.suite import Suite
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.timeout(120), pytest.mark.asyncio(loop_scope="module"), pytest.mark.one_process]
 
 _ROOT = Path(__file__).parents[2]
 _EXAMPLE = re.compile(r"<!-- example: run by tests/e2e/test_readme\.py -->\n```(?:sh|python)\n(.*?)```", re.DOTALL)

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.suite import ADMIN_KEY, running_suite, suite_environment
+from tests.support.suite import ADMIN_KEY, ONE_PROCESS, running_suite, suite_environment
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(120)
@@ -15,7 +15,7 @@ _SERVED_BY = {"acquisition": "/api/v1/acquisitions", "webhooks": "/api/v1/events
 
 async def test_a_session_is_good_on_every_service_until_it_is_signed_out(tmp_path: Path) -> None:
     async with (
-        running_suite(suite_environment(tmp_path / "home", {})) as suite,
+        running_suite(suite_environment(tmp_path / "home", {}), ONE_PROCESS) as suite,
         httpx.AsyncClient(base_url=suite.url, trust_env=False, timeout=30) as browser,
     ):
         told = (await browser.post("/api/session", headers={"X-Api-Key": ADMIN_KEY})).json()

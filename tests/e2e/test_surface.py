@@ -14,7 +14,7 @@ from tests.support.commands import run
 from tests.support.suite import Suite
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120), pytest.mark.one_process]
 
 _GRPC = {
     "acquisition": "lockgroove.acquisition.v1.AcquisitionService",

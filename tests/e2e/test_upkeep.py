@@ -10,7 +10,7 @@ from tests.support.lidarr_webhooks import grab
 from tests.support.suite import Suite
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180), pytest.mark.one_process]
 
 
 async def _unmatched(suite: Suite, world: World) -> None:

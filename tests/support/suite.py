@@ -21,6 +21,7 @@ from tests.support.waiting import eventually
 ADMIN_KEY = "lg_test-admin-key-0123456789"
 SERVICES = ("config", "webhooks", "acquisition", "gateway")
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
+ONE_PROCESS = "--single-process"  # half the work to start: for tests that do not look at processes
 
 Json = dict[str, Any]
 
