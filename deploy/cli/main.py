@@ -5,6 +5,7 @@ from typing import Any
 
 import typer
 
+from deploy.cli.backups import commands as backups
 from deploy.cli.demo import commands as demo
 from deploy.cli.environment import commands as environment
 from deploy.cli.exits import Exit
@@ -26,6 +27,8 @@ app.command()(running.up)
 app.command()(demo.demo)
 app.command()(environment.validate)
 app.command()(operating.health)
+app.command()(backups.backup)
+app.command()(backups.restore)
 app.add_typer(settings.app)
 app.add_typer(acquisitions.app)
 app.add_typer(events.app)

@@ -109,9 +109,10 @@ async def _contents(connection: asyncpg.Connection, schema: str) -> Contents:
     tables = await postgresql.tables(connection, schema)
     tracked = "alembic_version" in tables
     revision = await connection.fetchval("SELECT version_num FROM alembic_version") if tracked else ""
+    order = await postgresql.parents_first(connection, schema, list(tables))
     return Contents(
         revision=revision or "",
-        tables=tables,
+        tables={name: tables[name] for name in order},
         partitions=await postgresql.partitions(connection, schema),
         sequences=await postgresql.sequences(connection, schema),
     )

@@ -1,0 +1,26 @@
+"""Schemas of PostgreSQL change places with those of a backup, all of them in one transaction."""
+
+from collections.abc import Sequence
+
+from deploy.cli.backups.installation import Store
+from libs.backup.postgresql import connected, quoted
+
+RESTORING = "_restoring"
+"""What a schema is called, behind the name of the real one, while it is filled."""
+
+_PATIENCE = "SET LOCAL lock_timeout = '10s'"
+_THERE = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
+
+
+async def swap_schemas(stores: Sequence[Store], *, stamp: str) -> list[str]:
+    """Puts the filled schemas in place; returns what the old ones are called now."""
+    kept = []
+    async with connected(stores[0].url, "public") as connection, connection.transaction():
+        await connection.execute(_PATIENCE)
+        for store in stores:
+            if await connection.fetchval(_THERE, store.schema):
+                kept.append(f"{store.schema}_before_{stamp}")
+                await connection.execute(f"ALTER SCHEMA {quoted(store.schema)} RENAME TO {quoted(kept[-1])}")
+            filled = quoted(store.schema + RESTORING)
+            await connection.execute(f"ALTER SCHEMA {filled} RENAME TO {quoted(store.schema)}")
+    return kept
