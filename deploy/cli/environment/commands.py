@@ -9,13 +9,19 @@ from deploy.cli.exits import Exit
 
 
 def validate(
+    offline: Annotated[bool, typer.Option("--offline", help="Make no connections: databases, Redis, ports.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")] = False,
 ) -> None:
-    """Check the environment without starting anything: every setting, unknown names, root key, database address."""
+    """Tell all that is wrong with variables, versions, disks, folders, ports, databases and keys; start nothing."""
     from deploy.cli.environment import validate as checks
+    from deploy.cli.environment.finding import Level
+    from deploy.cli.output import print_json
 
-    found = checks.findings(os.environ)
-    typer.echo(checks.as_json(found) if as_json else checks.as_text(found))
-    wrong = [each for each in found if strict or each.level is checks.Level.ERROR]
-    raise typer.Exit(Exit.FAILED if wrong else Exit.DONE)
+    found = checks.all_findings(os.environ, offline=offline)
+    if as_json:
+        print_json(checks.as_json(found))
+    else:
+        typer.echo(checks.as_text(found))
+    fails = bool(found) if strict else checks.count(Level.ERROR, found) > 0
+    raise typer.Exit(Exit.FAILED if fails else Exit.DONE)

@@ -1,20 +1,26 @@
 """`lockgroove validate`: everything that is wrong with an environment, and nothing that is not."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import trustme
 from typer.testing import CliRunner
 
-from deploy.cli.environment.validate import PROCESS, Finding, Level, as_json, as_text, findings
+from deploy.cli.environment.finding import Environment, Finding, Level
+from deploy.cli.environment.names import COMMANDS, PROCESS
+from deploy.cli.environment.validate import all_findings, as_json, as_text, findings, looked
+from deploy.cli.environment.versions import unmet
 from deploy.cli.main import app
 from libs.crypto.rootkey import FILE
 from services.config.catalogue import load_catalogue
+from tests.contract.docs.pages import ROOT
 from tests.contract.docs.test_environment import read_by_services
 from tests.support.certificates import Papers
 
 CANARY = "canary-7f3a"
+SMALL = {"LOCKGROOVE_MINIMUM_DISK_GB": "0.001"}  # whatever the machine of the tests has free
 
 
 @pytest.fixture
@@ -132,7 +138,7 @@ def test_no_secret_is_told(home: Path) -> None:
     told = found(home, **secrets, **others)
 
     assert len(told) >= len(secrets) + len(others)
-    assert CANARY not in as_text(told) + as_json(told)
+    assert CANARY not in as_text(told) + json.dumps(as_json(told))
 
 
 @pytest.mark.parametrize(
@@ -147,11 +153,76 @@ def test_no_secret_is_told(home: Path) -> None:
 def test_the_command_fails_for_errors_and_if_told_so_for_warnings(
     home: Path, environ: dict[str, str], options: list[str], code: int
 ) -> None:
-    result = CliRunner().invoke(app, ["validate", "--json", *options], env={"LOCKGROOVE_HOME": str(home), **environ})
+    result = CliRunner().invoke(
+        app, ["validate", "--json", "--offline", *options], env={**SMALL, "LOCKGROOVE_HOME": str(home), **environ}
+    )
 
     assert result.exit_code == code
-    assert [finding["subject"] for finding in json.loads(result.stdout)["findings"]] == list(environ)
+    assert {finding["subject"] for finding in json.loads(result.stdout)["findings"]} == set(environ)
 
 
-def test_every_variable_that_a_service_reads_is_known() -> None:
-    assert read_by_services() - {spec.environment for spec in load_catalogue()} == PROCESS
+def test_everything_is_told_with_a_summary() -> None:
+    assert as_text([]) == "The environment is fine."
+    assert as_text(found(Path("/nowhere"), LIDARR_URL="x", LIDARR_APIKEY="x")).endswith("1 error, 1 warning")
+
+
+async def test_a_look_that_fails_is_a_finding_and_keeps_no_other_from_looking() -> None:
+    async def broken(_: Environment) -> list[Finding]:
+        raise LookupError(CANARY)
+
+    async def sound(_: Environment) -> list[Finding]:
+        return [Finding(level=Level.WARNING, subject="x", text="seen")]
+
+    told = await looked([broken, sound], {})
+
+    assert [(each.subject, each.text) for each in told] == [
+        ("broken", "could not be looked at: LookupError"),
+        ("x", "seen"),
+    ]
+
+
+def test_a_disk_without_room_and_a_library_that_is_not_mounted_are_found(home: Path, tmp_path: Path) -> None:
+    library = tmp_path / "library"
+
+    told = _here(home, MUSIC_PATH=str(library), LOCKGROOVE_MINIMUM_DISK_GB="1e9")
+
+    assert {(each.level, each.subject, each.text.split()[1]) for each in told} == {
+        (Level.ERROR, "LOCKGROOVE_HOME", "has"),
+        (Level.ERROR, "DOWNLOAD_PATH", "has"),
+        (Level.ERROR, "MUSIC_PATH", "is"),
+        (Level.ERROR, "MUSIC_PATH", "has"),
+    }
+    assert not home.exists()
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_unless_lidarr_writes_there(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "music"
+    file.write_text("no folder")
+
+    (wrong,) = _here(home, **SMALL, MUSIC_PATH=str(file))
+
+    assert (wrong.level, wrong.subject) == (Level.ERROR, "MUSIC_PATH")
+    assert _here(home, **SMALL, MUSIC_PATH=str(file), LIBRARY_OWNER="LIDARR") == []
+
+
+def test_libraries_that_are_too_old_or_too_new_are_told_by_the_clause_they_break() -> None:
+    assert unmet("7.36.0", ">=7.35.1,<8") is None
+    assert unmet("7.35", ">=7.35.1,<8") == ">=7.35.1"
+    assert unmet("8.0.0rc1", ">=7.35.1,<8") == "<8"
+    assert unmet("1.7.1", "==1.7.1") is None
+    assert unmet("1.7.10", "==1.7.1") == "==1.7.1"
+
+
+def _here(home: Path, **environ: str) -> list[Finding]:
+    return all_findings({"LOCKGROOVE_HOME": str(home), **environ}, offline=True)
+
+
+def test_every_variable_that_a_service_or_a_command_reads_is_known() -> None:
+    commands = re.findall(r'"(LOCKGROOVE(?:_[A-Z]+)+)"', _source("deploy/cli"))
+
+    assert (read_by_services() | set(commands)) - {spec.environment for spec in load_catalogue()} <= PROCESS | COMMANDS
+
+
+def _source(*folders: str) -> str:
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py") if "stubs" not in file.parts]
+    return "".join(file.read_text() for file in files)
