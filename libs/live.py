@@ -12,6 +12,8 @@ from lockgroove.config.v1 import keys_pb2 as keys_pb
 from lockgroove.config.v1 import keys_pb2_grpc as keys_rpc
 
 from libs.errors import AppError, Unavailable
+from libs.telemetry import Telemetry
+from libs.telemetry.following import FollowedSettings
 from libs.telemetry.logger import get_logger
 
 log = get_logger()
@@ -31,12 +33,13 @@ class SettingsAbsent(Unavailable):
 class LiveSettings:
     """Follows the config service. `run` is the loop that does it; everything else may be used while it runs."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, telemetry: Telemetry | None = None) -> None:
         self._stub = rpc.ConfigServiceStub(channel)
         self._keys = keys_rpc.KeyServiceStub(channel)
         self._snapshot: pb.Snapshot | None = None
         self._changed = asyncio.Condition()
         self._callbacks: list[Callable[[pb.Snapshot], None]] = []
+        self._told = FollowedSettings(telemetry) if telemetry else None
 
     @property
     def current(self) -> pb.Snapshot:
@@ -97,6 +100,8 @@ class LiveSettings:
             except AppError as error:
                 reason = error.message
             failures += 1
+            if self._told:
+                self._told.lost()
             if failures == 1:
                 log.info("settings.lost", reason=reason)
             await asyncio.sleep(_wait(failures).total_seconds())
@@ -107,12 +112,21 @@ class LiveSettings:
         async with self._changed:
             self._snapshot = snapshot
             self._changed.notify_all()
+        if self._told:
+            self._told.taken(snapshot.revision, log_level_of(snapshot.settings))
         log.info("settings.received", revision=snapshot.revision)
         for callback in self._callbacks:
             try:
                 callback(snapshot)
             except Exception:
                 log.exception("settings.callback_failed")  # whoever listens: the settings go on
+
+
+def log_level_of(settings: pb.Settings) -> str | None:
+    """The level that somebody set; None where the environment of each process says it."""
+    if settings.sources.get("telemetry.logLevel") != pb.Settings.DATABASE:
+        return None
+    return pb.TelemetrySettings.LogLevel.Name(settings.telemetry.log_level)
 
 
 def _wait(failures: int) -> timedelta:

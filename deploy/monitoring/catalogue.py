@@ -37,10 +37,5 @@ def record(metrics: Mapping[str, Metric]) -> str:
     return json.dumps({name: asdict(metrics[name]) for name in sorted(metrics)}, indent=1) + "\n"
 
 
-def series(metric: str, kind: str) -> Iterable[str]:
-    """The names of the samples of a metric."""
-    return [f"{metric}{suffix}" for suffix in ("_bucket", "_sum", "_count")] if kind == "histogram" else [metric]
-
-
 def _tuples(one: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(one[name]) for name in ("labels", "services")}

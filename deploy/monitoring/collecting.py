@@ -11,6 +11,7 @@ from deploy.monitoring.catalogue import Metric
 from libs.rpc.tls import expiry_gauge
 from libs.service import Service
 from libs.telemetry.metrics import Described
+from libs.telemetry.options import TelemetryOptions
 from services.acquisition import app as acquisition
 from services.acquisition.settings import Settings as Acquisition
 from services.config import app as config
@@ -22,7 +23,7 @@ from services.webhooks import app as webhooks
 from services.webhooks.settings import Settings as Webhooks
 
 _LISTEN = "127.0.0.1:0"
-_QUIET = "CRITICAL"
+_QUIET = TelemetryOptions(level="CRITICAL")
 _TYPES: Mapping[str, Literal["counter", "gauge"]] = {"counter": "counter", "gauge": "gauge"}
 _REDIS = "redis://127.0.0.1:1"  # nobody connects before the first request
 
@@ -31,10 +32,10 @@ async def collected(home: Path) -> dict[str, Metric]:
     """Every metric by its name; makes databases in `home`, which should be empty or of this version."""
     found: dict[str, Metric] = {}
     apps: dict[str, AbstractAsyncContextManager[Service[Any]]] = {
-        "acquisition": acquisition.open_app(Acquisition(home=home, listen=_LISTEN, log_level=_QUIET)),
-        "config": config.open_app(Config(home=home, listen=_LISTEN, log_level=_QUIET, admin_key="of-nobody-at-all")),
-        "gateway": gateway.open_app(Gateway(home=home, port=0, log_level=_QUIET, redis_url=_REDIS)),
-        "webhooks": webhooks.open_app(Webhooks(home=home, listen=_LISTEN, log_level=_QUIET)),
+        "acquisition": acquisition.open_app(Acquisition(home=home, listen=_LISTEN, telemetry=_QUIET)),
+        "config": config.open_app(Config(home=home, listen=_LISTEN, telemetry=_QUIET, admin_key="of-nobody-at-all")),
+        "gateway": gateway.open_app(Gateway(home=home, port=0, telemetry=_QUIET, redis_url=_REDIS)),
+        "webhooks": webhooks.open_app(Webhooks(home=home, listen=_LISTEN, telemetry=_QUIET)),
     }
     for service, opening in apps.items():
         async with opening as app:

@@ -26,7 +26,6 @@ Event = MutableMapping[str, Any]
 
 def configure_logging(*, level: str = "info", json: bool = True, stream: TextIO = sys.stdout) -> None:
     """Sends structlog's events and every library's log records to `stream`, as JSON or for human eyes."""
-    number = level_number(level)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -38,11 +37,36 @@ def configure_logging(*, level: str = "info", json: bool = True, stream: TextIO 
     rendering: list[structlog.typing.Processor] = [_utc_milliseconds, _renderer(json)]
     structlog.configure(
         processors=[*shared, *rendering],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Unfailing(stream))),
         cache_logger_on_first_use=False,
     )
-    _route_libraries(number, stream, shared, rendering)
+    _route_libraries(stream, shared, rendering)
+    set_level(level_number(level))
+
+
+class LogLevel:
+    """How much a process logs: as its environment says, unless the settings say otherwise."""
+
+    def __init__(self, own: str = "INFO") -> None:
+        self._own = own
+
+    def follow(self, wished: str | None) -> None:
+        """Logs as much as is wished from now on; as much as the environment says with None."""
+        name = (wished or self._own).upper()
+        before, number = logging.getLogger().level, level_number(name)
+        if number < before:
+            set_level(number)
+        if number != before:  # told while more is logged
+            structlog.get_logger().info("log.level_changed", level=name)
+        set_level(number)
+
+
+def set_level(number: int) -> None:
+    """Logs what is of this level or above, of libraries too; noisy ones never say less than a warning."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(number))
+    logging.getLogger().setLevel(number)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(max(number, logging.WARNING))
 
 
 class _Unfailing:
@@ -117,7 +141,6 @@ def _renderer(json: bool) -> structlog.typing.Processor:
 
 
 def _route_libraries(
-    level: int,
     stream: TextIO,
     shared: list[structlog.typing.Processor],
     rendering: list[structlog.typing.Processor],
@@ -127,6 +150,4 @@ def _route_libraries(
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[remove_meta, *rendering])
     )
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _NOISY:
-        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    logging.basicConfig(handlers=[handler], force=True)

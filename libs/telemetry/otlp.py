@@ -9,9 +9,11 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
 
 from libs.telemetry import correlation
 from libs.telemetry.correlation import Trace
+from libs.telemetry.options import Sampling
 from libs.telemetry.tracing import Kind, Span, Value, entered
 
 _KINDS: Mapping[Kind, otel.SpanKind] = {
@@ -27,9 +29,9 @@ class OtlpTracer:
     `endpoint` is OTEL_EXPORTER_OTLP_ENDPOINT: `http://host:4317`, or `https:` for TLS.
     """
 
-    def __init__(self, service: str, endpoint: str) -> None:
+    def __init__(self, service: str, endpoint: str, sampling: Sampling) -> None:
         resource = Resource.create({SERVICE_NAME: f"lockgroove-{service}", "service.namespace": "lockgroove"})
-        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider = TracerProvider(resource=resource, sampler=_sampler(sampling), shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https:"))
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("lockgroove")
@@ -63,6 +65,11 @@ class _OtelSpan:
     def fail(self, description: str) -> None:
         """Marks the work as failed."""
         self._span.set_status(otel.Status(otel.StatusCode.ERROR, description))
+
+
+def _sampler(sampling: Sampling) -> Sampler:
+    root = TraceIdRatioBased(sampling.ratio)
+    return ParentBased(root) if sampling.of_parent else root
 
 
 def _context(above: Trace | None) -> Context:

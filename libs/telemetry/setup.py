@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from libs.telemetry import correlation
-from libs.telemetry.logs import configure_logging
+from libs.telemetry.logs import LogLevel, configure_logging
 from libs.telemetry.metrics import Metrics
+from libs.telemetry.options import TelemetryOptions
 from libs.telemetry.tracing import LocalTracer, Tracer
 
 
@@ -19,30 +20,27 @@ class Telemetry:
     service: str
     metrics: Metrics = field(default_factory=Metrics)
     tracer: Tracer = field(default_factory=LocalTracer)
+    level: LogLevel = field(default_factory=LogLevel)
 
 
 @contextmanager
 def open_telemetry(
-    service: str,
-    *,
-    otlp_endpoint: str | None = None,
-    level: str = "info",
-    json: bool = True,
-    stream: TextIO | None = None,
+    service: str, options: TelemetryOptions | None = None, *, stream: TextIO | None = None
 ) -> Iterator[Telemetry]:
     """Logs to `stream` (stdout), metrics in a registry of its own, traces over OTLP where an endpoint is given."""
+    options = options or TelemetryOptions()
     correlation.service.set(service)
-    configure_logging(level=level, json=json, stream=stream or sys.stdout)
-    tracer = _tracer(service, otlp_endpoint)
+    configure_logging(level=options.level, json=options.json, stream=stream or sys.stdout)
+    tracer = _tracer(service, options)
     try:
-        yield Telemetry(service, tracer=tracer)
+        yield Telemetry(service, tracer=tracer, level=LogLevel(options.level))
     finally:
         tracer.close()
 
 
-def _tracer(service: str, endpoint: str | None) -> Tracer:
-    if not endpoint:
+def _tracer(service: str, options: TelemetryOptions) -> Tracer:
+    if not options.otlp_endpoint:
         return LocalTracer()
     from libs.telemetry.otlp import OtlpTracer  # OpenTelemetry costs memory and start-up: only for those who use it
 
-    return OtlpTracer(service, endpoint)
+    return OtlpTracer(service, options.otlp_endpoint, options.sampling)

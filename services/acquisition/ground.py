@@ -55,9 +55,7 @@ class Ground:
 async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
     """Opens it. Raises AppError for what the environment, the root key or the database deny."""
     async with AsyncExitStack() as stack:
-        telemetry = stack.enter_context(
-            open_telemetry("acquisition", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
-        )
+        telemetry = stack.enter_context(open_telemetry("acquisition", settings.telemetry))
         roots = load_root_keys(
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )
@@ -67,7 +65,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         channel = open_channel(
             settings.config, credential=roots.service_token, tracer=telemetry.tracer, certificates=certificates
         )
-        live = LiveSettings(await stack.enter_async_context(channel))
+        live = LiveSettings(await stack.enter_async_context(channel), telemetry)
         yield Ground(
             telemetry=telemetry,
             metrics=AcquisitionMetrics(telemetry.metrics, clock),

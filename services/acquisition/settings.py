@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.rpc.tlsfiles import TlsFiles
+from libs.telemetry.options import TelemetryOptions
 
 _HOME = "data"
 _LISTEN = "127.0.0.1:50051"
 _CONFIG = "127.0.0.1:50053"
-_LOG_LEVEL = "INFO"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,7 @@ class Settings:
     home: Path
     listen: str = _LISTEN
     config: str = _CONFIG
-    log_level: str = _LOG_LEVEL
-    otlp_endpoint: str | None = None
+    telemetry: TelemetryOptions = field(default_factory=TelemetryOptions)
     database: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
@@ -41,6 +40,5 @@ class Settings:
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
             secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,
             tls=TlsFiles.named(given),
-            otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            log_level=given.get("LOCKGROOVE_LOG_LEVEL", _LOG_LEVEL),
+            telemetry=TelemetryOptions.named(given),
         )

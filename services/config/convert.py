@@ -32,11 +32,8 @@ def settings_to_pb(catalogue: Catalogue, settings: InForce) -> pb.Settings:
     """What a caller sees: values, sources and the etag; of secrets only that they are set."""
     open_to_see = {path: text for path, text in settings.texts.items() if not catalogue.get(path).secret}
     message = message_of(catalogue, open_to_see)
-    for path, value in settings.values.items():
-        spec = catalogue.get(path)
-        message.sources[spec.json_path] = pb.Settings.Source.Value(value.source.value)
-        if spec.secret:
-            message.secrets_set.append(spec.json_path)
+    _put_sources(message, catalogue, settings)
+    message.secrets_set.extend(catalogue.get(path).json_path for path in settings.values if catalogue.get(path).secret)
     message.etag = settings.etag
     return message
 
@@ -49,9 +46,15 @@ def snapshot_to_pb(catalogue: Catalogue, snapshot: Snapshot) -> pb.Snapshot:
         api_keys=[key_to_pb(key) for key in snapshot.keys],
         data_key_epoch=snapshot.data_key_epoch,
     )
+    _put_sources(message.settings, catalogue, snapshot.settings)
     for session in snapshot.ended:
         message.ended_sessions.add(id=session.id).expire_time.FromDatetime(session.expires_at)
     return message
+
+
+def _put_sources(message: pb.Settings, catalogue: Catalogue, settings: InForce) -> None:
+    for path, value in settings.values.items():
+        message.sources[catalogue.get(path).json_path] = pb.Settings.Source.Value(value.source.value)
 
 
 def description_to_pb(specs: Iterable[SettingSpec]) -> pb.DescribeSettingsResponse:

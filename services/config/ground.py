@@ -47,9 +47,7 @@ class Ground:
 async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
     """Opens it. Raises AppError for what the environment, the root key or the database deny."""
     async with AsyncExitStack() as stack:
-        telemetry = stack.enter_context(
-            open_telemetry("config", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
-        )
+        telemetry = stack.enter_context(open_telemetry("config", settings.telemetry))
         roots = load_root_keys(
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from libs.addresses import local_url
 from libs.rpc.tlsfiles import TlsFiles
+from libs.telemetry.options import TelemetryOptions
 
 _HOME = "data"
 _LISTEN = "127.0.0.1:50053"
 _ACQUISITION = "127.0.0.1:50051"
 _WEBHOOKS = "127.0.0.1:50052"
 _GATEWAY = "http://127.0.0.1:3006"
-_LOG_LEVEL = "INFO"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +28,7 @@ class Settings:
     acquisition: str = _ACQUISITION
     webhooks: str = _WEBHOOKS
     gateway: str = _GATEWAY
-    log_level: str = _LOG_LEVEL
-    otlp_endpoint: str | None = None
+    telemetry: TelemetryOptions = field(default_factory=TelemetryOptions)
     database: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
@@ -48,8 +47,7 @@ class Settings:
             acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", _ACQUISITION),
             webhooks=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", _WEBHOOKS),
             gateway=local_url(given.get("LOCKGROOVE_HOST", "127.0.0.1"), given.get("LOCKGROOVE_PORT", "3006")),
-            log_level=given.get("LOCKGROOVE_LOG_LEVEL", _LOG_LEVEL),
-            otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            telemetry=TelemetryOptions.named(given),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),

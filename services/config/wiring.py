@@ -3,6 +3,7 @@
 from asyncio import Event
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 from lockgroove.config.v1 import config_pb2 as pb
@@ -10,6 +11,7 @@ from lockgroove.config.v1 import config_pb2_grpc as rpc
 
 from libs.rpc.server import Server
 from libs.service import Loop
+from libs.telemetry.following import FollowedSettings
 from services.config.catalogue import load_catalogue
 from services.config.domain.catalogue import Catalogue
 from services.config.domain.configuration import Configuration
@@ -17,8 +19,8 @@ from services.config.domain.environment import Rules, read_environment
 from services.config.domain.keys import ApiKey
 from services.config.domain.rollback import Rollbacks
 from services.config.domain.sessions import EndedSession
-from services.config.domain.snapshot import KeyStore, Snapshots
-from services.config.domain.values import Fallbacks
+from services.config.domain.snapshot import KeyStore, Snapshot, Snapshots
+from services.config.domain.values import Fallbacks, Source
 from services.config.exports import Exports
 from services.config.ground import Ground
 from services.config.history import SqlHistory
@@ -89,7 +91,8 @@ async def open_settings(
     configuration = Configuration(
         store, catalogue=catalogue, fallbacks=fallbacks, rules=declared.rules, changed=changed.set
     )
-    feed = SnapshotPoller(Snapshots(configuration, keys, given=given, epoch=epoch, ended=ended), changed)
+    snapshots = Snapshots(configuration, keys, given=given, epoch=epoch, ended=ended)
+    feed = SnapshotPoller(snapshots, changed, told=partial(_tell, FollowedSettings(ground.telemetry)))
     await feed.run_once()
     history = SqlHistory(ground.database, catalogue=catalogue, vault=vault, tokens=ground.tokens)
     servicer = ConfigServicer(
@@ -101,3 +104,8 @@ async def open_settings(
         exports=Exports(configuration, catalogue=catalogue, clock=ground.clock),
     )
     return SettingsSlice(configuration=configuration, feed=feed, servicer=servicer)
+
+
+def _tell(followed: FollowedSettings, snapshot: Snapshot) -> None:
+    level = snapshot.settings.values.get("telemetry.log_level")
+    followed.taken(snapshot.revision, level.text if level and level.source is Source.DATABASE else None)

@@ -1,7 +1,7 @@
 """The feed of snapshots: looks for changes, those of other replicas too, and hands them to whoever follows."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 from libs.errors import AppError
@@ -14,11 +14,22 @@ log = get_logger(__name__)
 
 
 class SnapshotPoller:
-    """Holds the snapshot in force. `changed` is set by whoever changes settings in this process."""
+    """Holds the snapshot in force. `changed` is set by whoever changes settings in this process.
 
-    def __init__(self, snapshots: Snapshots, changed: asyncio.Event, *, pause: timedelta = _PAUSE) -> None:
+    `told` is called with each new one.
+    """
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        changed: asyncio.Event,
+        *,
+        told: Callable[[Snapshot], None] = lambda _: None,
+        pause: timedelta = _PAUSE,
+    ) -> None:
         self._snapshots = snapshots
         self._changed = changed
+        self._told = told
         self._pause = pause
         self._news = asyncio.Condition()
         self._current: Snapshot | None = None
@@ -61,6 +72,7 @@ class SnapshotPoller:
         async with self._news:
             self._current = snapshot
             self._news.notify_all()
+        self._told(snapshot)
         log.info("snapshot.taken", revision=snapshot.revision, keys=len(snapshot.keys))
 
     def _note_stale(self, error: AppError) -> None:

@@ -48,9 +48,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
     """Opens it. Raises AppError for what the environment or the root key deny."""
     targets = {"acquisition": settings.acquisition, "webhooks": settings.webhooks, "config": settings.config}
     async with AsyncExitStack() as stack:
-        telemetry = stack.enter_context(
-            open_telemetry("gateway", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
-        )
+        telemetry = stack.enter_context(open_telemetry("gateway", settings.telemetry))
         roots = load_root_keys(
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )
@@ -63,7 +61,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             f"lockgroove.{name}.v1": await channel(target, tracer=telemetry.tracer) for name, target in targets.items()
         }
         trusted = {name: await channel(target, credential=roots.service_token) for name, target in targets.items()}
-        live, clock = LiveSettings(trusted["config"]), SystemClock()
+        live, clock = LiveSettings(trusted["config"], telemetry), SystemClock()
         yield Ground(
             telemetry=telemetry,
             clock=clock,

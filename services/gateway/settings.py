@@ -8,6 +8,7 @@ from pathlib import Path
 
 from libs.errors import InvalidArgument
 from libs.rpc.tlsfiles import TlsFiles
+from libs.telemetry.options import TelemetryOptions
 from services.gateway.http.basepath import is_base_path
 
 _HIGHEST_PORT = 65535
@@ -25,8 +26,7 @@ class Settings:
     acquisition: str = "127.0.0.1:50051"
     webhooks: str = "127.0.0.1:50052"
     config: str = "127.0.0.1:50053"
-    log_level: str = "INFO"
-    otlp_endpoint: str | None = None
+    telemetry: TelemetryOptions = field(default_factory=TelemetryOptions)
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
     secret_key_file: Path | None = None
@@ -46,8 +46,7 @@ class Settings:
             acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
             webhooks=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", "127.0.0.1:50052"),
             config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
-            log_level=given.get("LOCKGROOVE_LOG_LEVEL", "INFO"),
-            otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            telemetry=TelemetryOptions.named(given),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),
             secret_key_file=Path(path) if (path := given.get("LOCKGROOVE_SECRET_KEY_FILE")) else None,

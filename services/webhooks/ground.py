@@ -69,9 +69,7 @@ class Ground:
 async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
     """Opens it. Raises AppError for what the environment, the root key or the database deny."""
     async with AsyncExitStack() as stack:
-        telemetry = stack.enter_context(
-            open_telemetry("webhooks", otlp_endpoint=settings.otlp_endpoint, level=settings.log_level)
-        )
+        telemetry = stack.enter_context(open_telemetry("webhooks", settings.telemetry))
         roots = load_root_keys(
             settings.home, settings.secret_key, settings.previous_secret_key, mounted=settings.secret_key_file
         )
@@ -90,7 +88,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
             database=database,
             tokens=PageTokens(derive(roots.shared, "webhooks page tokens")),
             outbox=SqlOutbox(database, work, chain_key=trail_key),
-            live=LiveSettings(channel),
+            live=LiveSettings(channel, telemetry),
             config=channel,
             certificates=certificates,
             service_tokens=roots.service_tokens,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from libs.addresses import local_url
 from libs.rpc.tlsfiles import TlsFiles
+from libs.telemetry.options import TelemetryOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +22,7 @@ class Settings:
     acquisition: str = "127.0.0.1:50051"
     config: str = "127.0.0.1:50053"
     gateway: str = "http://127.0.0.1:3006"
-    log_level: str = "INFO"
-    otlp_endpoint: str | None = None
+    telemetry: TelemetryOptions = field(default_factory=TelemetryOptions)
     database: str | None = field(default=None, repr=False)
     secret_key: str | None = field(default=None, repr=False)
     previous_secret_key: str | None = field(default=None, repr=False)
@@ -39,8 +39,7 @@ class Settings:
             acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
             config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
             gateway=local_url(given.get("LOCKGROOVE_HOST", "127.0.0.1"), given.get("LOCKGROOVE_PORT", "3006")),
-            log_level=given.get("LOCKGROOVE_LOG_LEVEL", "INFO"),
-            otlp_endpoint=given.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            telemetry=TelemetryOptions.named(given),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),

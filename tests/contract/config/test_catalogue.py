@@ -22,7 +22,9 @@ BOUNDED = [each for each in SETTINGS if each.kind in (Kind.INTEGER, Kind.DURATIO
 
 @cache
 def source_of(service: str) -> str:
-    return "\n".join(file.read_text() for file in (ROOT / "services" / service).rglob("*.py"))
+    """What it reads settings with: its own code, and that which follows settings for it."""
+    own = "\n".join(file.read_text() for file in (ROOT / "services" / service).rglob("*.py"))
+    return own + (ROOT / "libs" / "live.py").read_text() if "LiveSettings(" in own else own
 
 
 def named(specs: list[SettingSpec]) -> pytest.MarkDecorator:

@@ -9,14 +9,20 @@ VARIABLE = r"\b[A-Z]+(?:_[A-Z]+)+\b"
 
 
 def read_by_services() -> set[str]:
-    """The variables in every service's `settings.py`, those for TLS, and those that settings fall back to."""
-    files = [*ROOT.glob("services/*/settings.py"), ROOT / "libs" / "rpc" / "tlsfiles.py"]
+    """The variables in every service's `settings.py`, those that services share, and those that settings fall back to."""
+    shared = [ROOT / "libs" / "rpc" / "tlsfiles.py", ROOT / "libs" / "telemetry" / "options.py"]
+    files = [*ROOT.glob("services/*/settings.py"), *shared]
     own = {name for file in files for name in re.findall(rf'"({VARIABLE})"', file.read_text())}
     return own | {spec.environment for spec in load_catalogue()}
 
 
 def test_every_variable_is_documented() -> None:
-    pages = [ROOT / "README.md", ROOT / "docs" / "settings.md", ROOT / "docs" / "operations.md"]
+    pages = [
+        ROOT / "README.md",
+        ROOT / "docs" / "settings.md",
+        ROOT / "docs" / "operations.md",
+        ROOT / "docs" / "observability.md",
+    ]
 
     assert read_by_services() - named(VARIABLE, *pages) == set()
 

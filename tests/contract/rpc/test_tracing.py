@@ -15,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from libs.errors import AppError, Internal, NotFound
 from libs.telemetry import Telemetry, open_telemetry
+from libs.telemetry.options import TelemetryOptions
 from tests.contract.rpc.conftest import Config, Net
 
 REQUEST = pb.GetSettingsRequest()
@@ -44,7 +45,9 @@ class Collector:
         self._address = address
 
     def telemetry(self, service: str) -> Telemetry:
-        return self._stack.enter_context(open_telemetry(service, otlp_endpoint=f"http://{self._address}"))
+        return self._stack.enter_context(
+            open_telemetry(service, TelemetryOptions(otlp_endpoint=f"http://{self._address}"))
+        )
 
     async def spans(self) -> list[tuple[str, Span]]:
         """Everything that was sent, once every service has closed."""

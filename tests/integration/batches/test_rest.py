@@ -24,6 +24,7 @@ from libs.service import Servable, Service
 from libs.sql.engine import open_database
 from libs.sql.paging import PageTokens
 from libs.telemetry import Telemetry
+from libs.telemetry.options import TelemetryOptions
 from libs.work.store import SqlWorkStore
 from services.acquisition import tables
 from services.acquisition.batches.wiring import make_batches
@@ -123,7 +124,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         acquisition=acquisition,
         webhooks=webhooks,
         config=configuration,
-        log_level="ERROR",
+        telemetry=TelemetryOptions(level="ERROR"),
         secret_key=ROOT_KEY,
     )
     async with (

@@ -29,6 +29,7 @@ from libs.rpc.errors import to_status
 from libs.rpc.server import Server
 from libs.telemetry import Telemetry
 from libs.telemetry.exposition import open_exposition
+from libs.telemetry.options import TelemetryOptions
 from services.gateway.app import open_app
 from services.gateway.settings import Settings
 from tests.support.ports import free_ports
@@ -222,7 +223,13 @@ def settings(tmp_path: Path) -> Settings:
     ports = free_ports(3)
     first, second, third = (f"127.0.0.1:{port}" for port in ports)
     return Settings(
-        home=tmp_path, port=0, acquisition=first, webhooks=second, config=third, log_level="ERROR", secret_key=ROOT_KEY
+        home=tmp_path,
+        port=0,
+        acquisition=first,
+        webhooks=second,
+        config=third,
+        telemetry=TelemetryOptions(level="ERROR"),
+        secret_key=ROOT_KEY,
     )
 
 

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.acquisition.v1.acquisition_pb2 import KillSwitch
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from libs.telemetry.options import TelemetryOptions
 from services.gateway.settings import Settings
 from tests.integration.gateway.conftest import Suite
 from tests.support.waiting import eventually
@@ -145,7 +146,7 @@ def test_the_page_names_no_other_host() -> None:
 
 async def test_a_taken_port_is_told_clearly(suite: Suite, tmp_path: Path) -> None:
     port = int(suite.address.rpartition(":")[2])
-    second = Suite(Settings(home=tmp_path, port=port, log_level="ERROR", secret_key="x" * 40))
+    second = Suite(Settings(home=tmp_path, port=port, telemetry=TelemetryOptions(level="ERROR"), secret_key="x" * 40))
 
     with pytest.raises(Exception, match=f"cannot listen on 127.0.0.1:{port}"):
         async with second.gateway():

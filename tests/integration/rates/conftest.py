@@ -24,6 +24,7 @@ from libs.crypto import service_token
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.server import Server
 from libs.telemetry import Telemetry
+from libs.telemetry.options import TelemetryOptions
 from services.gateway.app import open_app
 from services.gateway.settings import Settings
 from tests.support.ports import free_ports
@@ -139,7 +140,13 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     first, second, third = (f"127.0.0.1:{port}" for port in free_ports(3))
     settings = Settings(
-        home=tmp_path, port=0, acquisition=first, webhooks=second, config=third, log_level="ERROR", secret_key=ROOT_KEY
+        home=tmp_path,
+        port=0,
+        acquisition=first,
+        webhooks=second,
+        config=third,
+        telemetry=TelemetryOptions(level="ERROR"),
+        secret_key=ROOT_KEY,
     )
     settings = replace(settings, redis_timeout=timedelta(seconds=20))  # the machine may be busy
     world = World(settings)

@@ -15,7 +15,7 @@ from structlog.contextvars import bound_contextvars
 from libs.errors import InvalidArgument
 from libs.telemetry import correlation
 from libs.telemetry.correlation import Trace
-from libs.telemetry.logs import configure_logging
+from libs.telemetry.logs import LogLevel, configure_logging
 from libs.telemetry.tracing import entered
 
 TRACE = Trace(trace_id="ab" * 16, span_id="cd" * 8)
@@ -187,3 +187,39 @@ def test_work_goes_on_where_its_log_cannot(stream: io.StringIO) -> None:
     configure_logging(stream=stream)
 
     structlog.get_logger().info("event")
+
+
+def heard(output: Output) -> list[tuple[str, str]]:
+    """Who was heard of what he said, at a level that is usually too low."""
+    structlog.get_logger().debug("detail")
+    logging.getLogger("somebody.else").debug("detail")
+    return [(line["event"], line["level"]) for line in output.lines()]
+
+
+def test_a_louder_level_holds_at_once_for_us_and_for_libraries(output: Output) -> None:
+    LogLevel().follow("DEBUG")
+
+    assert heard(output) == [("log.level_changed", "info"), ("detail", "debug"), ("detail", "debug")]
+
+
+def test_a_logger_that_was_there_before_follows_too(output: Output) -> None:
+    log = structlog.get_logger()
+    log.info("before")
+    LogLevel().follow("ERROR")
+    log.warning("after")
+
+    assert [line["event"] for line in output.lines()] == ["before", "log.level_changed"]
+
+
+def test_without_a_wish_the_level_is_that_of_the_environment(output: Output) -> None:
+    level = LogLevel("DEBUG")
+    level.follow("ERROR")
+    level.follow(None)
+
+    assert heard(output)[-2:] == [("detail", "debug"), ("detail", "debug")]
+
+
+def test_nothing_is_told_of_a_level_that_stays(output: Output) -> None:
+    LogLevel("info").follow("INFO")
+
+    assert output.lines() == []
