@@ -9,10 +9,12 @@ from deploy.cli.backups import commands as backups
 from deploy.cli.demo import commands as demo
 from deploy.cli.environment import commands as environment
 from deploy.cli.exits import Exit
+from deploy.cli.importing import commands as importing
 from deploy.cli.operating import commands as operating
 from deploy.cli.resources import acquisitions, events, settings
 from deploy.cli.root_key import commands as root_key
 from deploy.cli.running import commands as running
+from deploy.cli.schema import commands as schema
 from libs.errors import AppError
 
 app = typer.Typer(
@@ -27,12 +29,15 @@ app.command()(running.up)
 app.command()(demo.demo)
 app.command()(environment.validate)
 app.command()(operating.health)
+app.command()(operating.smoke)
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.add_typer(schema.app)
 app.add_typer(settings.app)
 app.add_typer(acquisitions.app)
 app.add_typer(events.app)
 app.add_typer(root_key.app)
+app.add_typer(importing.app)
 
 _wrong_command_line: Any = typer.BadParameter.__base__  # typer tells this class nowhere else
 

@@ -1,4 +1,4 @@
-"""What the kit's tables need of Alembic's `op` to be made by a service's revision."""
+"""What the kit's tables need of Alembic's `op` to be made, and taken back, by a service's revision."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from sqlalchemy.schema import SchemaItem
 
 
 class Ddl(Protocol):
-    """The part of `alembic.op` that makes tables."""
+    """The part of `alembic.op` that makes tables, and takes them away."""
 
     def create_table(self, table_name: str, *columns: SchemaItem, **kw: Any) -> Any:
         """Makes a table."""
@@ -15,6 +15,14 @@ class Ddl(Protocol):
 
     def add_column(self, table_name: str, column: Any) -> Any:
         """Adds a column to a table."""
+        ...
+
+    def drop_table(self, table_name: str) -> Any:
+        """Takes a table away."""
+        ...
+
+    def drop_column(self, table_name: str, column_name: str) -> Any:
+        """Takes a column away; what names it has to be gone before."""
         ...
 
     def create_index(

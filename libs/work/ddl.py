@@ -58,6 +58,23 @@ def add_v3(op: Ddl) -> None:
     _create_index(op, "work_cancel", ["queue"], unfinished & sa.column("cancel_requested", sa.Boolean))
 
 
+def drop_v3(op: Ddl) -> None:
+    """Takes back what `add_v3` adds: jobs are claimed by their due time again."""
+    op.drop_index("work_cancel", "work")
+    op.drop_index("work_claim", "work")
+    _create_claim(op)
+    op.drop_column("work", "paused")
+    op.drop_column("work", "priority")
+
+
+def drop_v2(op: Ddl) -> None:
+    """Takes back what `add_v2` adds: without the chain nothing can be proved of what was before."""
+    op.drop_table("work_chain")
+    op.drop_index("work_signal_by_event", "work_signal")
+    op.drop_index("work_order", "work")
+    op.drop_column("work", "order_key")
+
+
 def _create_work(op: Ddl) -> None:
     op.create_table(
         "work",
@@ -91,8 +108,12 @@ def _create_indexes(op: Ddl) -> None:
     unfinished = sa.not_(sa.column("done", sa.Boolean))
     leased = sa.column("lease_owner", sa.Text).is_not(None)
     _create_index(op, "work_dedup", ["dedup_key"], unfinished, unique=True)
-    _create_index(op, "work_claim", ["queue", "due"], unfinished)
+    _create_claim(op)
     _create_index(op, "work_lease", ["lease_owner"], leased)
+
+
+def _create_claim(op: Ddl) -> None:
+    _create_index(op, "work_claim", ["queue", "due"], sa.not_(sa.column("done", sa.Boolean)))
 
 
 def _create_index(

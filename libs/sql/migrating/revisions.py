@@ -1,7 +1,8 @@
 """The revisions of a service, read from their files without running them.
 
-The checksum of a revision is that of what it does: comments, docstrings, layout, the way down and the reason for what
-is not additive may change later. It is made from the syntax tree, not from its dump, which differs by Python's version.
+The checksum of a revision is that of its way up, the function with all that it uses of its file: comments, docstrings,
+layout, order and the way down may change later. It is made from the syntax tree, but not from Python's own dump of it,
+which differs by version.
 """
 
 import ast
@@ -14,6 +15,7 @@ from typing import Final
 
 from libs.sql.errors import MigrationFailed
 
+_WAY_UP: Final = "upgrade"
 _WAY_DOWN: Final = "downgrade"
 _REASON: Final = "not_additive"
 _SPELLING: Final = frozenset({"kind", "type_comment"})
@@ -47,7 +49,7 @@ def read_revisions(package: str) -> list[Revision]:
 
 def checksum(tree: ast.Module) -> str:
     """The SHA-256 of what a revision does on its way up."""
-    return sha256(_told(tree.body).encode()).hexdigest()
+    return sha256("\n".join(sorted(map(_told, _way_up(tree)))).encode()).hexdigest()
 
 
 def up_to(revisions: Sequence[Revision], last: str) -> list[Revision]:
@@ -62,7 +64,7 @@ def _revision(path: Path, tree: ast.Module, facts: dict[str, object]) -> Revisio
         title=title,
         path=path,
         checksum=checksum(tree),
-        reversible=any(_is_way_down(statement) for statement in tree.body),
+        reversible=any(_WAY_DOWN in _defined(statement) for statement in tree.body),
         not_additive=str(facts.get(_REASON, "")),
     )
 
@@ -80,6 +82,22 @@ def _constants(tree: ast.Module) -> Iterator[tuple[str, object]]:
             yield ast.unparse(statement.targets[0]), statement.value.value
 
 
+def _way_up(tree: ast.Module) -> list[ast.stmt]:
+    """The function that applies the revision, and what it uses of its file."""
+    found, names, before = list[ast.stmt](), {_WAY_UP}, -1
+    while len(found) > before:
+        before = len(found)
+        found = [statement for statement in tree.body if names & _defined(statement)]
+        names |= {node.id for statement in found for node in ast.walk(statement) if isinstance(node, ast.Name)}
+    return found
+
+
+def _defined(statement: ast.stmt) -> set[str]:
+    if isinstance(statement, ast.Assign):
+        return {ast.unparse(target) for target in statement.targets}
+    return {statement.name} if isinstance(statement, ast.FunctionDef | ast.ClassDef) else set()
+
+
 def _told(node: object) -> str:
     if isinstance(node, list):
         return f"[{','.join(_told(each) for each in node if not _says_nothing(each))}]"
@@ -91,13 +109,5 @@ def _told(node: object) -> str:
 
 
 def _says_nothing(node: object) -> bool:
-    """Docstrings, the way down, and the reason."""
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Constant)
-    if isinstance(node, ast.Assign):
-        return ast.unparse(node.targets[0]) == _REASON
-    return _is_way_down(node)
-
-
-def _is_way_down(node: object) -> bool:
-    return isinstance(node, ast.FunctionDef) and node.name == _WAY_DOWN
+    """A docstring, or what else has no effect."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -4,18 +4,44 @@ A database without records gets them only after a look at its tables: one that h
 that revision makes, one that has none with what each of them makes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy import Connection
 
 from libs.sql.migrating.errors import SchemaDrift, SchemaUnknown
-from libs.sql.migrating.records import note_baseline, note_found, position, records
+from libs.sql.migrating.records import Record, note_baseline, note_found, position, records
 from libs.sql.migrating.revisions import Revision, up_to
 from libs.sql.migrating.scratch import shapes
 from libs.sql.migrating.shape import Shape, differences, missing, shape
 
 _TOLD: Final = 5  # differences: the first ones show what happened
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stock:
+    """What was seen of a schema: its revision (empty: none), what is on record, and what is not as it should be.
+
+    `drift` is the reason not to go on, empty when there is none; `additions` are what somebody else put there.
+    """
+
+    revision: str
+    recorded: Mapping[str, Record] = field(default_factory=dict)
+    drift: str = ""
+    additions: Sequence[str] = ()
+
+
+def look(connection: Connection, revisions: Sequence[Revision]) -> Stock:
+    """Sees the same as `take_stock`, all of it, and records nothing."""
+    if not (current := position(connection)):
+        return _look_at_tables(connection, revisions)
+    known, drifted, additions = records(connection), drift(connection, revisions), list[str]()
+    if current <= revisions[-1].id:
+        real, expected = shape(connection), _made_by(connection, up_to(revisions, current))
+        additions = [name for name in real if name not in expected]
+        drifted = drifted or _unlike(current, missing(real, expected))
+    return Stock(revision=current, recorded=known, drift=drifted, additions=additions)
 
 
 def take_stock(connection: Connection, revisions: Sequence[Revision]) -> str:
@@ -72,13 +98,29 @@ def _baseline(connection: Connection, revisions: Sequence[Revision]) -> str:
     return found
 
 
+def _look_at_tables(connection: Connection, revisions: Sequence[Revision]) -> Stock:
+    if not (real := shape(connection)):
+        return Stock(revision="")
+    try:
+        return Stock(revision=fitting(real, shapes(connection, revisions)))
+    except SchemaUnknown as error:
+        return Stock(revision="", drift=error.message)
+
+
 def _require_shape(connection: Connection, had: Sequence[Revision]) -> None:
     """What somebody added by hand may stay."""
-    expected = shapes(connection, had)[had[-1].id]
-    if apart := missing(shape(connection), expected):
-        raise SchemaDrift(
-            f"the tables are not those of revision {had[-1].id}: {_shown(apart)}. Restore a backup, or mend them"
-        )
+    if drifted := _unlike(had[-1].id, missing(shape(connection), _made_by(connection, had))):
+        raise SchemaDrift(drifted)
+
+
+def _made_by(connection: Connection, revisions: Sequence[Revision]) -> Shape:
+    return shapes(connection, revisions)[revisions[-1].id]
+
+
+def _unlike(revision: str, apart: Sequence[str]) -> str:
+    if not apart:
+        return ""
+    return f"the tables are not those of revision {revision}: {_shown(apart)}. Restore a backup, or mend them"
 
 
 def _shown(apart: Sequence[str]) -> str:

@@ -40,10 +40,6 @@ def upgrade() -> None:
     op.create_index("ix_soulseek_search_sent", "soulseek_search", ["sent"])
 
 
-def downgrade() -> None:
-    raise NotImplementedError("restore the backup from before the migration instead")
-
-
 def _owner() -> sa.Column[str]:
     return sa.Column("acquisition", OrderedText, sa.ForeignKey("acquisition.id", ondelete="CASCADE"), primary_key=True)
 

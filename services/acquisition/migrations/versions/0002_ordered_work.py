@@ -10,3 +10,7 @@ down_revision = "0001"
 
 def upgrade() -> None:
     ddl.add_v2(op)
+
+
+def downgrade() -> None:
+    ddl.drop_v2(op)

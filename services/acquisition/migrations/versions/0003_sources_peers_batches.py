@@ -9,6 +9,7 @@ from libs.work import ddl as work
 
 revision = "0003"
 down_revision = "0002"
+not_additive = "the index by which jobs are claimed is made anew under its name, with their priority in it"
 
 
 def upgrade() -> None:
@@ -19,6 +20,20 @@ def upgrade() -> None:
     _create_search()
     outbound.create_v1(op)
     _create_batches()
+
+
+def downgrade() -> None:
+    for table in ("batch_album", "batch", "cached_answer", "call_slot", "search", "peer"):
+        op.drop_table(table)
+    op.drop_index("attempt_running", "attempt")
+    for column in ("peers", "score", "bytes_per_second", "files"):
+        op.drop_column("attempt", column)
+    op.drop_index("request_by_acquisition", "request")
+    op.drop_index("acquisition_by_batch", "acquisition")
+    op.drop_index("acquisition_by_ended", "acquisition")
+    for column in ("current_source", "fallback", "owner", "batch", "missing"):
+        op.drop_column("acquisition", column)
+    work.drop_v3(op)
 
 
 def _widen_acquisitions() -> None:

@@ -18,3 +18,7 @@ def upgrade() -> None:
         sa.Column("actor", sa.Text, nullable=False),
         sa.Column("changed", UtcMillis, nullable=False),
     )
+
+
+def downgrade() -> None:
+    op.drop_table("switch_change")

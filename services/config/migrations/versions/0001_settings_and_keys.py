@@ -43,8 +43,3 @@ def upgrade() -> None:
         sa.Column("scopes", Json, nullable=False),
         sa.Column("created_at", UtcMillis, nullable=False),
     )
-
-
-def downgrade() -> None:
-    for table in ("api_key", "setting_revision", "setting", "config_state"):
-        op.drop_table(table)

@@ -11,6 +11,10 @@ from libs.work import ddl as work
 
 revision = "0002"
 down_revision = "0001"
+not_additive = (
+    "bodies move to a table that is parted by days, under the same name and with all columns of the one before;"
+    " events are told their day and why they are dead"
+)
 
 _DAY_MS = 86_400_000
 _KEPT = "-1"  # as the day of what replicas of the older version store meanwhile
@@ -35,6 +39,35 @@ def upgrade() -> None:
     _create_upkeep()
     work.add_v2(op)
     leases.create_v1(op)
+
+
+def downgrade() -> None:
+    for table in ("lease", "watermark", "replay", "rejection", "source_secret", "source"):
+        op.drop_table(table)
+    op.drop_table("event_fact")
+    op.drop_table("event_acquisition")
+    work.drop_v2(op)
+    _gather_bodies()
+    op.drop_index("event_conflict", "event")
+    op.drop_index("event_reason", "event")
+    for column in ("origin", "reason", "conflicting_event", "body_sha256", "stored_on"):
+        op.drop_column("event", column)
+
+
+def _gather_bodies() -> None:
+    """One table of bodies again; those whose events are gone go, too."""
+    op.rename_table("event_body", "event_body_v2")
+    op.create_table(
+        "event_body",
+        sa.Column("event_id", OrderedText, sa.ForeignKey("event.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("headers", Json, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+    )
+    op.execute(
+        "INSERT INTO event_body (event_id, headers, body)"
+        " SELECT b.event_id, b.headers, b.body FROM event_body_v2 b JOIN event e ON e.id = b.event_id"
+    )
+    op.drop_table("event_body_v2")
 
 
 def _widen_events() -> None:
