@@ -1,6 +1,7 @@
 """The commands that look after a suite that runs."""
 
 import json
+import os
 from dataclasses import asdict
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ from deploy.cli.exits import Exit
 
 if TYPE_CHECKING:
     from deploy.cli.operating.health import Health
+    from deploy.cli.operating.smoke import Result
 
 _JSON = "Print one JSON document, and nothing else, on standard output."
 
@@ -48,6 +50,34 @@ def health(
     _show_health(found, as_json=as_json)
     unfit = Exit.UNREACHABLE if found.status is looking.Status.UNREACHABLE else Exit.FAILED
     raise typer.Exit(Exit.DONE if fits(found) else unfit)
+
+
+def smoke(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Tell of each test, not only of those that fail.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+) -> None:
+    """Try the suite that runs, from its gateway to each service, and leave nothing behind."""
+    from deploy.cli.operating.smoke import TESTS
+    from deploy.cli.operating.smoke import smoke as run
+    from deploy.cli.output import print_json, print_lines, progress
+
+    results = []
+    with progress("smoke", len(TESTS)) as bar:
+        for result in run(os.environ):
+            results.append(result)
+            bar.show(len(results))
+    failed = [each for each in results if not each.passed]
+    if as_json:
+        print_json({"passed": not failed, "tests": [asdict(each) for each in results]})
+    else:
+        print_lines(_told(each) for each in (results if verbose else failed))
+        print_lines([f"{len(results) - len(failed)} of {len(results)} passed"])
+    raise typer.Exit(Exit.FAILED if failed else Exit.DONE)
+
+
+def _told(result: "Result") -> str:
+    head = f"{'ok' if result.passed else 'FAILED':<7} {result.name:<16} {result.seconds:.2f} s"
+    return head if result.passed else f"{head}  expected {result.expected}; got {result.got}"
 
 
 def _show_health(found: "Health", *, as_json: bool) -> None:
