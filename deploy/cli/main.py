@@ -11,6 +11,7 @@ from deploy.cli.environment import commands as environment
 from deploy.cli.exits import Exit
 from deploy.cli.importing import commands as importing
 from deploy.cli.operating import commands as operating
+from deploy.cli.releases import commands as releases
 from deploy.cli.resources import acquisitions, events, settings
 from deploy.cli.root_key import commands as root_key
 from deploy.cli.running import commands as running
@@ -32,6 +33,8 @@ app.command()(operating.health)
 app.command()(operating.smoke)
 app.command()(backups.backup)
 app.command()(backups.restore)
+app.command()(releases.releases)
+app.command()(releases.rollback)
 app.add_typer(schema.app)
 app.add_typer(settings.app)
 app.add_typer(acquisitions.app)

@@ -1,13 +1,14 @@
 """The folder of backups: which files are backups, how old they are, and which of them leave."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 SUFFIX = ".lgb"
+VARIABLE = "LOCKGROOVE_BACKUP_PATH"
 
 _MOMENT = "%Y%m%dT%H%M%SZ"
 _NAME = re.compile(r"lockgroove-(\d{8}T\d{6}Z)(-\d+)?(\.unverified)?\.lgb")
@@ -22,6 +23,12 @@ class Kept:
     made_at: datetime
     verified: bool
     size: int
+
+
+def backup_folder(home: Path, environment: Mapping[str, str]) -> Path:
+    """Where an installation keeps its backups: LOCKGROOVE_BACKUP_PATH, or `backups` in the data folder."""
+    named = environment.get(VARIABLE)
+    return Path(named).absolute() if named else home / "backups"
 
 
 def name_for(folder: Path, made_at: datetime, *, verified: bool) -> Path:

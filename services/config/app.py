@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
+from libs.backup.folder import backup_folder
 from libs.rpc.server import Server
 from libs.service import Loop, Service
 from libs.telemetry.exposition import open_exposition
 from services.config.automations.wiring import make_automations
+from services.config.backups import tell_of_backups
 from services.config.connections.wiring import make_connections
 from services.config.domain.keys import given_admin_key
 from services.config.encryption.store import SqlEncryptionStore
@@ -67,6 +69,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         onboarding = make_onboarding(ground, test=connections.verdict)
         sessions = make_sessions(ground, kept, feed=own.feed, changed=changed)
         status = make_status(ground)
+        tell_of_backups(ground.telemetry.metrics, backup_folder(settings.home, settings.environment))
         slices: list[Slice] = [own, keys, sessions, connections, encryption, oauth, automations, onboarding]
 
         server = Server(

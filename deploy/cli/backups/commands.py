@@ -110,7 +110,7 @@ def _restore(file: Path, *, confirmed: bool, verify_only: bool, as_json: bool) -
 
 def _finish(*, as_json: bool) -> None:
     from deploy.cli.backups.installation import Installation
-    from deploy.cli.backups.restoring import finish_restore
+    from deploy.cli.backups.swapping import finish_restore
 
     before = finish_restore(Installation.of(os.environ).home)
     if as_json:
@@ -120,10 +120,10 @@ def _finish(*, as_json: bool) -> None:
 
 
 def _show_list(*, as_json: bool) -> None:
-    from deploy.cli.backups.installation import folder_of
+    from deploy.cli.backups.installation import Installation
     from libs.backup.folder import kept
 
-    rows = [_listed(each) for each in kept(folder_of(os.environ))]
+    rows = [_listed(each) for each in kept(Installation.of(os.environ).folder)]
     if as_json:
         print_json({"backups": rows})
     else:

@@ -1,20 +1,17 @@
 """What is backed up and restored: the databases of one installation, its root key, and the folder for backups."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import time
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+from libs.backup.folder import backup_folder
 from libs.backup.header import Secrets
 from libs.crypto.rootkey import FILE, FILE_VARIABLE, PREVIOUS_VARIABLE, VARIABLE, UnusableKey, load_root_keys
 from libs.errors import InvalidArgument
 from libs.sql.url import database_url
 
-PATH_VARIABLE = "LOCKGROOVE_BACKUP_PATH"
-TIME_VARIABLE = "LOCKGROOVE_BACKUP_TIME"
 DAYS_VARIABLE = "LOCKGROOVE_BACKUP_DAYS"
 KEEP_VARIABLE = "LOCKGROOVE_BACKUP_KEEP"
 PASSPHRASE_VARIABLE = "LOCKGROOVE_BACKUP_PASSPHRASE_FILE"  # noqa: S105 (a name)
@@ -22,7 +19,7 @@ KEEPERS = ("config", "webhooks")
 """The services whose databases hold data keys, sealed under the root key."""
 
 _SERVICES = ("config", "webhooks", "acquisition")
-_TIME, _DAYS, _KEEP = "03:00", 30, 48
+_DAYS, _KEEP = 30, 48
 _SHORTEST_PASSPHRASE = 12  # characters
 
 
@@ -65,7 +62,7 @@ class Installation:
         home = Path(given.get("LOCKGROOVE_HOME", "data")).absolute()
         return cls(
             home=home,
-            folder=folder_of(given),
+            folder=backup_folder(home, given),
             days=_number(given, DAYS_VARIABLE, _DAYS),
             keep=_number(given, KEEP_VARIABLE, _KEEP),
             stores=[_store(service, home, given.get("DATABASE_URL")) for service in _SERVICES],
@@ -124,24 +121,6 @@ class Installation:
                 PASSPHRASE_VARIABLE, f"{name} must hold {_SHORTEST_PASSPHRASE} characters or more"
             )
         return passphrase
-
-
-def folder_of(environment: Mapping[str, str]) -> Path:
-    """Where backups are kept."""
-    if path := environment.get(PATH_VARIABLE):
-        return Path(path).absolute()
-    return Path(environment.get("LOCKGROOVE_HOME") or "data").absolute() / "backups"
-
-
-def time_of(environment: Mapping[str, str] = os.environ) -> time | None:
-    """When backups are made, in local time; None where nobody wants them. Raises InvalidArgument."""
-    told = environment.get(TIME_VARIABLE, _TIME).strip()
-    if told.lower() in ("", "off"):
-        return None
-    try:
-        return time.fromisoformat(told if len(told) == len(_TIME) else "")
-    except ValueError as error:
-        raise InvalidArgument.field(TIME_VARIABLE, "must be a time such as 03:00, or off") from error
 
 
 def _store(service: str, home: Path, configured: str | None) -> Store:

@@ -2,18 +2,15 @@
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from libs.backup.files import told
-from libs.backup.postgresql import connected
 from libs.errors import FailedPrecondition
 
 BACKUP = ".backup.lock"
 RESTORE = ".restore.lock"
-
-_KEY = "SELECT pg_try_advisory_lock(hashtextextended('lockgroove backup', 0))"
 
 
 class AnotherIsAtIt(FailedPrecondition):
@@ -36,15 +33,3 @@ def alone(folder: Path, name: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@asynccontextmanager
-async def alone_in(url: str) -> AsyncIterator[None]:
-    """Holds the lock of a PostgreSQL database; an SQLite file needs none. Raises AnotherIsAtIt."""
-    if url.startswith("sqlite"):
-        yield
-        return
-    async with connected(url, "public") as connection:
-        if not await connection.fetchval(_KEY):
-            raise AnotherIsAtIt("another process backs this database up, or restores it: wait for it to end")
-        yield

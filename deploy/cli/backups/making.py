@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from deploy.cli.backups.installation import Installation, Store
-from deploy.cli.backups.locks import BACKUP, alone, alone_in
+from deploy.cli.backups.locks import BACKUP, alone
+from deploy.cli.backups.schemas import alone_in
 from deploy.cli.backups.trying import try_backup
 from libs.backup.archive import Copy, Manifest, write_backup
 from libs.backup.copies import copy_database

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.cli.backups.installation import Installation
-from deploy.cli.backups.locks import RESTORE, alone, alone_in
-from deploy.cli.backups.schemas import RESTORING, swap_schemas
+from deploy.cli.backups.locks import RESTORE, alone
+from deploy.cli.backups.schemas import RESTORING, alone_in, swap_schemas
 from deploy.cli.backups.standing import require_standstill
 from deploy.cli.backups.swapping import STAGING, finish, stage, swap
 from deploy.cli.backups.trying import load, roots_in
@@ -60,17 +60,6 @@ async def restore_backup(
             await _sweep(installation)
 
 
-def finish_restore(home: Path) -> Path | None:
-    """Finishes what a killed restore had begun on files; the folder with the old ones, or None where none was.
-
-    Raises AnotherIsAtIt while one is at it.
-    """
-    if not home.exists():
-        return None
-    with alone(home, RESTORE):
-        return finish(home)
-
-
 async def _restore(
     installation: Installation,
     header: Header,
@@ -87,6 +76,7 @@ async def _restore(
     if verify_only:
         return Restored(header=header, before=[], verified_only=True)
     key_restored = _bring_key(installation, staging) if brought and not installation.has_key() else False
+    await require_standstill(installation)  # it took a while
     if installation.dialect == "postgresql":
         before = await swap_schemas(installation.stores, stamp=stamp)
     else:

@@ -1,14 +1,17 @@
 """Schemas of PostgreSQL change places with those of a backup, all of them in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from deploy.cli.backups.installation import Store
+from deploy.cli.backups.locks import AnotherIsAtIt
 from libs.backup.postgresql import connected, quoted
 
 RESTORING = "_restoring"
 """What a schema is called, behind the name of the real one, while it is filled."""
 
 _PATIENCE = "SET LOCAL lock_timeout = '10s'"
+_LOCK = "SELECT pg_try_advisory_lock(hashtextextended('lockgroove backup', 0))"
 _THERE = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
 
 
@@ -24,3 +27,15 @@ async def swap_schemas(stores: Sequence[Store], *, stamp: str) -> list[str]:
             filled = quoted(store.schema + RESTORING)
             await connection.execute(f"ALTER SCHEMA {filled} RENAME TO {quoted(store.schema)}")
     return kept
+
+
+@asynccontextmanager
+async def alone_in(url: str) -> AsyncIterator[None]:
+    """Holds the lock of a PostgreSQL database; an SQLite file needs none. Raises AnotherIsAtIt."""
+    if url.startswith("sqlite"):
+        yield
+        return
+    async with connected(url, "public") as connection:
+        if not await connection.fetchval(_LOCK):
+            raise AnotherIsAtIt("another process backs this database up, or restores it: wait for it to end")
+        yield

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from deploy.cli.backups.locks import RESTORE, alone
 from libs.backup.errors import Damaged
 from libs.backup.files import beside, sync, told
 from libs.backup.pending import PENDING_RESTORE
@@ -55,6 +56,14 @@ def swap(home: Path, names: Sequence[str], *, stamp: str) -> Path:
         _backwards(home, before, names)
         raise
     return before
+
+
+def finish_restore(home: Path) -> Path | None:
+    """The same as `finish`, for who holds no lock. Raises AnotherIsAtIt while a restore is under way."""
+    if not home.exists():
+        return None
+    with alone(home, RESTORE):
+        return finish(home)
 
 
 def finish(home: Path) -> Path | None:

@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from deploy.cli.backups.swapping import finish_restore
 from deploy.cli.running.processes import SUITE
 from deploy.cli.running.readiness import wait_ready
+from deploy.cli.running.schedule import backup_schedule
 from deploy.cli.running.supervisor import Supervisor
 from libs.clock import SystemClock
 from libs.errors import AppError, InvalidArgument
@@ -53,14 +56,20 @@ def write_prefixed(name: str, line: str) -> None:
 def up(*, single_process: bool) -> int:
     """Run the suite until SIGINT or SIGTERM; the exit status."""
     address = Address.of(os.environ)
+    schedule = backup_schedule(os.environ, write_prefixed)
+    if before := finish_restore(Path(os.environ.get("LOCKGROOVE_HOME") or "data").absolute()):
+        write_prefixed("lockgroove", f"finished a restore that was interrupted; what was there before: {before}")
     run_suite = _one_process() if single_process else _many_processes()
 
     async def work(stop: asyncio.Event) -> None:
-        announcer = asyncio.create_task(_announce(address, time.monotonic()))
+        beside = [asyncio.create_task(_announce(address, time.monotonic()))]
+        if schedule:
+            beside.append(asyncio.create_task(schedule.run(stop)))
         try:
             await run_suite(stop)
         finally:
-            announcer.cancel()
+            for task in beside:
+                task.cancel()
 
     # The supervisor needs no fast loop, but it is there all the time.
     return run_until_signal(work, run_loop=None if single_process else asyncio.run)
