@@ -9,7 +9,6 @@ from lockgroove.acquisition.v1 import acquisition_pb2 as pb
 from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
 
 from libs import ids
-from libs.leases.hold import LeaseStore
 from libs.rpc.auth import KeyAuthenticator
 from libs.rpc.server import Server
 from libs.rpc.uses import KeyUses
@@ -31,7 +30,7 @@ from services.acquisition.sources import Sources
 from services.acquisition.status import make_status
 from services.acquisition.store import SqlAcquisitionStore
 from services.acquisition.switches import SqlSwitches
-from services.acquisition.upkeep.wiring import upkeep_loops
+from services.acquisition.upkeep.wiring import make_upkeep
 from services.acquisition.worker import AcquisitionWork
 from services.acquisition.workers import Workers
 
@@ -50,7 +49,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
             ground.database, tokens=ground.tokens, clock=ground.clock, block=ground.wishes.peer_block
         )
         sources = Sources(ground, leases=leases.leases, records=records)
-        jobs = Jobs(ground, sources, leases=leases.leases)
+        jobs = Jobs(ground, sources)
         stack.push_async_callback(jobs.feed.aclose)
         searches = make_searches(
             ground.database,
@@ -90,7 +89,7 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
 class Jobs:
     """Acquisitions and batches: their use cases, the workers that bring them, and the upkeep of what has ended."""
 
-    def __init__(self, ground: Ground, sources: Sources, *, leases: LeaseStore) -> None:
+    def __init__(self, ground: Ground, sources: Sources) -> None:
         self._ground = ground
         self._sources = sources
         self._store = SqlAcquisitionStore(ground.database, ground.jobs, tokens=ground.tokens)
@@ -106,11 +105,11 @@ class Jobs:
         )
         self._batches = self._make_batches()
         self._switches = SqlSwitches(ground.database)
-        self._upkeep = upkeep_loops(
+        self._upkeep = make_upkeep(
             ground.database,
             self._switches,
             kept=ground.wishes.retention,
-            leases=leases,
+            at=ground.wishes.cleanup_time,
             metrics=ground.telemetry.metrics,
             clock=ground.clock,
         )
@@ -122,11 +121,12 @@ class Jobs:
         servicer = AcquisitionServicer(self._acquisitions, control=control, feed=self.feed)
         server.add(servicer, rpc.add_AcquisitionServiceServicer_to_server, SERVICE)
         self._batches.serve(server)
+        self._upkeep.serve(server)
 
     @property
     def loops(self) -> list[Loop]:
         """What runs beside the server, once there are settings."""
-        loops = [self._work, *self._batches.loops, *self._upkeep]
+        loops = [self._work, *self._batches.loops, *self._upkeep.loops]
         return [partial(self._once_settled, loop) for loop in loops]
 
     async def _once_settled(self, loop: Loop) -> None:
@@ -159,6 +159,7 @@ class Jobs:
             concurrency=ground.wishes.concurrency,
             metrics=ground.metrics,
             tracer=ground.telemetry.tracer,
+            steps=ground.work,
             bell=ground.bell,
             clock=ground.clock,
         )
@@ -168,6 +169,7 @@ class Jobs:
             self._ground.database,
             tokens=self._ground.tokens,
             telemetry=self._ground.telemetry,
+            steps=self._ground.work,
             clock=self._ground.clock,
             bell=self._ground.bell,
             ask=self._acquisitions.create,

@@ -1,13 +1,14 @@
 """The settings of the moment, in the words of the parts that obey them."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from lockgroove.config.v1 import config_pb2 as pb
 
+from libs.cleanup.schedule import time_of
 from services.acquisition.domain.acquisitions import Rules
 from services.acquisition.domain.attempt import Source
 from services.acquisition.domain.lidarr import NO_LIDARR
@@ -103,6 +104,10 @@ class Wishes:
             acquisitions=acquisition.retention_days or usual.acquisitions,
             batches=acquisition.batch_retention_days or usual.batches,
         )
+
+    def cleanup_time(self) -> time:
+        """When the daily clean-up begins."""
+        return time_of(self._settings.upkeep.cleanup_time)
 
     def library_owner(self) -> LibraryOwner:
         """Who puts albums into the library."""

@@ -20,12 +20,14 @@ from sqlalchemy import (
 from libs.leases.tables import lease_table
 from libs.outbound.tables import cached_answer_table, call_slot_table
 from libs.sql.types import Json, OrderedText, Serial, UtcMillis
+from libs.sql.watermarks import watermark_table
 from libs.work.tables import work_tables
 
 metadata = MetaData()
 
 engine = work_tables(metadata)
 lease = lease_table(metadata)
+watermark = watermark_table(metadata)
 call_slot = call_slot_table(metadata)
 cached_answer = cached_answer_table(metadata)
 

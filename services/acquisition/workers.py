@@ -11,6 +11,7 @@ from libs.errors import AppError
 from libs.sql.engine import Database
 from libs.telemetry.tracing import Tracer
 from libs.work.job import Claim, Done, Finish
+from libs.work.metrics import WorkMetrics
 from libs.work.store import SqlWorkStore
 from libs.work.worker import Worker
 from services.acquisition.domain.attempt import Source
@@ -57,11 +58,13 @@ class Workers:
         concurrency: Callable[[Source], int],
         metrics: AcquisitionMetrics,
         tracer: Tracer,
+        steps: WorkMetrics,
         bell: Bell,
         clock: Clock,
     ) -> None:
         self._metrics = metrics
         self._tracer = tracer
+        self._steps = steps
         self._bell = bell
         self._workers = [
             self._worker(
@@ -106,6 +109,7 @@ class Workers:
             grace=GRACE,
             finish=finish,
             tracer=self._tracer,
+            metrics=self._steps,
         )
 
     def _finished(self, source: Source, finishes: Sequence[Finish]) -> None:

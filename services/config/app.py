@@ -23,6 +23,7 @@ from services.config.sessions.store import SqlSessionStore
 from services.config.sessions.wiring import make_sessions
 from services.config.settings import Settings
 from services.config.status import make_status
+from services.config.upkeep.wiring import make_cleanup
 from services.config.wiring import Declared, open_settings
 
 
@@ -67,10 +68,11 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[Server]]:
         oauth = make_oauth(ground, settings=lambda: own.texts)
         automations = await make_automations(ground, settings=lambda: own.texts, refreshes=oauth.tokens)
         onboarding = make_onboarding(ground, test=connections.verdict)
+        cleanup = make_cleanup(ground, keys.store, settings=lambda: own.texts, changed=changed.set)
         sessions = make_sessions(ground, kept, feed=own.feed, changed=changed)
         status = make_status(ground)
         tell_of_backups(ground.telemetry.metrics, backup_folder(settings.home, settings.environment))
-        slices: list[Slice] = [own, keys, sessions, connections, encryption, oauth, automations, onboarding]
+        slices: list[Slice] = [own, keys, sessions, connections, encryption, oauth, automations, onboarding, cleanup]
 
         server = Server(
             settings.listen,

@@ -14,7 +14,9 @@ from sqlalchemy import (
 )
 
 from libs.crypto.tables import data_key_table
+from libs.leases.tables import lease_table
 from libs.sql.types import Json, OrderedText, UtcMillis
+from libs.sql.watermarks import watermark_table
 
 metadata = MetaData()
 
@@ -258,3 +260,5 @@ onboarding = Table(
 )
 
 data_key = data_key_table(metadata)
+lease = lease_table(metadata)
+watermark = watermark_table(metadata)

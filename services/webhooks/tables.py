@@ -18,6 +18,7 @@ from sqlalchemy import (
 from libs.crypto.tables import data_key_table
 from libs.leases.tables import lease_table
 from libs.sql.types import Json, OrderedText, UtcMillis
+from libs.sql.watermarks import watermark_table
 from libs.work.tables import work_tables
 
 KEPT = -1  # as `stored_on`: the day of bodies that retention must pass over
@@ -138,14 +139,7 @@ replay = Table(
     Column("created", UtcMillis, nullable=False),
 )
 
-watermark = Table(
-    "watermark",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("position", Json, nullable=False),
-    Column("updated", UtcMillis, nullable=False),
-)
-
 work = work_tables(metadata)
 lease = lease_table(metadata)
+watermark = watermark_table(metadata)
 data_key = data_key_table(metadata)

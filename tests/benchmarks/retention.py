@@ -11,15 +11,18 @@ from pathlib import Path
 from sqlalchemy import text
 
 from libs import ids
+from libs.cleanup.metrics import CleanupMetrics
+from libs.cleanup.remover import Remover
+from libs.cleanup.run import Run
 from libs.clock import SystemClock
 from libs.sql.engine import Database, open_database
 from libs.sql.migrations import migrate
 from libs.sql.paging import PageTokens
+from libs.telemetry.metrics import Metrics
 from libs.work.outbox import SqlOutbox
 from services.webhooks import migrations
 from services.webhooks.admission import Admission, open_admission
 from services.webhooks.domain.event import NewEvent
-from services.webhooks.domain.retention import Remover, Retention, limit
 from services.webhooks.events.store import SqlEventStore
 from services.webhooks.tables import work
 from services.webhooks.upkeep import removal
@@ -36,13 +39,6 @@ KEY = b"benchmark"
 DAYS = 30
 _BODY = b'{"eventType": "Grab"}'.ljust(1024)
 _DAY = timedelta(days=1)
-
-
-class QuietLog:
-    """Counts nothing."""
-
-    def removed(self, what: str, count: int) -> None:
-        """Something was removed."""
 
 
 async def measure() -> str:
@@ -62,7 +58,7 @@ async def _lines(name: str, url: str) -> list[str]:
         store = SqlEventStore(database, PageTokens(KEY), outbox=outbox)
         partitions = SqlPartitions(database, Notes(outbox))
         await _fill(database, store)
-        retention = Retention(_removers(database, partitions), log=QuietLog(), clock=SystemClock())
+        retention = Run(_removers(database, partitions), counts=CleanupMetrics(Metrics(), []), clock=SystemClock())
         async with open_admission(store, committed=lambda _size: None) as admission:
             alone = await _latencies(admission, asyncio.create_task(asyncio.sleep(SECONDS)))
             start = time.perf_counter()
@@ -76,13 +72,17 @@ async def _lines(name: str, url: str) -> list[str]:
     ]
 
 
-async def _retain(retention: Retention) -> None:
-    removed = await retention.run_once(limit(datetime.now(UTC), DAYS))
-    assert removed["events"] == OLD_EVENTS, removed
+async def _retain(retention: Run) -> None:
+    removals = await retention.make(datetime.now(UTC))
+    assert removals[0].count == OLD_EVENTS, removals
 
 
 def _removers(database: Database, partitions: SqlPartitions) -> list[Remover]:
-    return [removal.EndedEvents(database), OldRecords(database, KEY), removal.OldDays(partitions)]
+    return [
+        removal.EndedEvents(database, lambda: DAYS),
+        OldRecords(database, KEY, lambda: DAYS),
+        removal.OldDays(partitions, lambda: DAYS),
+    ]
 
 
 async def _latencies(admission: Admission, until: asyncio.Task[None]) -> list[float]:

@@ -15,6 +15,7 @@ from libs.service import Loop
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.telemetry import Telemetry
+from libs.work.metrics import WorkMetrics
 from libs.work.store import SqlWorkStore
 from libs.work.worker import Worker
 from services.acquisition.batches.following import SqlFollowing
@@ -55,6 +56,7 @@ def make_batches(
     *,
     tokens: PageTokens,
     telemetry: Telemetry,
+    steps: WorkMetrics,
     clock: Clock,
     bell: Bell,
     ask: Ask,
@@ -73,6 +75,7 @@ def make_batches(
         bell=bell,
         clock=clock,
         tracer=telemetry.tracer,
+        steps=steps,
         patience=Patience(),
     )
     bell.subscribe(work.worker.wake)

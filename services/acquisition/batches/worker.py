@@ -16,6 +16,7 @@ from libs.work.context import Context
 from libs.work.endings import Endings, backed_off, explained
 from libs.work.errors import ClaimLost, NotUnderstood
 from libs.work.job import NOW, Claim, Done, Finish, Next, Outcome
+from libs.work.metrics import WorkMetrics
 from libs.work.store import SqlWorkStore
 from libs.work.worker import Worker
 from services.acquisition.batches.following import Made, SqlFollowing
@@ -70,6 +71,7 @@ class BatchWork:
         bell: Bell,
         clock: Clock,
         tracer: Tracer,
+        steps: WorkMetrics,
         patience: Patience,
         ttl: timedelta = TTL,
     ) -> None:
@@ -92,6 +94,7 @@ class BatchWork:
             ttl=ttl,
             finish=self._finish,
             tracer=tracer,
+            metrics=steps,
         )
 
     async def step(self, claim: Claim, context: Context) -> Outcome:

@@ -1,3 +1,3 @@
 """The schema of the acquisition service, revision by revision."""
 
-HEAD = "0004"
+HEAD = "0005"

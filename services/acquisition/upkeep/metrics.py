@@ -1,4 +1,4 @@
-"""What waits, what runs and what was removed; every label has few values."""
+"""What waits and what runs; every label has few values."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from services.acquisition.domain.control import Backlog
 
 
 class UpkeepMetrics:
-    """The gauges of the queues and the counter of retention."""
+    """The gauges of the queues."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._depth = metrics.gauge("acquisition_queue_depth", "Acquisitions that wait for their turn.", ["source"])
@@ -19,7 +19,6 @@ class UpkeepMetrics:
         self._paused = metrics.gauge("acquisitions_paused", "Whether all acquisitions are held.")
         self._kill_switch = metrics.gauge("kill_switch", "Whether nothing may begin; 1 also where that is unknown.")
         self._kill_switch.set(1)  # nothing is known yet
-        self._removed = metrics.counter("acquisition_retention_removed", "What retention has removed.", ["what"])
 
     def backlog(self, found: Mapping[Source, Backlog]) -> None:
         """So much every source has to do."""
@@ -36,7 +35,3 @@ class UpkeepMetrics:
     def switch_unknown(self) -> None:
         """How the switch stands cannot be read: nothing begins."""
         self._kill_switch.set(1)
-
-    def removed(self, what: str, count: int) -> None:
-        """So many of one kind were removed."""
-        self._removed.labels(what).inc(count)

@@ -1,42 +1,57 @@
-"""What retention removes, a bounded step each time: what ended long ago, and what has expired. Never a file."""
+"""What the clean-up removes: acquisitions and batches that ended long ago, and what has expired. Never a file."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
 
-from sqlalchemy import Column, ColumnElement, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, func, select
 
+from libs.cleanup.remover import STEP, OldRows
 from libs.sql.engine import Database
-from libs.sql.types import duration_ms, now_ms
 from services.acquisition.tables import engine
-
-STEP = 200  # rows a transaction: on SQLite others wait for its end
 
 _job = engine.work
 
 
 class EndedJobs:
-    """Acquisitions or batches that ended more than so many days ago, with their work, children, signals and events.
+    """Acquisitions or batches that ended more than so many days ago, however they ended, with all that is theirs.
 
-    `now` is the database's clock in milliseconds, except in tests.
+    That is their work, children, signals and events.
     """
 
     def __init__(
-        self, database: Database, table: Table, *, days: Callable[[], int], now: ColumnElement[int] | None = None
+        self, database: Database, table: Table, *, kind: str, days: Callable[[], int], children: frozenset[str]
     ) -> None:
         self._database = database
         self._table = table
         self._days = days
-        self._now = now_ms() if now is None else now
-        self.what = table.name
+        self.kind = kind
+        self.tables = children | {table.name, _job.name, engine.event.name, engine.signal.name}
 
-    async def step(self) -> int:
-        """Removes some of the oldest; returns how many. One that somebody starts again right now stays."""
+    @property
+    def rule(self) -> str:
+        """For how long they are kept."""
+        return f"{self._days()} days after they ended"
+
+    async def count(self, now: datetime) -> int:
+        """How many ended long ago."""
+        counted = select(func.count()).select_from(self._table.join(_job, _job.c.id == self._table.c.id))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(counted.where(self._old(now)))).scalar_one())
+
+    async def remove(self, now: datetime) -> AsyncIterator[int]:
+        """Removes them, the oldest first; one that somebody starts again right now stays."""
+        while count := await self._step(now):
+            yield count
+
+    def _old(self, now: datetime) -> ColumnElement[bool]:
+        return and_(_job.c.done, self._table.c.ended < now - timedelta(days=self._days()))
+
+    async def _step(self, now: datetime) -> int:
         own = self._table.c
-        old = own.ended < self._now - duration_ms(timedelta(days=self._days()))
         oldest = (
             select(_job.c.id)
             .join(self._table, own.id == _job.c.id)
-            .where(_job.c.done, old)
+            .where(self._old(now))
             .order_by(own.ended, own.id)
             .limit(STEP)
             .with_for_update(of=_job, skip_locked=True)
@@ -49,19 +64,6 @@ class EndedJobs:
         return len(ids)
 
 
-class Expired:
+def expired(database: Database, table: Table, *, kind: str, rule: str) -> OldRows:
     """Rows that say themselves until when they hold."""
-
-    def __init__(self, database: Database, table: Table) -> None:
-        self._database = database
-        self._table = table
-        self.what = table.name
-
-    async def step(self) -> int:
-        """Removes some; returns how many."""
-        key: list[Column[object]] = list(self._table.primary_key)
-        gone: ColumnElement[bool] = self._table.c.expires < now_ms()
-        some = select(*key).where(gone).limit(STEP)
-        statement = delete(self._table).where(tuple_(*key).in_(some), gone)
-        async with self._database.writing() as connection:
-            return (await connection.execute(statement)).rowcount
+    return OldRows(database, table, lambda now: table.c.expires < now, kind=kind, rule=lambda: rule)

@@ -1,50 +1,85 @@
 """Upkeep, put together."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
-from typing import Any
+from dataclasses import dataclass
+from datetime import time
 
+from libs.cleanup.remover import Remover
+from libs.cleanup.wiring import CleanupSlice, CleanupTables
+from libs.cleanup.worker import Schedule
 from libs.clock import Clock
-from libs.leases.hold import LeaseStore, hold
+from libs.rpc.server import Server
 from libs.service import Loop
 from libs.sql.engine import Database
 from libs.telemetry.metrics import Metrics
 from services.acquisition import tables
 from services.acquisition.domain import providers
 from services.acquisition.domain.control import ControlStore
+from services.acquisition.upkeep import removal
 from services.acquisition.upkeep.metrics import UpkeepMetrics
-from services.acquisition.upkeep.removal import EndedJobs, Expired
-from services.acquisition.upkeep.retention import Remover, Retention
 from services.acquisition.upkeep.sampler import Sampler
 
-TTL = timedelta(seconds=30)
+_OF_AN_ACQUISITION = frozenset(["attempt", "library_file", "request", "lidarr_album", "lidarr_download"])
+_OF_A_BATCH = frozenset(["batch_album"])
 
 
-def upkeep_loops(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpkeepSlice:
+    """The clean-up and its API, and the gauges of the queues."""
+
+    cleanup: CleanupSlice
+    sampler: Sampler
+
+    @property
+    def loops(self) -> Sequence[Loop]:
+        """What runs beside the work, once there are settings."""
+        return [*self.cleanup.loops, self.sampler.run]
+
+    def serve(self, server: Server) -> None:
+        """Adds CleanupService to a server."""
+        self.cleanup.serve(server)
+
+
+def make_upkeep(
     database: Database,
     store: ControlStore,
     *,
     kept: Callable[[], providers.Retention],
-    leases: LeaseStore,
+    at: Callable[[], time],
     metrics: Metrics,
     clock: Clock,
-) -> Sequence[Loop]:
-    """What runs beside the work, once there are settings; `kept` says for how long things are."""
-    shown = UpkeepMetrics(metrics)
-
-    def alone(name: str) -> AbstractAsyncContextManager[Any]:
-        return hold(leases, name, ttl=TTL, clock=clock)
-
-    retention = Retention(removers(database, kept), alone=alone, counts=shown, clock=clock)
-    return [retention.run, Sampler(store, metrics=shown).run]
+) -> UpkeepSlice:
+    """Wires the slice; `kept` says for how long things are, and `at` when the clean-up begins."""
+    cleanup = CleanupSlice(
+        "acquisition",
+        removers(database, kept),
+        Schedule(at=at),
+        database=database,
+        tables=CleanupTables(lease=tables.lease, watermark=tables.watermark),
+        metrics=metrics,
+        clock=clock,
+        expiring=expiring(database),
+    )
+    return UpkeepSlice(cleanup=cleanup, sampler=Sampler(store, metrics=UpkeepMetrics(metrics)))
 
 
 def removers(database: Database, kept: Callable[[], providers.Retention]) -> list[Remover]:
-    """Everything that is removed once it is old."""
+    """What is removed once it ended long ago."""
     return [
-        EndedJobs(database, tables.acquisition, days=lambda: kept().acquisitions),
-        EndedJobs(database, tables.batch, days=lambda: kept().batches),
-        Expired(database, tables.search),
-        Expired(database, tables.cached_answer),
+        removal.EndedJobs(
+            database,
+            tables.acquisition,
+            kind="acquisitions",
+            days=lambda: kept().acquisitions,
+            children=_OF_AN_ACQUISITION,
+        ),
+        removal.EndedJobs(database, tables.batch, kind="batches", days=lambda: kept().batches, children=_OF_A_BATCH),
+    ]
+
+
+def expiring(database: Database) -> list[Remover]:
+    """What expires soon after it was made."""
+    return [
+        removal.expired(database, tables.search, kind="searches", rule="an hour"),
+        removal.expired(database, tables.cached_answer, kind="answers", rule="as long as their provider's data hold"),
     ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Select, insert, select, text, update
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,12 +13,10 @@ from libs import ids
 from libs.sql.engine import Database
 from libs.sql.paging import Order, PageTokens, SortKey
 from services.config.automations.store import SqlAutomations
-from services.config.domain.automations import COUNTED, KEPT, Action, ActionStatus, Candidate, Outcome, Run
+from services.config.domain.automations import COUNTED, Action, ActionStatus, Candidate, Outcome, Run
 from services.config.domain.safety import DAY, HOUR, Limits, Switch, Usage, Verdict, judged
 from services.config.tables import automation_action as table
 from services.config.tables import automation_pause as pause
-
-STEP = 200  # rows a transaction that removes old ones
 
 _NEWEST_FIRST = Order(
     keys=(SortKey(column=table.c.acted_at, descending=True), SortKey(column=table.c.id, descending=True))
@@ -104,13 +102,6 @@ class SqlActions:
         async with self._database.reading() as connection:
             found, token = page.cut((await connection.execute(page.apply(wanted))).all())
         return [_action(row._mapping) for row in found], token
-
-    async def forget(self) -> int:
-        """Removes some that are older than they are told of; returns how many."""
-        async with self._database.writing() as connection:
-            old = table.c.acted_at < await self._automations.time(connection) - KEPT
-            some = select(table.c.id).where(old).order_by(table.c.acted_at).limit(STEP)
-            return (await connection.execute(delete(table).where(table.c.id.in_(some)))).rowcount
 
     async def _usage(self, connection: AsyncConnection, wish: Candidate, terms: Terms, now: datetime) -> Usage:
         limits = terms.limits

@@ -17,7 +17,6 @@ from services.config.automations.pauses import Refreshes, SqlPauses
 from services.config.automations.runner import AutomationRunner
 from services.config.automations.servicer import AutomationServicer
 from services.config.automations.store import SqlAutomations
-from services.config.automations.upkeep import AutomationUpkeep
 from services.config.domain.automations import RETRY_UNAVAILABLE, Doer
 from services.config.domain.safety import Limits
 from services.config.ground import Ground
@@ -27,16 +26,15 @@ SERVICE = pb.DESCRIPTOR.services_by_name["AutomationService"].full_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutomationSlice:
-    """The API of automations, and the loops behind it."""
+    """The API of automations, and the loop behind it."""
 
     servicer: AutomationServicer
     runner: AutomationRunner
-    upkeep: AutomationUpkeep
 
     @property
     def loops(self) -> Sequence[Loop]:
         """What runs beside the server."""
-        return [self.runner.run, self.upkeep.run]
+        return [self.runner.run]
 
     def serve(self, server: Server) -> None:
         """Adds AutomationService to a server."""
@@ -67,4 +65,4 @@ async def make_automations(
     servicer = AutomationServicer(
         automations, actions, pauses, guard, doers=doers, tokens=ground.tokens, changed=runner.wake
     )
-    return AutomationSlice(servicer=servicer, runner=runner, upkeep=AutomationUpkeep(actions))
+    return AutomationSlice(servicer=servicer, runner=runner)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import BindParameter, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.sql.engine import Database
@@ -107,16 +107,25 @@ class SqlKeyStore:
         async with self._database.writing() as connection:
             await connection.execute(noting, [{"used": key, "used_at": uses[key]} for key in sorted(uses)])
 
+    async def count_ended(self, before: datetime) -> int:
+        """How many keys were taken back, or ended, before this moment."""
+        async with self._database.reading() as connection:
+            counted = select(func.count()).select_from(api_key).where(_ended(before))
+            return int((await connection.execute(counted)).scalar_one())
+
     async def forget(self, before: datetime, *, limit: int) -> int:
         """Forget at most so many keys that were taken back, or ended, before this moment; says how many they were."""
-        old = or_(api_key.c.revoked_at < before, api_key.c.expires_at < before)
         async with self._database.writing() as connection:
             await _lock(connection)
-            ids = list(await connection.scalars(select(api_key.c.id).where(old).limit(limit)))
+            ids = list(await connection.scalars(select(api_key.c.id).where(_ended(before)).limit(limit)))
             if ids:
                 await connection.execute(delete(api_key).where(api_key.c.id.in_(ids)))
                 await _grow(connection)
         return len(ids)
+
+
+def _ended(before: datetime) -> ColumnElement[bool]:
+    return or_(api_key.c.revoked_at < before, api_key.c.expires_at < before)
 
 
 async def _lock(connection: AsyncConnection) -> None:

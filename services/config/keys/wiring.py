@@ -25,7 +25,6 @@ from services.config.ground import Ground
 from services.config.keys.keeper import KeyKeeper
 from services.config.keys.servicer import KeyServicer
 from services.config.keys.store import SqlKeyStore
-from services.config.keys.upkeep import KeyUpkeep
 
 SERVICE = pb.DESCRIPTOR.services_by_name["KeyService"].full_name
 
@@ -37,7 +36,6 @@ class KeySlice:
     store: SqlKeyStore
     servicer: KeyServicer
     uses: KeyUses
-    upkeep: KeyUpkeep
     clock: Clock
 
     def serve(self, server: Server) -> None:
@@ -47,7 +45,7 @@ class KeySlice:
     @property
     def loops(self) -> list[Loop]:
         """What runs beside the server."""
-        return [self.uses.run, self.upkeep.run]
+        return [self.uses.run]
 
     async def keep_first(self) -> None:
         """Makes a key for the administrator, unless there is a way in already."""
@@ -73,7 +71,6 @@ def make_keys(ground: Ground, *, given: bool, changed: Event) -> KeySlice:
         store=store,
         servicer=KeyServicer(keeper, store, clock=clock),
         uses=KeyUses(store.note_uses, clock=clock),
-        upkeep=KeyUpkeep(store, clock=clock, changed=changed.set),
         clock=clock,
     )
 

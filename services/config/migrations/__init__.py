@@ -1,3 +1,3 @@
 """The schema of the config service, revision by revision."""
 
-HEAD = "0003"
+HEAD = "0004"

@@ -72,11 +72,6 @@ class SqlAuthorizations:
         owner = Owner(provider=row.provider, user=row.user_name)
         return Pending(owner=owner, redirect=row.redirect_url, session=row.session_id or "", verifier=verifier.decode())
 
-    async def sweep(self) -> None:
-        """Forgets those that nobody may end any more."""
-        async with self._database.writing() as connection:
-            await connection.execute(delete(oauth_authorization).where(_MINE.expires_at <= self._now))
-
     async def _check_known(self, digest: bytes) -> None:
         """Anybody may come with anything: who comes with nothing of ours keeps no writer waiting."""
         known = select(_MINE.state_digest).where(_MINE.state_digest == digest)

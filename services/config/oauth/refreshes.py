@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Update, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Update, and_, insert, select, update
 
 from libs import ids
 from libs.crypto.safe import Safe
@@ -16,7 +16,6 @@ from services.config.oauth.contexts import access_context, refresh_context
 from services.config.tables import oauth_failure, oauth_token
 
 LEASE = timedelta(seconds=60)  # longer than a provider may take, and the database to come back afterwards
-_REMEMBERED = timedelta(days=7)  # failures; nobody counts further back
 _TOKEN = oauth_token.c
 
 
@@ -92,12 +91,6 @@ class SqlRefreshes:
                 return False
             await connection.execute(insert(oauth_failure).values(failure | {"failed_at": self._now}))
         return True
-
-    async def sweep(self) -> None:
-        """Forgets failures of long ago."""
-        old = delete(oauth_failure).where(oauth_failure.c.failed_at <= self._now - duration_ms(_REMEMBERED))
-        async with self._database.writing() as connection:
-            await connection.execute(old)
 
     def _ending(self, standing: ColumnElement[bool], values: dict[str, Any]) -> Update:
         ended = {"refreshing_until": None, "version": _TOKEN.version + 1, "updated_at": self._now}

@@ -75,5 +75,5 @@ def make_oauth(
     refresher = Refresher(tokens, refreshes, accounts, providers=providers, metrics=metrics, clock=ground.clock)
     revoker = Revoker(tokens, accounts, ground.safe, providers=providers)
     servicer = OAuthServicer(tokens, authorizer, refresher, revoker, accounts, providers=providers)
-    upkeep = OAuthUpkeep(tokens, refreshes, authorizations, refresher, accounts, providers=providers, metrics=metrics)
+    upkeep = OAuthUpkeep(tokens, refresher, accounts, providers=providers, metrics=metrics)
     return OAuthSlice(tokens=tokens, servicer=servicer, upkeep=upkeep)

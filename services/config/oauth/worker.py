@@ -1,4 +1,4 @@
-"""Refreshes tokens ahead of their ends, and forgets what is over."""
+"""Refreshes tokens ahead of their ends."""
 
 import asyncio
 from datetime import timedelta
@@ -8,10 +8,8 @@ from libs.telemetry.logger import get_logger
 from services.config.domain.oauth import Token
 from services.config.domain.providers import Providers
 from services.config.oauth.accounts import Accounts
-from services.config.oauth.authorizations import SqlAuthorizations
 from services.config.oauth.metrics import OAuthMetrics
 from services.config.oauth.refresher import Refresher
-from services.config.oauth.refreshes import SqlRefreshes
 from services.config.oauth.store import SqlTokens
 
 log = get_logger()
@@ -27,8 +25,6 @@ class OAuthUpkeep:
     def __init__(
         self,
         tokens: SqlTokens,
-        refreshes: SqlRefreshes,
-        authorizations: SqlAuthorizations,
         refresher: Refresher,
         accounts: Accounts,
         *,
@@ -36,8 +32,6 @@ class OAuthUpkeep:
         metrics: OAuthMetrics,
     ) -> None:
         self._tokens = tokens
-        self._refreshes = refreshes
-        self._authorizations = authorizations
         self._refresher = refresher
         self._accounts = accounts
         self._providers = providers
@@ -61,8 +55,6 @@ class OAuthUpkeep:
         configured = [each.name for each in self._providers.all() if self._accounts.is_configured(each)]
         due = await self._tokens.due(configured, limit=_BATCH)
         await asyncio.gather(*map(self._refresh, due))
-        await self._authorizations.sweep()
-        await self._refreshes.sweep()
         self._metrics.stand(self._providers.all(), await self._tokens.all())
 
     async def _refresh(self, token: Token) -> None:

@@ -112,18 +112,6 @@ class SqlSessionStore:
             raise TicketUnusable
         return Passage(session_id=row.session_id, handle=row.key_handle, expires_at=row.session_expires_at)
 
-    async def forget(self, before: datetime, *, limit: int) -> int:
-        """Forget at most so many sessions that came to their end before this moment; says how many they were."""
-        old = select(_SESSION.id).where(_SESSION.expires_at < before).limit(limit)
-        async with self._database.writing() as connection:
-            return (await connection.execute(delete(browser_session).where(_SESSION.id.in_(old)))).rowcount
-
-    async def forget_tickets(self, before: datetime, *, limit: int) -> int:
-        """Forget at most so many tickets that nobody used before this moment; says how many they were."""
-        old = select(stream_ticket.c.digest).where(stream_ticket.c.expires_at < before).limit(limit)
-        async with self._database.writing() as connection:
-            return (await connection.execute(delete(stream_ticket).where(stream_ticket.c.digest.in_(old)))).rowcount
-
 
 def _digest(ticket: str) -> bytes:
     return hashlib.sha256(ticket.encode()).digest()

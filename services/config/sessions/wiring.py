@@ -17,7 +17,6 @@ from services.config.sessions.convert import lifetime_of
 from services.config.sessions.keeper import Means, SessionKeeper
 from services.config.sessions.servicer import SessionServicer
 from services.config.sessions.store import SqlSessionStore
-from services.config.sessions.upkeep import SessionUpkeep
 from services.config.worker import SnapshotPoller
 
 SERVICE = pb.DESCRIPTOR.services_by_name["SessionService"].full_name
@@ -27,15 +26,14 @@ _LIFETIME = "gateway.session_lifetime"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSlice:
-    """The API of sessions, and the loop behind it."""
+    """The API of sessions."""
 
     servicer: SessionServicer
-    upkeep: SessionUpkeep
 
     @property
     def loops(self) -> Sequence[Loop]:
         """What runs beside the server."""
-        return [self.upkeep.run]
+        return []
 
     def serve(self, server: Server) -> None:
         """Adds SessionService to a server."""
@@ -51,6 +49,4 @@ def make_sessions(ground: Ground, store: SqlSessionStore, *, feed: SnapshotPolle
         lifetime=lambda: lifetime_of(feed.current.settings.texts[_LIFETIME]),
     )
     keeper = SessionKeeper(store, SessionSeal(ground.service_tokens), means, clock=ground.clock, changed=changed.set)
-    return SessionSlice(
-        servicer=SessionServicer(keeper, clock=ground.clock), upkeep=SessionUpkeep(store, clock=ground.clock)
-    )
+    return SessionSlice(servicer=SessionServicer(keeper, clock=ground.clock))

@@ -14,6 +14,8 @@ from services.gateway.ground import Ground
 from services.gateway.rates.lanes import Lanes
 from services.gateway.rates.wiring import Rates
 from services.gateway.rpcs.local import LocalChannel
+from services.gateway.status import cleanup
+from services.gateway.status.cleanup import CleanupServicer
 from services.gateway.status.health import HealthPages
 from services.gateway.status.metrics import SuiteMetrics
 from services.gateway.status.probes import Health, KillSwitch, probe_redis
@@ -55,13 +57,14 @@ class Status:
         return [self.own.run]
 
     def serve(self, local: LocalChannel, *, lanes: Lanes, rates: Rates) -> None:
-        """Adds SystemService to what the gateway answers itself."""
+        """Adds SystemService and CleanupService to what the gateway answers itself."""
         limits = CurrentLimits(lanes, rates.quotas, rates.counts)
         ground = self.ground
         servicer = SystemServicer(
             self.health, self.switch, self.own, limits, clock=ground.clock, version=ground.release
         )
         local.add(servicer, SERVICE)
+        local.add(CleanupServicer(ground.trusted), cleanup.SERVICE)
 
 
 @asynccontextmanager

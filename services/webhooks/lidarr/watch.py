@@ -10,6 +10,7 @@ from libs import ids
 from libs.leases.store import SqlLeaseStore
 from libs.live import LiveSettings
 from libs.outbound.http import httpx
+from libs.sql.watermarks import SqlWatermarks
 from services.webhooks.domain.backfill import Backfill, Door, Gap, SenderLog, Told
 from services.webhooks.domain.registration import webhook_url
 from services.webhooks.ground import Ground
@@ -19,8 +20,7 @@ from services.webhooks.lidarr.queue import LidarrQueue
 from services.webhooks.lidarr.registration import LidarrRegistration
 from services.webhooks.lidarr.secret import SOURCE, RegistrationSecret
 from services.webhooks.peers import Peer, address_in
-from services.webhooks.tables import lease
-from services.webhooks.watermarks import SqlWatermarks
+from services.webhooks.tables import lease, watermark
 
 PROBE_TIMEOUT = 5.0  # seconds
 _REPAIR = {"job_id": f"sources/{SOURCE}", "version": 0, "from_state": "", "to_state": "", "actor": "registration"}
@@ -54,7 +54,7 @@ def watch_lidarr(
     )
     registration = _registration(ground, http, peer, gateway=gateway)
     backfill = Backfill(door, source=SOURCE, clock=ground.clock, new_id=lambda: ids.new("evt"), log=log)
-    watermarks = SqlWatermarks(ground.database)
+    watermarks = SqlWatermarks(ground.database, watermark)
     history = LidarrHistory(peer, backfill, told, watermarks, clock=ground.clock)
     queue = LidarrQueue(peer, backfill, told, watermarks, clock=ground.clock)
     keeper = Keeper(peer, registration, [history, queue], log=log)

@@ -10,6 +10,7 @@ from lockgroove.webhooks.v1 import replays_pb2_grpc as rpc
 from libs import ids
 from libs.rpc.server import Server
 from libs.service import Loop
+from libs.work.metrics import WorkMetrics
 from libs.work.worker import Worker
 from services.webhooks.ground import Ground
 from services.webhooks.replays.batches import SqlBatches
@@ -48,6 +49,7 @@ def make_replays(ground: Ground, *, replayed: Callable[[], None]) -> ReplaySlice
         metrics=ReplayMetrics(ground.telemetry.metrics),
         clock=ground.clock,
         tracer=ground.telemetry.tracer,
+        steps=WorkMetrics(ground.telemetry.metrics, ground.clock),
         replayed=replayed,
     )
     servicer = ReplayServicer(replays, new_id=partial(ids.new, "rpl"), changed=work.worker.wake)

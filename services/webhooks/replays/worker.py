@@ -11,6 +11,7 @@ from libs.telemetry.tracing import Tracer
 from libs.work.context import Context
 from libs.work.endings import Endings, backed_off, explained
 from libs.work.job import Claim, Done, Finish, Next, Outcome
+from libs.work.metrics import WorkMetrics
 from libs.work.store import SqlWorkStore
 from libs.work.worker import Worker
 from services.webhooks.domain.replays import ReplayState, batch_size, pace
@@ -38,6 +39,7 @@ class ReplayWork:
         metrics: ReplayMetrics,
         clock: Clock,
         tracer: Tracer,
+        steps: WorkMetrics,
         replayed: Callable[[], None],
         ttl: timedelta = TTL,
     ) -> None:
@@ -57,6 +59,7 @@ class ReplayWork:
             ttl=ttl,
             finish=self._finish,
             tracer=tracer,
+            metrics=steps,
         )
 
     async def step(self, claim: Claim, context: Context) -> Outcome:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from libs import ids
 from libs.outbound.http import httpx
+from libs.sql.watermarks import SqlWatermarks
 from services.webhooks.domain.backfill import Backfill, Door, Gap, SenderLog
 from services.webhooks.ground import Ground
 from services.webhooks.peers import Address, Peer, address_in
 from services.webhooks.slskd.log import SlskdLog
 from services.webhooks.slskd.store import SqlKnownKeys
-from services.webhooks.watermarks import SqlWatermarks
+from services.webhooks.tables import watermark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,5 +30,5 @@ def watch_slskd(ground: Ground, http: httpx.AsyncClient, *, door: Door, log: Sen
 
     peer = Peer(http, name="slskd", prefix="/api/v0", address=address, clock=ground.clock)
     backfill = Backfill(door, source="slskd", clock=ground.clock, new_id=lambda: ids.new("evt"), log=log)
-    found = SlskdLog(peer, backfill, SqlKnownKeys(ground.database), SqlWatermarks(ground.database))
+    found = SlskdLog(peer, backfill, SqlKnownKeys(ground.database), SqlWatermarks(ground.database, watermark))
     return SlskdWatch(peer=peer, gaps=[found])

@@ -1,11 +1,11 @@
 """The audit trail in the inbox's database: read, checked, and shortened at its old end."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, Row, func, select
 
 from libs.sql.engine import Database
 from libs.sql.filters import Field, TextField, TimeField, compile_filter
@@ -70,18 +70,34 @@ class SqlAuditTrail:
 
 
 class OldRecords:
-    """Records that retention removes: the oldest, so that the chain proves the rest. The newest always stay."""
+    """Records of the audit trail: the oldest go, so that the chain proves the rest. The newest always stay."""
 
-    what: ClassVar[str] = "records"
+    kind: ClassVar[str] = "records"
+    tables: ClassVar[frozenset[str]] = frozenset(["work_event", "work_chain"])
 
-    def __init__(self, database: Database, key: bytes) -> None:
+    def __init__(self, database: Database, key: bytes, days: Callable[[], int]) -> None:
         self._database = database
         self._chain = Chain(work, key, now=now_ms())
+        self._days = days
 
-    async def remove(self, before: datetime) -> AsyncIterator[int]:
-        """Removes those that were made before that moment, a bounded number of commits each time."""
-        while count := await self._remove(before):
+    @property
+    def rule(self) -> str:
+        """For how long they are kept."""
+        return f"{self._days()} days"
+
+    async def count(self, now: datetime) -> int:
+        """How many are old; of the step of the chain that the limit cuts none will go."""
+        old = select(func.count()).select_from(_record).where(_record.c.at < self._limit(now))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(old)).scalar_one())
+
+    async def remove(self, now: datetime) -> AsyncIterator[int]:
+        """Removes old ones, a bounded number of commits each time."""
+        while count := await self._remove(self._limit(now)):
             yield count
+
+    def _limit(self, now: datetime) -> datetime:
+        return now - timedelta(days=self._days())
 
     async def _remove(self, before: datetime) -> int:
         async with self._database.writing() as connection:

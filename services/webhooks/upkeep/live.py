@@ -1,9 +1,10 @@
 """The settings of upkeep in force; while they are not known, what they are by default, but nothing is removed by it."""
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 from lockgroove.config.v1 import config_pb2 as pb
 
+from libs.cleanup.schedule import time_of
 from libs.live import LiveSettings, SettingsAbsent
 
 INTERVAL = timedelta(minutes=5)
@@ -28,6 +29,10 @@ class LiveUpkeep:
     def known_days(self) -> int:
         """As `days`, for those who remove events by it; raises SettingsAbsent while it is not known."""
         return _days(self._live.current.settings.webhooks)
+
+    def cleanup_time(self) -> time:
+        """When the daily clean-up begins; raises SettingsAbsent while it is not known."""
+        return time_of(self._live.current.settings.upkeep.cleanup_time)
 
     def _settings(self) -> pb.WebhookSettings:
         try:

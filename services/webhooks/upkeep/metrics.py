@@ -12,7 +12,7 @@ log = get_logger()
 
 
 class UpkeepMetrics:
-    """Findings, what was removed, when both were done last, by whom, and how much waits."""
+    """Findings, when it was looked for them last, by whom, and how much waits."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._findings = metrics.counter(
@@ -24,10 +24,6 @@ class UpkeepMetrics:
         )
         self._leader = metrics.gauge(
             "webhook_upkeep_leader", "Whether this replica did it last, under the lease of this name.", ["lease"]
-        )
-        self._removed = metrics.counter("webhook_retention_removed", "What retention has removed.", ["what"])
-        self._retained = metrics.gauge(
-            "webhook_retention_last_run_timestamp_seconds", "When the last run of retention ended, of any replica."
         )
         self._partitions = metrics.gauge("webhook_partitions_missing", "Days from today to a week ahead without room.")
         self._waiting = metrics.gauge("webhook_backlog_state_events", "Events that have not ended.", ["state"])
@@ -53,19 +49,6 @@ class UpkeepMetrics:
         """When the last pass of any replica ended, and whether it was one of this replica."""
         self._reconciled.set(at.timestamp())
         self._leader.labels("reconciler").set(here)
-
-    def removed(self, what: str, count: int) -> None:
-        """Retention removed so much of one kind."""
-        self._removed.labels(what).inc(count)
-
-    def retained(self, removed: Mapping[str, int]) -> None:
-        """A run of retention has ended."""
-        log.info("retention.done", **removed)
-
-    def last_retained(self, at: datetime, *, here: bool) -> None:
-        """When the last run of any replica ended, and whether it was one of this replica."""
-        self._retained.set(at.timestamp())
-        self._leader.labels("retention").set(here)
 
     def partitions_missing(self, count: int) -> None:
         """So many days have no room for bodies."""

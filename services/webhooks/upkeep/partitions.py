@@ -9,10 +9,10 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.cleanup.remover import STEP
 from libs.sql.engine import Database
 from services.webhooks.domain.event import NewEvent, Receipt
 from services.webhooks.domain.reconciling import Finding, Kind
-from services.webhooks.domain.retention import STEP
 from services.webhooks.rows import TODAY
 from services.webhooks.tables import KEPT, event, event_body
 from services.webhooks.upkeep.notes import Notes

@@ -1,18 +1,21 @@
-"""What retention removes: events that ended long ago with all that belongs to them, and what nobody looks at again."""
+"""What the clean-up removes: events that ended long ago with what belongs to them, and what nobody looks at again."""
 
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Select, and_, delete, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.cleanup.remover import STEP, OldRows
 from libs.sql.engine import Database
-from libs.sql.types import from_millis, now_ms
+from libs.sql.types import from_millis
 from services.webhooks.domain.event import State
-from services.webhooks.domain.retention import STEP
 from services.webhooks.tables import event, event_body, rejection, replay, source_secret, work
 from services.webhooks.upkeep.partitions import SqlPartitions, day_of
+
+Days = Callable[[], int]
+"""How many days things are kept; raises AppError while that is not known."""
 
 _job = work.work
 _REMOVABLE = (State.DONE, State.IGNORED)  # a dead letter waits for a decision
@@ -23,15 +26,31 @@ _INCREMENTAL = 2
 class EndedEvents:
     """Events that ended long ago, with their work, facts, acquisitions and bodies. Dead ones stay."""
 
-    what: ClassVar[str] = "events"
+    kind: ClassVar[str] = "events"
+    tables: ClassVar[frozenset[str]] = frozenset(
+        ["event", "event_body", "event_fact", "event_acquisition", "work", "work_signal"]
+    )
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, days: Days) -> None:
         self._database = database
+        self._days = days
         self._parted = database.dialect == "postgresql"
 
-    async def remove(self, before: datetime) -> AsyncIterator[int]:
+    @property
+    def rule(self) -> str:
+        """For how long they are kept."""
+        return f"{self._days()} days after they ended; dead ones until somebody decides"
+
+    async def count(self, now: datetime) -> int:
+        """How many ended long ago."""
+        before = limit(now, self._days())
+        old = select(func.count()).select_from(event.join(_job, _job.c.id == event.c.id))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(old.where(event.c.received_at < before, _ended(before)))).scalar_one())
+
+    async def remove(self, now: datetime) -> AsyncIterator[int]:
         """Goes through the ledger in the order of arrival, and leaves what stays behind."""
-        after = from_millis(0), ""
+        before, after = limit(now, self._days()), (from_millis(0), "")
         while found := await self._some(before, after):
             after = found[-1].received_at, found[-1].id
             old = [row.id for row in found if _is_old(row, before)]
@@ -55,7 +74,7 @@ class EndedEvents:
         still = (
             select(event.c.id, event.c.stored_on)
             .join(_job, _job.c.id == event.c.id)
-            .where(event.c.id.in_(ids), _job.c.done, _job.c.state.in_(_REMOVABLE), _job.c.updated < before)
+            .where(event.c.id.in_(ids), _ended(before))
             .order_by(event.c.id)
             .with_for_update(skip_locked=True)
         )
@@ -80,68 +99,83 @@ class EndedEvents:
 class OldDays:
     """Partitions of bodies, of days before the limit; what must stay of them is moved first."""
 
-    what: ClassVar[str] = "partitions"
+    kind: ClassVar[str] = "partitions"
+    tables: ClassVar[frozenset[str]] = frozenset(["event_body"])
 
-    def __init__(self, partitions: SqlPartitions) -> None:
+    def __init__(self, partitions: SqlPartitions, days: Days) -> None:
         self._partitions = partitions
+        self._days = days
 
-    async def remove(self, before: datetime) -> AsyncIterator[int]:
+    @property
+    def rule(self) -> str:
+        """For how long they are kept."""
+        return f"{self._days()} days, PostgreSQL only"
+
+    async def count(self, now: datetime) -> int:
+        """How many days have passed the limit."""
+        return len(await self._old(now))
+
+    async def remove(self, now: datetime) -> AsyncIterator[int]:
         """Drops a day each time; one that is in use stays until the next run."""
-        for day in await self._partitions.older_than(day_of(before)):
+        for day in await self._old(now):
             async for _ in self._partitions.keep(day):
                 yield 0
             yield int(await self._partitions.drop(day))
 
+    async def _old(self, now: datetime) -> list[int]:
+        return await self._partitions.older_than(day_of(limit(now, self._days())))
 
-class Rejections:
+
+def rejections(database: Database, days: Days) -> OldRows:
     """The log of refused deliveries."""
-
-    what: ClassVar[str] = "rejections"
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def remove(self, before: datetime) -> AsyncIterator[int]:
-        """Removes old ones."""
-        old = rejection.c.received_at < before
-        some = select(rejection.c.id).where(old).order_by(rejection.c.received_at).limit(STEP)
-        while count := await self._delete(some):
-            yield count
-
-    async def _delete(self, some: Select[tuple[str]]) -> int:
-        async with self._database.writing() as connection:
-            return (await connection.execute(delete(rejection).where(rejection.c.id.in_(some)))).rowcount
+    return OldRows(
+        database,
+        rejection,
+        lambda now: rejection.c.received_at < limit(now, days()),
+        kind="rejections",
+        rule=lambda: f"{days()} days",
+    )
 
 
-class ExpiredSecrets:
-    """Secrets that were replaced and whose time has passed: nobody can deliver with them any more."""
-
-    what: ClassVar[str] = "secrets"
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def remove(self, before: datetime) -> AsyncIterator[int]:
-        """Removes them however young they are: a secret is not kept for its own sake."""
-        async with self._database.writing() as connection:
-            expired = delete(source_secret).where(source_secret.c.expires < now_ms())
-            count = (await connection.execute(expired)).rowcount
-        yield count
+def expired_secrets(database: Database) -> OldRows:
+    """Secrets that were replaced and whose time has passed: nobody can deliver with them, and none is kept for that."""
+    return OldRows(
+        database,
+        source_secret,
+        lambda now: source_secret.c.expires < now,
+        kind="secrets",
+        rule=lambda: "until those that replaced them are alone in force",
+    )
 
 
 class EndedReplays:
     """Replays that ended long ago, with their work."""
 
-    what: ClassVar[str] = "replays"
+    kind: ClassVar[str] = "replays"
+    tables: ClassVar[frozenset[str]] = frozenset(["replay", "work", "work_signal"])
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, days: Days) -> None:
         self._database = database
+        self._days = days
 
-    async def remove(self, before: datetime) -> AsyncIterator[int]:
+    @property
+    def rule(self) -> str:
+        """For how long they are kept."""
+        return f"{self._days()} days after they ended"
+
+    async def count(self, now: datetime) -> int:
+        """How many ended long ago."""
+        old = select(func.count()).select_from(replay.join(_job, _job.c.id == replay.c.id)).where(self._old(now))
+        async with self._database.reading() as connection:
+            return int((await connection.execute(old)).scalar_one())
+
+    async def remove(self, now: datetime) -> AsyncIterator[int]:
         """Removes old ones."""
-        old = and_(_job.c.done, _job.c.updated < before)
-        while count := await self._delete(old):
+        while count := await self._delete(self._old(now)):
             yield count
+
+    def _old(self, now: datetime) -> ColumnElement[bool]:
+        return and_(_job.c.done, _job.c.updated < limit(now, self._days()))
 
     async def _delete(self, old: ColumnElement[bool]) -> int:
         some = select(replay.c.id).join(_job, _job.c.id == replay.c.id).where(old).order_by(replay.c.id).limit(STEP)
@@ -155,17 +189,24 @@ class EndedReplays:
 class FreePages:
     """Pages of an SQLite file that hold nothing: given back where the file is set up for it, else used again."""
 
-    what: ClassVar[str] = "pages"
+    kind: ClassVar[str] = "pages"
+    rule: ClassVar[str] = "until a clean-up has made them free, SQLite only"
+    tables: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def remove(self, before: datetime) -> AsyncIterator[int]:
+    async def count(self, now: datetime) -> int:
+        """How many are free already."""
+        return await self._pragma("freelist_count") if await self._shrinks() else 0
+
+    async def remove(self, now: datetime) -> AsyncIterator[int]:
         """Gives them back, some each time."""
-        if self._database.dialect != "sqlite" or await self._pragma("auto_vacuum") != _INCREMENTAL:
-            return
-        while freed := await self._give_back():
+        while await self._shrinks() and (freed := await self._give_back()):
             yield freed
+
+    async def _shrinks(self) -> bool:
+        return self._database.dialect == "sqlite" and await self._pragma("auto_vacuum") == _INCREMENTAL
 
     async def _give_back(self) -> int:
         free = await self._pragma("freelist_count")
@@ -178,6 +219,15 @@ class FreePages:
     async def _pragma(self, name: str) -> int:
         async with self._database.reading() as connection:
             return int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
+
+
+def limit(now: datetime, days: int) -> datetime:
+    """What ended before this is removed."""
+    return now - timedelta(days=days)
+
+
+def _ended(before: datetime) -> ColumnElement[bool]:
+    return and_(_job.c.done, _job.c.state.in_(_REMOVABLE), _job.c.updated < before)
 
 
 def _is_old(row: Any, before: datetime) -> bool:

@@ -1,6 +1,6 @@
 """Upkeep, put together."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,17 +9,22 @@ from typing import Any
 from lockgroove.webhooks.v1 import upkeep_pb2 as pb
 from lockgroove.webhooks.v1 import upkeep_pb2_grpc as rpc
 
+from libs.cleanup.remover import Remover
+from libs.cleanup.report import Report
+from libs.cleanup.wiring import CleanupSlice, CleanupTables
+from libs.cleanup.worker import Schedule
 from libs.leases.hold import hold
 from libs.leases.lease import Lease
 from libs.leases.store import SqlLeaseStore
 from libs.rpc.server import Server
 from libs.service import Loop
+from libs.sql.engine import Database
+from libs.sql.watermarks import SqlWatermarks
 from libs.work.job import new_owner
 from services.webhooks.domain.backfill import Gap
 from services.webhooks.domain.reconciling import Check, GapCheck, Reconciling
-from services.webhooks.domain.retention import Remover, Retention
 from services.webhooks.ground import Ground
-from services.webhooks.tables import lease
+from services.webhooks.tables import lease, watermark
 from services.webhooks.upkeep import holes, removal, stuck
 from services.webhooks.upkeep.audit import OldRecords, SqlAuditTrail
 from services.webhooks.upkeep.backlog import SqlBacklog
@@ -28,9 +33,9 @@ from services.webhooks.upkeep.metrics import UpkeepMetrics
 from services.webhooks.upkeep.notes import Notes
 from services.webhooks.upkeep.partitions import SqlPartitions
 from services.webhooks.upkeep.registration import RegistrationCheck, Tend
+from services.webhooks.upkeep.removal import Days
 from services.webhooks.upkeep.servicer import UpkeepServicer
-from services.webhooks.upkeep.worker import HOURLY, LEASE, Reconciler, RetentionRun
-from services.webhooks.watermarks import SqlWatermarks
+from services.webhooks.upkeep.worker import HOURLY, LEASE, Reconciler
 from services.webhooks.worker import MEASURE, Repeatedly
 
 SERVICE = pb.DESCRIPTOR.services_by_name["UpkeepService"].full_name
@@ -54,7 +59,7 @@ async def open_partitions(ground: Ground) -> SqlPartitions:
 
 
 class Upkeep:
-    """The reconciler, retention and partitions of one replica, with their service and their loops."""
+    """The reconciler, the clean-up and the partitions of one replica, with their service and their loops."""
 
     def __init__(self, ground: Ground, *, partitions: SqlPartitions, neighbours: Neighbours) -> None:
         self._ground = ground
@@ -63,18 +68,19 @@ class Upkeep:
         self._settings = LiveUpkeep(ground.live)
         self._metrics = UpkeepMetrics(ground.telemetry.metrics)
         self._holder = new_owner()
-        self._watermarks = SqlWatermarks(ground.database)
+        self._watermarks = SqlWatermarks(ground.database, watermark)
         self._leases = SqlLeaseStore(ground.database, lease)
         self._partitions = partitions
         self._registration = RegistrationCheck(ground.database, neighbours.tend)
         self.reconciler = self._reconciler(neighbours)
-        self.retention = self._retention()
+        self.cleanup = self._make_cleanup()
 
     def serve(self, server: Server) -> None:
-        """Adds UpkeepService to the server."""
+        """Adds UpkeepService and CleanupService to the server."""
         trail = SqlAuditTrail(self._database, self._ground.tokens, self._ground.trail_key)
         servicer = UpkeepServicer(self.reconciler, trail, self._registration)
         server.add(servicer, rpc.add_UpkeepServiceServicer_to_server, SERVICE)
+        self.cleanup.serve(server)
 
     @property
     def loops(self) -> list[Loop]:
@@ -86,9 +92,9 @@ class Upkeep:
 
         return [
             self.reconciler.run,
-            self.retention.run,
             Repeatedly("partitions", self._make_partitions, every=HOURLY).run,
             Repeatedly("backlog", measure, every=MEASURE).run,
+            *self.cleanup.loops,
         ]
 
     def _reconciler(self, neighbours: Neighbours) -> Reconciler:
@@ -103,16 +109,16 @@ class Upkeep:
             done=self._metrics.last_reconciled,
         )
 
-    def _retention(self) -> RetentionRun:
-        return RetentionRun(
-            Retention(self._removers(), log=self._metrics, clock=self._ground.clock),
-            self._watermarks,
-            self._alone,
-            days=self._settings.known_days,
-            zone=None,
-            holder=self._holder,
-            done=self._metrics.last_retained,
-            ended=self._retained,
+    def _make_cleanup(self) -> CleanupSlice:
+        return CleanupSlice(
+            "webhooks",
+            removers(self._database, self._partitions, self._ground.trail_key, days=self._settings.known_days),
+            Schedule(at=self._settings.cleanup_time),
+            database=self._database,
+            tables=CleanupTables(lease=lease, watermark=watermark),
+            metrics=self._ground.telemetry.metrics,
+            clock=self._ground.clock,
+            ended=self._cleaned,
         )
 
     def _checks(self, neighbours: Neighbours) -> list[Check]:
@@ -129,17 +135,6 @@ class Upkeep:
             *map(GapCheck, neighbours.gaps),
         ]
 
-    def _removers(self) -> list[Remover]:
-        return [
-            removal.EndedEvents(self._database),
-            removal.EndedReplays(self._database),
-            removal.Rejections(self._database),
-            removal.ExpiredSecrets(self._database),
-            OldRecords(self._database, self._ground.trail_key),
-            removal.OldDays(self._partitions),
-            removal.FreePages(self._database),
-        ]
-
     def _alone(self, name: str, *, wait: bool = False) -> AbstractAsyncContextManager[Lease]:
         return hold(self._leases, name, ttl=LEASE, clock=self._ground.clock, wait=wait)
 
@@ -147,8 +142,20 @@ class Upkeep:
         await self._partitions.make()
         self._metrics.partitions_missing(len(await self._partitions.missing()))
 
-    async def _retained(self, removed: Mapping[str, int]) -> None:
-        self._metrics.retained(removed)
+    async def _cleaned(self, report: Report) -> None:
         async with self._database.writing() as connection:
-            detail: dict[str, Any] = {"removed": dict(removed), "days": self._settings.days()}
+            detail: dict[str, Any] = {"removed": dict(report.removed), "days": self._settings.days()}
             self._notes.of_retention(connection, "retention", detail)
+
+
+def removers(database: Database, partitions: SqlPartitions, trail_key: bytes, *, days: Days) -> list[Remover]:
+    """What is removed of the inbox; what has ended is kept for so many `days`."""
+    return [
+        removal.EndedEvents(database, days),
+        removal.EndedReplays(database, days),
+        removal.rejections(database, days),
+        removal.expired_secrets(database),
+        OldRecords(database, trail_key, days),
+        removal.OldDays(partitions, days),
+        removal.FreePages(database),
+    ]

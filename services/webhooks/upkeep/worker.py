@@ -1,9 +1,9 @@
-"""The loops of upkeep: what one replica at a time does has a lease, and a watermark says when it was done last."""
+"""The loop of the reconciler: one replica at a time has its lease, and a watermark says when it was done last."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from libs.clock import Clock
@@ -12,17 +12,14 @@ from libs.leases.errors import LeaseHeld
 from libs.sql.types import from_millis, millis
 from libs.telemetry.logger import get_logger
 from services.webhooks.domain.reconciling import Finding, Reconciling
-from services.webhooks.domain.retention import Retention, date_of, is_due, limit
 
 log = get_logger()
 
 LOOK = timedelta(seconds=5)
-LOOK_AT_THE_DATE = timedelta(minutes=1)
 HOURLY = timedelta(hours=1)
 CLOCK_JUMP = timedelta(seconds=30)
 LEASE = timedelta(seconds=30)
 RECONCILER = "reconciler"
-RETENTION = "retention"
 
 Position = Mapping[str, Any]
 Alone = Callable[..., AbstractAsyncContextManager[Any]]
@@ -136,64 +133,3 @@ class Reconciler:
     def _measure(self) -> timedelta:
         """How far the time of day is ahead of the clock that never jumps."""
         return timedelta(seconds=self._clock.now().timestamp() - self._clock.monotonic())
-
-
-class RetentionRun:
-    """Removes what is old, once a date in the whole suite; a run that was cut off is made again from the start."""
-
-    def __init__(
-        self,
-        retention: Retention,
-        watermarks: Watermarks,
-        alone: Alone,
-        *,
-        days: Callable[[], int],
-        zone: tzinfo | None,
-        holder: str,
-        done: DoneLog,
-        ended: Callable[[Mapping[str, int]], Awaitable[None]],
-    ) -> None:
-        self._retention = retention
-        self._watermarks = watermarks
-        self._alone = alone
-        self._days = days
-        self._zone = zone
-        self._holder = holder
-        self._done = done
-        self._ended = ended
-
-    async def run(self) -> None:
-        """Looks again and again whether the run of a new date is due."""
-        while True:
-            await self.run_once()
-            await asyncio.sleep(LOOK_AT_THE_DATE.total_seconds())
-
-    async def run_once(self) -> bool:
-        """Makes the run of this date unless it was made; returns whether it did."""
-        try:
-            if not await self._due():
-                return False
-            async with self._alone(RETENTION):
-                return await self._due() and await self._remove()
-        except LeaseHeld:
-            return False
-        except AppError as error:
-            log.warning("retention.not_done", reason=error.code_reason, message=error.message)
-            return False
-
-    async def _due(self) -> bool:
-        position, now = await self._watermarks.read(RETENTION)
-        if position is None:
-            return True
-        self._done(from_millis(position["at"]), here=position["by"] == self._holder)
-        return is_due(now, date.fromisoformat(position["date"]), self._zone)
-
-    async def _remove(self) -> bool:
-        before, now = await self._watermarks.read(RETENTION)
-        removed = await self._retention.run_once(limit(now, self._days()))
-        today = {"date": date_of(now, self._zone).isoformat(), "at": millis(now), "by": self._holder}
-        if not await self._watermarks.swap(RETENTION, before, today):
-            return False
-        self._done(now, here=True)
-        await self._ended(removed)
-        return True

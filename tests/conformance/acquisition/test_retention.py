@@ -1,14 +1,14 @@
-"""What retention removes and leaves, on SQLite and PostgreSQL alike."""
+"""What the clean-up removes and leaves, on SQLite and PostgreSQL alike."""
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Table, func, insert, select
 
-from libs.leases.hold import hold
-from libs.leases.store import SqlLeaseStore
+from libs.cleanup.metrics import CleanupMetrics
+from libs.cleanup.report import Removal
+from libs.cleanup.run import Run
 from libs.telemetry.metrics import Metrics
 from services.acquisition import tables
 from services.acquisition.domain.acquisition import Acquisition, State
@@ -19,9 +19,8 @@ from services.acquisition.domain.step import Move
 from services.acquisition.switches import SqlSwitches
 from services.acquisition.upkeep import removal
 from services.acquisition.upkeep.metrics import UpkeepMetrics
-from services.acquisition.upkeep.retention import Remover, Retention
 from services.acquisition.upkeep.sampler import Sampler
-from services.acquisition.upkeep.wiring import removers
+from services.acquisition.upkeep.wiring import expiring, removers
 from tests.conformance.acquisition.conftest import CLOCK, Service
 
 FAILURE = Failure(reason="NO_CANDIDATES", message="Nobody has it.")
@@ -29,15 +28,12 @@ LONG_AGO = timedelta(days=31)
 REQUEST = "6f1f7bb0-5c3c-4f5e-9a53-0a8b53c1d0a1"
 
 
-def retention(service: Service, some: list[Remover] | None = None) -> Retention:
-    leases = SqlLeaseStore(service.database, tables.lease)
-    return Retention(
-        removers(service.database, Kept) if some is None else some,
-        alone=lambda name: hold(leases, name, ttl=timedelta(seconds=30), clock=CLOCK),
-        counts=UpkeepMetrics(Metrics()),
-        clock=CLOCK,
-        pause=timedelta(),
-    )
+async def clean(service: Service) -> list[Removal]:
+    everything = [*removers(service.database, Kept), *expiring(service.database)]
+    run = Run(everything, counts=CleanupMetrics(Metrics(), []), clock=CLOCK, pause=timedelta())
+    removals = await run.make(CLOCK.now())
+    assert [each.problem for each in removals if each.problem] == []
+    return removals
 
 
 async def completed(service: Service, title: str, *, ago: timedelta = LONG_AGO, **asked: Any) -> Acquisition:
@@ -61,7 +57,7 @@ async def test_what_ended_long_ago_leaves_with_all_that_belongs_to_it(service: S
     async with service.database.writing() as connection:
         await service.jobs.signal(connection, done.id, "evt-1", {})
 
-    assert await retention(service).run_once()
+    await clean(service)
 
     own = [tables.acquisition, tables.attempt, tables.library_file, tables.request]
     engine = [tables.engine.work, tables.engine.event, tables.engine.signal]
@@ -71,7 +67,7 @@ async def test_what_ended_long_ago_leaves_with_all_that_belongs_to_it(service: S
 async def test_what_ended_lately_and_what_is_active_stays(service: Service) -> None:
     kept = {(await completed(service, "Lorem", ago=timedelta(days=29))).id, (await service.ask("Ipsum")).id}
 
-    await retention(service).run_once()
+    await clean(service)
 
     async with service.database.reading() as connection:
         assert set(await connection.scalars(select(tables.acquisition.c.id))) == kept
@@ -83,14 +79,14 @@ async def test_one_that_was_started_again_stays(service: Service) -> None:
     await service.end(await service.claim(), Move(acquisition=wanted.failed(FAILURE, long_ago)))
     await service.acquisitions.retry(wanted.id, etag="", actor="me")
 
-    await retention(service).run_once()
+    await clean(service)
 
     assert (await service.acquisitions.get(wanted.id)).state is State.QUEUED
 
 
 async def test_an_album_whose_acquisition_is_forgotten_can_be_asked_for_again(service: Service) -> None:
     await completed(service, "Lorem", request_id=REQUEST)
-    await retention(service).run_once()
+    await clean(service)
 
     assert (await service.ask("Lorem", request_id=REQUEST)).state is State.QUEUED
 
@@ -105,60 +101,32 @@ async def test_expired_searches_and_answers_leave_and_others_stay(service: Servi
             await connection.execute(insert(tables.cached_answer).values(**answer, key=name, expires=expires))
             await connection.execute(insert(tables.search).values(**search, id=name, expires=expires))
 
-    await retention(service).run_once()
+    await clean(service)
 
     async with service.database.reading() as connection:
         assert list(await connection.scalars(select(tables.cached_answer.c.key))) == ["new"]
         assert list(await connection.scalars(select(tables.search.c.id))) == ["new"]
 
 
-async def test_a_run_that_is_cut_off_is_finished_by_the_next_one(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_all_of_many_go_step_by_step(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(removal, "STEP", 2)
     for title in ("A", "B", "C", "D", "E"):
         await completed(service, title)
-    some = removers(service.database, Kept)
-    cut = asyncio.Event()
+    [acquisitions, _] = removers(service.database, Kept)
+    assert await acquisitions.count(CLOCK.now()) == 5
 
-    class CutOff:
-        what = "acquisition"
-
-        async def step(self) -> int:
-            if await count(service, tables.acquisition) < 5:
-                cut.set()
-                await asyncio.Event().wait()
-            return await some[0].step()
-
-    running = asyncio.create_task(retention(service, [CutOff()]).run_once())
-    await asyncio.wait_for(cut.wait(), 20)
-    running.cancel()
-    await asyncio.wait([running])
-    assert await count(service, tables.acquisition) == 3
-
-    assert await retention(service).run_once()
+    assert [count async for count in acquisitions.remove(CLOCK.now())] == [2, 2, 1]
 
     assert await count(service, tables.acquisition) == await count(service, tables.engine.event) == 0
 
 
-async def test_of_two_replicas_one_removes_and_the_other_leaves_it_to_it(service: Service) -> None:
-    inside, finish = asyncio.Event(), asyncio.Event()
+async def test_whatever_it_ended_in_leaves(service: Service) -> None:
+    long_ago = CLOCK.now() - LONG_AGO
+    failing = await service.ask("Lorem")
+    await service.end(await service.claim(), Move(acquisition=failing.failed(FAILURE, long_ago)))
+    await completed(service, "Ipsum")
 
-    class Slow:
-        what = "acquisition"
-
-        async def step(self) -> int:
-            inside.set()
-            await finish.wait()
-            return 0
-
-    first = asyncio.create_task(retention(service, [Slow()]).run_once())
-    await asyncio.wait_for(inside.wait(), 20)
-
-    assert not await retention(service).run_once()
-
-    finish.set()
-    assert await first
+    assert [each.count for each in await clean(service) if each.kind == "acquisitions"] == [2]
 
 
 async def test_the_gauges_show_what_waits_what_runs_and_the_switch(service: Service) -> None:

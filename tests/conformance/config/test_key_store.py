@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import func, insert, select
 
-from libs.clock import ManualClock
 from libs.errors import InvalidArgument
 from libs.sql.engine import Database
 from libs.sql.migrations import migrate
@@ -27,8 +26,8 @@ from services.config.domain.keys import (
 )
 from services.config.keys import rows
 from services.config.keys.store import SqlKeyStore
-from services.config.keys.upkeep import KEPT, KeyUpkeep
 from services.config.tables import api_key, config_state
+from services.config.upkeep.removal import KEYS, EndedKeys
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -276,16 +275,16 @@ async def test_only_what_ended_or_was_taken_back_long_ago_is_forgotten(keys: Sql
         assert (await connection.execute(select(func.count()).select_from(api_key))).scalar_one() == 2
 
 
-async def test_upkeep_forgets_all_that_is_old_and_says_that_services_have_to_be_told(keys: SqlKeyStore) -> None:
+async def test_services_are_told_when_old_keys_were_removed(keys: SqlKeyStore) -> None:
     for number in range(5):
         await keys.create(made(f"{number}", end=NOW + DAY))
     told: list[str] = []
-    clock = ManualClock(NOW + DAY + KEPT)
-    upkeep = KeyUpkeep(keys, clock=clock, changed=lambda: told.append("changed"), batch=2)
-    await upkeep.run_once()
-    assert (len(await keys.keys()), told) == (5, [])
+    ended, limit = EndedKeys(keys, changed=lambda: told.append("changed")), NOW + DAY + KEYS
+    assert [count async for count in ended.remove(limit)] == []
+    assert (await ended.count(limit), told) == (0, [])
 
-    clock.advance(timedelta(milliseconds=1))
-    await upkeep.run_once()
+    later = limit + timedelta(milliseconds=1)
+    assert await ended.count(later) == 5
+    assert [count async for count in ended.remove(later)] == [5]
 
     assert (await keys.keys(), told) == ([], ["changed"])

@@ -9,11 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
+from libs.sql.paging import PageTokens
 from services.config.automations.actions import Terms
-from services.config.automations.upkeep import AutomationUpkeep
 from services.config.domain.automations import KEPT, ActionStatus, Candidate, Outcome, Run
 from services.config.domain.safety import Limits, Reason, Switch
+from services.config.keys.store import SqlKeyStore
 from services.config.tables import automation
+from services.config.upkeep.removal import removers
 from tests.integration.automations.conftest import RETRY, House, away, someone
 
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -194,7 +196,12 @@ async def test_actions_are_told_of_for_ninety_days(house: House) -> None:
     await replica.actions.reserve(run, wish("ann", "new"), terms)
     house.clock.advance(timedelta(milliseconds=1))
 
-    assert await AutomationUpkeep(replica.actions).run_once() == 1
+    [actions] = [
+        each
+        for each in removers(house.database, SqlKeyStore(house.database, tokens=PageTokens(b"k" * 32)), changed=str)
+        if each.kind == "automation_actions"
+    ]
+    assert [count async for count in actions.remove(house.clock.now())] == [1]
 
     assert [target for target, _ in await house.noted()] == ["new"]
 

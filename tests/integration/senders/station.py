@@ -22,6 +22,7 @@ from libs.leases.store import SqlLeaseStore
 from libs.outbound.http import httpx
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
+from libs.sql.watermarks import SqlWatermarks
 from services.webhooks import tables
 from services.webhooks.admission import open_admission
 from services.webhooks.domain.backfill import Backfill
@@ -41,7 +42,7 @@ from services.webhooks.peers import Address, Peer
 from services.webhooks.slskd.log import SlskdLog
 from services.webhooks.slskd.store import SqlKnownKeys
 from services.webhooks.sources.wiring import SourceSlice, open_sources
-from services.webhooks.watermarks import SqlWatermarks
+from services.webhooks.tables import watermark
 from tests.support.event_store import QuietLog, always, open_event_store
 
 AFAR = "192.0.2.7"  # so that deliveries need their credential (RFC 5737)
@@ -109,7 +110,7 @@ class Station:
         self.inbox: Inbox
         handling = Handling({"lidarr": LidarrHandler(self.told), "slskd": SlskdHandler()})
         self.processing = Processing(store, handling, log=QuietProcessing(), clock=CLOCK, chance=lambda: 0.0)
-        self.watermarks = SqlWatermarks(database)
+        self.watermarks = SqlWatermarks(database, watermark)
 
     @property
     def url(self) -> str | None:

@@ -11,6 +11,8 @@ from lockgroove.api.v1 import annotations_pb2 as api
 from lockgroove.config.v1 import sessions_pb2 as pb
 
 from libs import ids
+from libs.cleanup.metrics import CleanupMetrics
+from libs.cleanup.run import Run
 from libs.clock import ManualClock
 from libs.rpc import context as call
 from libs.rpc.principal import Principal
@@ -18,12 +20,14 @@ from libs.rpc.sessions import Session, SessionSeal
 from libs.sql.engine import Database
 from libs.sql.migrations import migrate
 from libs.sql.paging import PageTokens
+from libs.telemetry.metrics import Metrics
 from services.config import migrations
 from services.config.domain.keys import ApiKey, digest_of
+from services.config.keys.store import SqlKeyStore
 from services.config.sessions.keeper import Means, SessionKeeper
 from services.config.sessions.servicer import SessionServicer
 from services.config.sessions.store import SqlSessionStore
-from services.config.sessions.upkeep import SessionUpkeep
+from services.config.upkeep.removal import expiring, removers
 from tests.integration.keys.conftest import world
 
 __all__ = ["world"]
@@ -50,9 +54,11 @@ class House:
     def store(self) -> SqlSessionStore:
         return SqlSessionStore(self.database, tokens=PageTokens(b"k" * 32))
 
-    @property
-    def upkeep(self) -> SessionUpkeep:
-        return SessionUpkeep(self.store, clock=self.clock, batch=2)
+    async def clean(self) -> None:
+        """Removes what is over."""
+        every = [*removers(self.database, SqlKeyStore(self.database, tokens=PageTokens(b"k" * 32)), changed=str)]
+        every += expiring(self.database)
+        await Run(every, counts=CleanupMetrics(Metrics(), []), clock=self.clock).make(self.clock.now())
 
     def replica(self) -> SessionServicer:
         means = Means(

@@ -136,16 +136,16 @@ async def test_the_suite_itself_gets_no_ticket_and_made_up_ones_open_nothing(hou
         await house.redeem("lgt_made.up")
 
 
-async def test_what_is_over_is_forgotten_some_at_a_time(house: House) -> None:
+async def test_what_is_over_is_removed(house: House) -> None:
     for _ in range(5):
         await house.sign_in()
         await house.ticket()
     house.clock.advance(timedelta(days=14))
-    await house.upkeep.run_once()
+    await house.clean()
     assert await _kept(house) == (5, 0)
 
     house.clock.advance(timedelta(seconds=1))
-    await house.upkeep.run_once()
+    await house.clean()
 
     assert await _kept(house) == (0, 0)
 

@@ -1,4 +1,4 @@
-"""What upkeep counts: findings by kind, what was removed, who did it last, and what waits."""
+"""What upkeep counts: findings by kind, who did it last, and what waits."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -28,28 +28,22 @@ def test_findings_are_counted_by_kind_and_each_kind_is_there_from_the_start() ->
     assert value(metrics, "reconciliation_duration_seconds_count") == 1
 
 
-def test_everybody_shows_when_it_was_done_last_and_one_that_it_did_it() -> None:
+def test_everybody_shows_when_it_was_done_last_and_who_did_it() -> None:
     metrics = Metrics()
     upkeep = UpkeepMetrics(metrics)
 
     upkeep.last_reconciled(NOON, here=True)
-    upkeep.last_retained(NOON, here=False)
 
     assert value(metrics, "reconciliation_last_run_timestamp_seconds") == NOON.timestamp()
-    assert value(metrics, "retention_last_run_timestamp_seconds") == NOON.timestamp()
     assert value(metrics, 'upkeep_leader{lease="reconciler"}') == 1
-    assert value(metrics, 'upkeep_leader{lease="retention"}') == 0
 
 
-def test_what_was_removed_is_counted_and_missing_days_are_shown() -> None:
+def test_missing_days_are_shown() -> None:
     metrics = Metrics()
     upkeep = UpkeepMetrics(metrics)
 
-    upkeep.removed("events", 500)
-    upkeep.removed("events", 20)
     upkeep.partitions_missing(2)
 
-    assert value(metrics, 'retention_removed_total{what="events"}') == 520
     assert value(metrics, "partitions_missing") == 2
 
 

@@ -1,7 +1,7 @@
-"""However many replicas there are, one at a time does upkeep, and what is daily is done once a date."""
+"""However many replicas there are, one at a time does upkeep."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,14 +14,10 @@ from libs.errors import Unavailable
 from libs.leases.hold import hold
 from libs.leases.lease import Lease
 from libs.leases.store import SqlLeaseStore
-from libs.live import LiveSettings
-from libs.rpc.client import open_channel
+from libs.sql.watermarks import SqlWatermarks
 from services.webhooks.domain.reconciling import Finding, Kind, Reconciling
-from services.webhooks.domain.retention import Retention
-from services.webhooks.tables import lease
-from services.webhooks.upkeep.live import LiveUpkeep
-from services.webhooks.upkeep.worker import CLOCK_JUMP, Reconciler, RetentionRun
-from services.webhooks.watermarks import SqlWatermarks
+from services.webhooks.tables import lease, watermark
+from services.webhooks.upkeep.worker import CLOCK_JUMP, Reconciler
 from tests.conformance.webhooks.upkeep.conftest import Inbox
 
 INTERVAL = timedelta(minutes=5)
@@ -37,9 +33,6 @@ class QuietLog:
     def reconciled(self, findings: int, seconds: float) -> None:
         """A pass has ended."""
 
-    def removed(self, what: str, count: int) -> None:
-        """Something was removed."""
-
 
 @dataclass
 class Watched:
@@ -49,7 +42,6 @@ class Watched:
     at_once: int = 0
     most: int = 0
     away: bool = False
-    what: str = "events"
 
     async def find(self) -> Sequence[Finding]:
         return [Finding(kind=Kind.WORK_MISSING, subject="events/x", correction="made")]
@@ -57,10 +49,6 @@ class Watched:
     async def correct(self) -> Sequence[Finding]:
         await self._work()
         return await self.find()
-
-    async def remove(self, before: datetime) -> AsyncIterator[int]:
-        await self._work()
-        yield 1
 
     async def _work(self) -> None:
         if self.away:
@@ -98,7 +86,7 @@ class Replicas:
     def reconciler(self, holder: str = "first", shown: Shown | None = None) -> Reconciler:
         return Reconciler(
             Reconciling([self.work], log=QuietLog(), clock=self.clock),
-            SqlWatermarks(self.inbox.database),
+            SqlWatermarks(self.inbox.database, watermark),
             self.alone,
             interval=lambda: INTERVAL,
             clock=self.clock,
@@ -106,30 +94,9 @@ class Replicas:
             done=shown or Shown(),
         )
 
-    def retention(
-        self,
-        holder: str = "first",
-        ended: Callable[[Mapping[str, int]], None] | None = None,
-        days: Callable[[], int] = lambda: 30,
-    ) -> Any:
-        async def tell(removed: Mapping[str, int]) -> None:
-            if ended is not None:
-                ended(removed)
-
-        return RetentionRun(
-            Retention([self.work], log=QuietLog(), clock=SystemClock()),
-            SqlWatermarks(self.inbox.database),
-            self.alone,
-            days=days,
-            zone=UTC,
-            holder=holder,
-            done=Shown(),
-            ended=tell,
-        )
-
     async def set_back(self, name: str, **position: Any) -> None:
         """Let it have been done then."""
-        marks = SqlWatermarks(self.inbox.database)
+        marks = SqlWatermarks(self.inbox.database, watermark)
         before, _ = await marks.read(name)
         assert before is not None
         assert await marks.swap(name, before, {**before, **position})
@@ -252,35 +219,8 @@ async def test_a_preview_needs_no_lease(replicas: Replicas) -> None:
     assert replicas.work.passes == 0
 
 
-async def test_retention_runs_once_a_date_however_many_replicas_there_are(replicas: Replicas) -> None:
-    ended = list[Mapping[str, int]]()
-    several = [replicas.retention(f"replica {number}", ended.append) for number in range(4)]
-
-    for _ in range(3):
-        await asyncio.gather(*(retention.run_once() for retention in several))
-
-    assert (replicas.work.passes, replicas.work.most) == (1, 1)
-    assert ended == [{"events": 1}]
-
-
-async def test_a_date_that_was_missed_is_made_up_once(replicas: Replicas) -> None:
-    retention = replicas.retention()
-    await retention.run_once()
-    await replicas.set_back("retention", date=(datetime.now(UTC) - timedelta(days=9)).date().isoformat())
-
-    assert [await retention.run_once() for _ in range(3)] == [True, False, False]
-
-
-async def test_a_run_that_was_cut_off_is_made_by_whoever_comes_next(replicas: Replicas) -> None:
-    replicas.work.away = True
-    assert not await replicas.retention("first").run_once()
-    replicas.work.away = False
-
-    assert await replicas.retention("second").run_once()
-
-
 async def test_a_watermark_is_set_only_by_who_knows_what_it_was(inbox: Inbox) -> None:
-    marks = SqlWatermarks(inbox.database)
+    marks = SqlWatermarks(inbox.database, watermark)
 
     first = await asyncio.gather(*(marks.swap("x", None, {"by": number}) for number in range(4)))
     position, _ = await marks.read("x")
@@ -288,12 +228,3 @@ async def test_a_watermark_is_set_only_by_who_knows_what_it_was(inbox: Inbox) ->
 
     assert (sum(first), sum(second)) == (1, 1)
     assert not await marks.swap("x", position, {"by": 9})
-
-
-async def test_nothing_is_removed_before_it_is_known_how_long_events_are_kept(replicas: Replicas) -> None:
-    async with open_channel("127.0.0.1:1") as nowhere:
-        upkeep = LiveUpkeep(LiveSettings(nowhere))
-
-        assert not await replicas.retention(days=upkeep.known_days).run_once()
-
-    assert (replicas.work.passes, upkeep.days()) == (0, 30)

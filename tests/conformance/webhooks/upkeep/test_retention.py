@@ -1,4 +1,4 @@
-"""What retention removes and what it leaves, on each database."""
+"""What the clean-up removes of the inbox and what it leaves, on each database."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from libs.cleanup.metrics import CleanupMetrics
+from libs.cleanup.remover import Remover
+from libs.cleanup.run import Run
 from libs.clock import SystemClock
 from libs.sql.engine import open_database
 from libs.sql.paging import PageTokens
+from libs.telemetry.metrics import Metrics
 from libs.work.job import NewJob
 from libs.work.outbox import SqlOutbox
 from services.webhooks.domain.event import State
-from services.webhooks.domain.retention import Remover, Retention, limit
 from services.webhooks.events.store import SqlEventStore
 from services.webhooks.tables import KEPT, replay, source_secret, work
-from services.webhooks.upkeep import removal
+from services.webhooks.upkeep import removal, wiring
 from services.webhooks.upkeep.audit import OldRecords, SqlAuditTrail
 from services.webhooks.upkeep.partitions import SqlPartitions
 from tests.conformance.webhooks.upkeep.conftest import Inbox, new_event
@@ -29,29 +32,15 @@ YOUNG = timedelta(days=20)
 KEY = b"the key of the audit trail"
 
 
-class QuietLog:
-    """Counts nothing."""
-
-    def removed(self, what: str, count: int) -> None:
-        """So much of one kind was removed."""
-
-
 def removers(inbox: Inbox) -> Sequence[Remover]:
-    database = inbox.database
-    return [
-        removal.EndedEvents(database),
-        removal.EndedReplays(database),
-        removal.Rejections(database),
-        removal.ExpiredSecrets(database),
-        removal.OldDays(SqlPartitions(database, inbox.notes)),
-        removal.FreePages(database),
-    ]
+    return wiring.removers(inbox.database, SqlPartitions(inbox.database, inbox.notes), KEY, days=lambda: DAYS)
 
 
 async def retain(inbox: Inbox) -> dict[str, int]:
-    return await Retention(removers(inbox), log=QuietLog(), clock=SystemClock()).run_once(
-        limit(datetime.now(UTC), DAYS)
-    )
+    now, counts = datetime.now(UTC), CleanupMetrics(Metrics(), [])
+    removals = await Run(removers(inbox), counts=counts, clock=SystemClock()).make(now)
+    assert [each.problem for each in removals if each.problem] == []
+    return {each.kind: each.count for each in removals}
 
 
 async def aged(inbox: Inbox, state: State, ago: timedelta, **changes: Any) -> str:
@@ -124,9 +113,9 @@ async def test_all_of_many_go_step_by_step(inbox: Inbox, monkeypatch: pytest.Mon
     for _ in range(7):
         await aged(inbox, State.DONE, OLD)
     await aged(inbox, State.DEAD, OLD)
-    limited = removal.EndedEvents(inbox.database)
+    limited = removal.EndedEvents(inbox.database, lambda: DAYS)
 
-    steps = [count async for count in limited.remove(limit(datetime.now(UTC), DAYS))]
+    steps = [count async for count in limited.remove(datetime.now(UTC))]
 
     assert sum(steps) == 7
     assert max(steps) <= 3
@@ -134,8 +123,8 @@ async def test_all_of_many_go_step_by_step(inbox: Inbox, monkeypatch: pytest.Mon
 
 async def test_an_event_that_is_replayed_meanwhile_stays(inbox: Inbox) -> None:
     event_id = await aged(inbox, State.DONE, OLD)
-    ended = removal.EndedEvents(inbox.database)
-    before = limit(datetime.now(UTC), DAYS)
+    ended = removal.EndedEvents(inbox.database, lambda: DAYS)
+    before = removal.limit(datetime.now(UTC), DAYS)
     [seen] = await ended._some(before, (datetime(1970, 1, 1, tzinfo=UTC), ""))
     await inbox.execute("UPDATE work SET done = false, state = 'RECEIVED' WHERE id = :id", id=event_id)
 
@@ -195,7 +184,7 @@ async def test_old_records_go_and_the_rest_of_the_trail_is_still_proven(inbox: I
     await inbox.execute("UPDATE work SET updated = 1")  # as those whose records are old
     ahead = datetime.now(UTC) + timedelta(days=1)
 
-    removed = [count async for count in OldRecords(inbox.database, KEY).remove(ahead)]
+    removed = [count async for count in OldRecords(inbox.database, KEY, lambda: 0).remove(ahead)]
 
     assert sum(removed) == 4  # the newest stays
     await store.add([new_event()])

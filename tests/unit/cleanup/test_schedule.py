@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.webhooks.domain.retention import date_of, is_due, limit, moment_of
+from libs.cleanup.schedule import date_of, is_due, moment_of, next_of, time_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 FORWARD, BACK = date(2026, 3, 29), date(2026, 10, 25)  # 02:00 is skipped; 02:00 is there twice
@@ -70,10 +70,19 @@ def test_a_run_made_by_a_clock_that_was_wrong_does_not_stop_later_ones() -> None
     assert is_due(berlin(date(2026, 6, 15), 14), date(2031, 1, 1), BERLIN)
 
 
-def test_what_ended_within_the_days_stays() -> None:
-    now = berlin(date(2026, 6, 15), 2)
+def test_another_time_of_day_moves_the_run_and_makes_no_second_one() -> None:
+    day, later = date(2026, 6, 15), time_of("22:30")
 
-    assert limit(now, 30) == now - timedelta(days=30)
+    assert not is_due(berlin(day, 22, 29), day - timedelta(days=1), BERLIN, later)
+    assert is_due(berlin(day, 22, 30), day - timedelta(days=1), BERLIN, later)
+    assert not is_due(berlin(day, 23), day, BERLIN, later)
+
+
+def test_the_next_run_is_due_on_the_day_after_the_last_or_now() -> None:
+    day, now = date(2026, 6, 15), berlin(date(2026, 6, 15), 14)
+
+    assert next_of(now, day, BERLIN) == berlin(day + timedelta(days=1), 2)
+    assert next_of(now, day - timedelta(days=4), BERLIN) == next_of(now, None, BERLIN) == now
 
 
 def test_the_zone_of_the_machine_counts_where_none_is_named(machine_in_berlin: None) -> None:
