@@ -22,7 +22,7 @@ _PATH = "/api/v1/acquisitions"
 _ACTIVE = ("QUEUED", "SEARCHING", "DOWNLOADING", "VERIFYING", "IMPORTING", "WAITING")
 _ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
-Names = Annotated[list[str], typer.Argument(help="`acquisitions/ID`, or the ID alone.", metavar="[NAME]...")]
+Names = Annotated[list[str], typer.Argument(help="`acquisitions/ID`, or the ID alone.", metavar="NAME")]
 OneName = Annotated[str, typer.Argument(help="`acquisitions/ID`, or the ID alone.", metavar="NAME")]
 State = Annotated[str, typer.Option("--state", help="Only those in this state: FAILED.")]
 Artist = Annotated[str, typer.Option("--artist", help="Only those of this artist; a star at an end matches anything.")]

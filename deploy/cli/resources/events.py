@@ -27,7 +27,7 @@ _COLUMNS = {
     "WHY": lambda event: event.get("reason") or event.get("error", ""),
 }
 
-Names = Annotated[list[str], typer.Argument(help="`events/ID`, or the ID alone.", metavar="[NAME]...")]
+Names = Annotated[list[str], typer.Argument(help="`events/ID`, or the ID alone.", metavar="NAME")]
 State = Annotated[str, typer.Option("--state", help="Only those in this state: DEAD.")]
 Source = Annotated[str, typer.Option("--source", help="Only those of this source: lidarr.")]
 Type = Annotated[str, typer.Option("--type", help="Only those of this type: Grab.")]

@@ -74,7 +74,7 @@ def create(
 
 
 def revoke(
-    names: Annotated[list[str], typer.Argument(help="`keys/ID`, or the ID alone.", metavar="NAME...")],
+    names: Annotated[list[str], typer.Argument(help="`keys/ID`, or the ID alone.", metavar="NAME")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
     as_json: Json = False,
 ) -> None:

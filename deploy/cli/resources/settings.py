@@ -20,7 +20,7 @@ app = typer.Typer(name="settings", help="Read and change the settings of the run
 _PATH = "/api/v1/settings"
 _LARGEST = 1 << 24  # bytes of a file that is read
 
-OnePath = Annotated[str, typer.Argument(help="A setting, `lidarr.url`, or a subject, `lidarr`.", metavar="[PATH]")]
+OnePath = Annotated[str, typer.Argument(help="A setting, `lidarr.url`, or a subject, `lidarr`.", metavar="PATH")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check everything, and change nothing.")]
 Etag = Annotated[str, typer.Option("--etag", help="Only if the settings still have this etag.")]
 PassphraseFile = Annotated[
@@ -43,7 +43,7 @@ def get_settings(path: OnePath = "", as_json: Json = False) -> None:
 
 @app.command("set")
 def set_settings(
-    values: Annotated[list[str], typer.Argument(help="`lidarr.url=http://nas:8686`.", metavar="PATH=VALUE...")],
+    values: Annotated[list[str], typer.Argument(help="`lidarr.url=http://nas:8686`.", metavar="PATH=VALUE")],
     from_file: Annotated[
         str, typer.Option("--from-file", help="Take the value of the one PATH from a file; - is standard input.")
     ] = "",
@@ -66,7 +66,7 @@ def set_settings(
 
 @app.command("unset")
 def unset_settings(
-    paths: Annotated[list[str], typer.Argument(help="Settings: `lidarr.url`.", metavar="PATH...")],
+    paths: Annotated[list[str], typer.Argument(help="Settings: `lidarr.url`.", metavar="PATH")],
     etag: Etag = "",
     dry_run: DryRun = False,
     as_json: Json = False,
