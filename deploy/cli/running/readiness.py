@@ -1,4 +1,4 @@
-"""Waits until the gateway says that the whole suite is ready."""
+"""Waits until the gateway says that the whole suite is ready, or that a service listens."""
 
 import asyncio
 from contextlib import suppress
@@ -17,6 +17,17 @@ async def is_ready(host: str, port: int) -> bool:
                 return status.split()[1:2] == [b"200"]
             finally:
                 writer.close()
+    return False
+
+
+async def is_listening(address: str) -> bool:
+    """Whether somebody takes connections at `host:port` now."""
+    host, _, port = address.rpartition(":")
+    with suppress(OSError, TimeoutError):
+        async with asyncio.timeout(6):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+            writer.close()
+            return True
     return False
 
 

@@ -17,6 +17,7 @@ STEADY_AFTER = 60.0  # a child that lived so many seconds starts again without b
 STOP_GRACE = 20.0  # seconds between SIGTERM and SIGKILL
 LINE_LIMIT = 1 << 20  # bytes of one output line
 
+_POLL = 0.02  # seconds
 _PR_SET_PDEATHSIG = 1
 
 
@@ -36,6 +37,12 @@ class Supervisor:
         self._write = write
         self._clock = clock
         self._children: dict[str, asyncio.subprocess.Process] = {}
+        self._restarting: set[str] = set()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The programs, in their order."""
+        return tuple(program.name for program in self._programs)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Keep every program running until `stop` is set, then end them all: SIGTERM, grace, SIGKILL."""
@@ -47,6 +54,15 @@ class Supervisor:
         """The process ids of the children that run now, by name."""
         return {name: child.pid for name, child in self._children.items()}
 
+    async def restart(self, name: str) -> None:
+        """Ends a program: SIGTERM, grace, SIGKILL. Returns when it has begun again, which is at once."""
+        old = self._children.get(name)
+        self._restarting.add(name)
+        if old is not None:
+            await _end(old)
+        while self._children.get(name) in (None, old):  # noqa: ASYNC110 (of many starts there is no one event)
+            await asyncio.sleep(_POLL)
+
     async def _keep(self, program: Program, stop: asyncio.Event) -> None:
         backoff = FIRST_BACKOFF
         while not stop.is_set():
@@ -54,6 +70,10 @@ class Supervisor:
             status = await self._run_once(program, stop)
             if stop.is_set():
                 return
+            if program.name in self._restarting:
+                self._restarting.discard(program.name)
+                backoff = FIRST_BACKOFF
+                continue
             if self._clock.monotonic() - begun >= STEADY_AFTER:
                 backoff = FIRST_BACKOFF
             self._write(program.name, f"ended ({_describe(status)}); starts again in {backoff:g} s")
@@ -95,9 +115,16 @@ class Supervisor:
 
 async def _end_when(stop: asyncio.Event, child: asyncio.subprocess.Process) -> None:
     await stop.wait()
+    await _end(child)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         child.terminate()
-        await asyncio.sleep(STOP_GRACE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_GRACE):
+                await child.wait()
+                return
         child.kill()
 
 

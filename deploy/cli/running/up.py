@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.cli.backups.swapping import finish_restore
+from deploy.cli.running.marks import Restart, State, home_of, note, noted, pid_file
 from deploy.cli.running.processes import SUITE
 from deploy.cli.running.readiness import wait_ready
+from deploy.cli.running.rolling import Rolling
 from deploy.cli.running.schedule import backup_schedule
 from deploy.cli.running.supervisor import Supervisor
 from libs.clock import SystemClock
@@ -20,6 +23,7 @@ from libs.service import run_until_signal
 RunSuite = Callable[[asyncio.Event], Awaitable[None]]
 
 _COLOURS = {"config": 36, "webhooks": 35, "acquisition": 32, "gateway": 33, "lockgroove": 34}
+_PLAIN = 37
 _NAME_WIDTH = max(map(len, _COLOURS))
 
 
@@ -48,21 +52,23 @@ def write_prefixed(name: str, line: str) -> None:
     """One line of a service on stdout, behind its name, in colour on a terminal."""
     prefix = f"{name:<{_NAME_WIDTH}} |"
     if sys.stdout.isatty():
-        prefix = f"\x1b[{_COLOURS[name]}m{prefix}\x1b[0m"
+        prefix = f"\x1b[{_COLOURS.get(name, _PLAIN)}m{prefix}\x1b[0m"
     sys.stdout.write(f"{prefix} {line}\n")
     sys.stdout.flush()
 
 
 def up(*, single_process: bool) -> int:
-    """Run the suite until SIGINT or SIGTERM; the exit status."""
-    address = Address.of(os.environ)
+    """Run the suite until SIGINT or SIGTERM, and restart it at SIGHUP; the exit status."""
+    address, home = Address.of(os.environ), home_of(os.environ)
     schedule = backup_schedule(os.environ, write_prefixed)
-    if before := finish_restore(Path(os.environ.get("LOCKGROOVE_HOME") or "data").absolute()):
+    if before := finish_restore(home):
         write_prefixed("lockgroove", f"finished a restore that was interrupted; what was there before: {before}")
-    run_suite = _one_process() if single_process else _many_processes()
+    asked = asyncio.Event()
+    run_suite = _one_process(asked, home) if single_process else _many_processes(asked, home, address)
 
     async def work(stop: asyncio.Event) -> None:
-        beside = [asyncio.create_task(_announce(address, time.monotonic()))]
+        _restart_at_hangup(asked, stop)
+        beside = [asyncio.create_task(_announce(address, home, time.monotonic()))]
         if schedule:
             beside.append(asyncio.create_task(schedule.run(stop)))
         try:
@@ -71,24 +77,77 @@ def up(*, single_process: bool) -> int:
             for task in beside:
                 task.cancel()
 
-    # The supervisor needs no fast loop, but it is there all the time.
-    return run_until_signal(work, run_loop=None if single_process else asyncio.run)
+    with pid_file(home):
+        # The supervisor needs no fast loop, but it is there all the time.
+        status = run_until_signal(work, run_loop=None if single_process else asyncio.run)
+    if single_process and asked.is_set() and status == 0:
+        _begin_again()
+    return status
 
 
-def _one_process() -> RunSuite:
+def _begin_again() -> None:
+    """The code that is on the disk now takes over this process: whoever watches it sees it go on."""
+    os.execv(sys.executable, [sys.executable, "-m", "deploy.cli.running.up", *sys.argv[1:]])  # noqa: S606 (no shell is wanted)
+
+
+def _restart_at_hangup(asked: asyncio.Event, stop: asyncio.Event) -> None:
+    """SIGHUP asks for a restart; one that comes because the terminal went away ends the suite, as ever."""
+    had_terminal = _has_terminal()
+
+    def hung_up() -> None:
+        (stop if had_terminal and not _has_terminal() else asked).set()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _one_process(asked: asyncio.Event, home: Path) -> RunSuite:
     from deploy.cli.running.single_process import run_all
 
-    return run_all
+    async def run(stop: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            restarting = group.create_task(_stop_when(asked, stop, home))
+            await run_all(stop)
+            restarting.cancel()
+
+    return run
 
 
-def _many_processes() -> RunSuite:
-    return Supervisor(SUITE, environment=os.environ, write=write_prefixed, clock=SystemClock()).run
+async def _stop_when(asked: asyncio.Event, stop: asyncio.Event, home: Path) -> None:
+    await asked.wait()
+    note(home, Restart(state=State.RUNNING))
+    stop.set()
 
 
-async def _announce(address: Address, begun: float) -> None:
+def _many_processes(asked: asyncio.Event, home: Path, address: Address) -> RunSuite:
+    supervisor = Supervisor(SUITE, environment=os.environ, write=write_prefixed, clock=SystemClock())
+    rolling = Rolling(
+        supervisor, environment=os.environ, gateway=(address.host, address.port), home=home, write=write_prefixed
+    )
+
+    async def run(stop: asyncio.Event) -> None:
+        restarts = asyncio.create_task(rolling.run(asked))
+        try:
+            await supervisor.run(stop)
+        finally:
+            restarts.cancel()
+
+    return run
+
+
+async def _announce(address: Address, home: Path, begun: float) -> None:
     await wait_ready(address.host, address.port)
     seconds = time.monotonic() - begun
     write_prefixed("lockgroove", f"ready at {address.url} after {seconds:.1f} s; API: {address.url}/api/docs")
+    if (restart := noted(home)) and restart.state is State.RUNNING:  # which this process itself was
+        note(home, Restart(state=State.DONE))
 
 
 def main() -> int:

@@ -91,3 +91,31 @@ async def test_a_line_without_end_is_cut_and_the_child_goes_on() -> None:
         assert await run.seen("after")
 
     assert all(len(line) <= LINE_LIMIT for _, line in run.lines)
+
+
+async def test_a_restart_is_another_process_at_once() -> None:
+    async with _running(one=_SLEEPER) as run:
+        await run.seen("up")
+        before = run.supervisor.pids()["one"]
+
+        await run.supervisor.restart("one")
+
+        assert run.supervisor.pids()["one"] != before
+        assert not await _lingers(before)
+        assert not [line for _, line in run.lines if "starts again" in line]
+
+
+async def test_a_stop_in_the_midst_of_a_restart_ends_every_child() -> None:
+    async with _running(one=_SLEEPER, two=_SLEEPER) as run:
+        await run.seen("up", times=2)
+        pids = list(run.supervisor.pids().values())
+        restart = asyncio.create_task(run.supervisor.restart("one"))
+        await run.seen("up", times=2)
+    pids += list(run.supervisor.pids().values())
+    restart.cancel()
+
+    assert not [pid for pid in pids if await _lingers(pid)]
+
+
+async def _lingers(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
