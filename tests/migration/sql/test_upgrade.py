@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from libs.sql.errors import MigrationFailed
 from libs.schema.upgrade import open_service_database
+from libs.sql.errors import MigrationFailed
 
 
 @pytest.fixture

@@ -1,0 +1,89 @@
+"""A database made by any release comes up on this one with all its rows, and goes back with them."""
+
+from importlib import import_module
+from itertools import chain
+
+import pytest
+from sqlalchemy import text
+
+from libs.sql.engine import Database
+from libs.sql.migrating.revisions import Revision, read_revisions
+from libs.sql.migrations import downgrade, migrate, upgrade
+from tests.support.rows_of_revisions import Written, lost, reflected, write_rows
+
+SERVICES = ["acquisition", "webhooks", "config"]
+FORGET = ("DROP TABLE alembic_version", "DROP TABLE schema_revision")
+
+
+def package_of(service: str) -> tuple[str, list[Revision]]:
+    package = f"services.{service}.migrations"
+    return package, read_revisions(package)
+
+
+async def all_there(database: Database, *written: list[Written]) -> bool:
+    async with database.reading() as connection:
+        metadata = await connection.run_sync(reflected)
+        return await connection.run_sync(lost, metadata, list(chain(*written))) == []
+
+
+async def fill(database: Database, number: int) -> list[Written]:
+    async with database.writing() as connection:
+        metadata = await connection.run_sync(reflected)
+        return await connection.run_sync(write_rows, metadata, number)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_rows_of_every_revision_outlive_all_later_ones_and_the_way_back(database: Database, service: str) -> None:
+    package, revisions = package_of(service)
+    written: list[list[Written]] = []
+    for number, revision in enumerate(revisions, start=1):
+        await migrate(database, package=package, head=revision.id)
+        assert await all_there(database, *written)
+        written.append(await fill(database, number))
+
+    for revision in reversed(revisions[:-1]):
+        await downgrade(database, package=package, target=revision.id, losses_allowed=True)
+        assert await all_there(database, *written)
+
+    await migrate(database, package=package, head=revisions[-1].id)
+    assert await all_there(database, written[0])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_what_every_earlier_release_writes_can_be_written_today(database: Database, service: str) -> None:
+    package, revisions = package_of(service)
+    known = []
+    for revision in revisions:
+        await migrate(database, package=package, head=revision.id)
+        async with database.reading() as connection:
+            known.append(await connection.run_sync(reflected))
+
+    async with database.writing() as connection:
+        written = [
+            row
+            for number, metadata in enumerate(known, start=1)
+            for row in await connection.run_sync(write_rows, metadata, number)
+        ]
+
+    assert await all_there(database, written)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_tables_without_a_record_are_recognised_by_what_they_are(database: Database, service: str) -> None:
+    package, revisions = package_of(service)
+    for revision in revisions:
+        await migrate(database, package=package, head=revision.id)
+        async with database.writing() as connection:
+            for statement in FORGET:
+                await connection.execute(text(statement))
+
+        found = await upgrade(database, package=package, head=revision.id)
+
+        assert (found.before, found.after, found.steps) == (revision.id, revision.id, [])
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_newest_revision_is_the_head(service: str) -> None:
+    package, revisions = package_of(service)
+
+    assert revisions[-1].id == import_module(package).HEAD
