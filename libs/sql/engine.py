@@ -16,8 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from libs.sql.errors import translated
+from libs.sql.observation import Observation, Transaction
 from libs.sql.trips import connect
 from libs.sql.url import place_of
+from libs.telemetry import Telemetry
 
 BUSY_TIMEOUT_SECONDS: Final = 30
 STALLED_MS = 60_000
@@ -44,6 +46,7 @@ class Database:
         self._reserved = reserved
         self.url = url
         self.place = place_of(url)
+        self._observation: Observation | None = None
 
     @property
     def dialect(self) -> str:
@@ -53,7 +56,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """One read transaction."""
-        async with _transaction(self._read, self.place) as connection:
+        async with self._transaction(self._read, "read") as connection:
             yield connection
 
     @asynccontextmanager
@@ -64,17 +67,35 @@ class Database:
         the pool, for short writes that must not wait behind others.
         """
         engine = self._reserved if reserved else self._write
-        async with _transaction(engine, self.place) as connection:
+        async with self._transaction(engine, "write") as connection:
             actions: list[Action] = []
             connection.info[_BEFORE_COMMIT] = actions
             yield connection
             for action in actions:
                 await action(connection)
 
+    def observe(self, telemetry: Telemetry) -> None:
+        """Counts, times and traces transactions from now on; once."""
+        self._observation = Observation(telemetry, self.dialect)
+        for engine in dict.fromkeys((self._read, self._write, self._reserved)):
+            self._observation.watch(engine)
+
     async def ping(self) -> None:
         """Asks the database for a sign of life; raises DatabaseUnavailable."""
         async with self.reading() as connection:
             await connection.execute(text("SELECT 1"))
+
+    @asynccontextmanager
+    async def _transaction(self, engine: AsyncEngine, mode: str) -> AsyncIterator[AsyncConnection]:
+        with Transaction(self._observation, mode) as seen:
+            async with AsyncExitStack() as stack:
+                with _facts(self.place, SQLAlchemyError, OSError):
+                    connection = await stack.enter_async_context(engine.connect())
+                seen.connected(connection)
+                stack.callback(seen.closing)
+                with _facts(self.place, SQLAlchemyError, ConnectionError):
+                    async with connection.begin():
+                        yield connection
 
 
 def before_commit(connection: AsyncConnection, action: Action) -> None:
@@ -167,16 +188,6 @@ def _on_begin(engine: AsyncEngine, statement: str) -> None:
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
         connection.exec_driver_sql(statement)
-
-
-@asynccontextmanager
-async def _transaction(engine: AsyncEngine, place: str) -> AsyncIterator[AsyncConnection]:
-    async with AsyncExitStack() as stack:
-        with _facts(place, SQLAlchemyError, OSError):
-            connection = await stack.enter_async_context(engine.connect())
-        with _facts(place, SQLAlchemyError, ConnectionError):
-            async with connection.begin():
-                yield connection
 
 
 @contextmanager

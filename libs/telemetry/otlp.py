@@ -1,6 +1,6 @@
 """Spans for OpenTelemetry, sent over OTLP/gRPC. Imported only where an endpoint is set."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from opentelemetry import trace as otel
@@ -19,6 +19,8 @@ from libs.telemetry.tracing import Kind, Span, Value, entered
 _KINDS: Mapping[Kind, otel.SpanKind] = {
     "server": otel.SpanKind.SERVER,
     "client": otel.SpanKind.CLIENT,
+    "producer": otel.SpanKind.PRODUCER,
+    "consumer": otel.SpanKind.CONSUMER,
     "internal": otel.SpanKind.INTERNAL,
 }
 
@@ -29,6 +31,8 @@ class OtlpTracer:
     `endpoint` is OTEL_EXPORTER_OTLP_ENDPOINT: `http://host:4317`, or `https:` for TLS.
     """
 
+    records = True
+
     def __init__(self, service: str, endpoint: str, sampling: Sampling) -> None:
         resource = Resource.create({SERVICE_NAME: f"lockgroove-{service}", "service.namespace": "lockgroove"})
         self._provider = TracerProvider(resource=resource, sampler=_sampler(sampling), shutdown_on_exit=False)
@@ -38,11 +42,18 @@ class OtlpTracer:
 
     @contextmanager
     def span(
-        self, name: str, kind: Kind = "internal", *, parent: Trace | None = None, attributes: Mapping[str, Value]
+        self,
+        name: str,
+        kind: Kind = "internal",
+        *,
+        parent: Trace | None = None,
+        links: Sequence[Trace] = (),
+        attributes: Mapping[str, Value],
     ) -> Iterator[Span]:
-        """A span below `parent`, or below the current one; it is the current one inside."""
+        """A span below `parent`, or below the current one, with links to others; it is the current one inside."""
         above = parent or correlation.trace.get()
-        span = self._tracer.start_span(name, _context(above), _KINDS[kind], attributes)
+        linked = [otel.Link(_told(place)) for place in links]
+        span = self._tracer.start_span(name, _context(above), _KINDS[kind], attributes, linked)
         try:
             with entered(_place(span)):
                 yield _OtelSpan(span)
@@ -75,13 +86,16 @@ def _sampler(sampling: Sampling) -> Sampler:
 def _context(above: Trace | None) -> Context:
     if above is None:
         return Context()
-    place = otel.SpanContext(
-        trace_id=int(above.trace_id, 16),
-        span_id=int(above.span_id, 16),
+    return otel.set_span_in_context(otel.NonRecordingSpan(_told(above)), Context())
+
+
+def _told(place: Trace) -> otel.SpanContext:
+    return otel.SpanContext(
+        trace_id=int(place.trace_id, 16),
+        span_id=int(place.span_id, 16),
         is_remote=True,
-        trace_flags=otel.TraceFlags(otel.TraceFlags.SAMPLED if above.sampled else otel.TraceFlags.DEFAULT),
+        trace_flags=otel.TraceFlags(otel.TraceFlags.SAMPLED if place.sampled else otel.TraceFlags.DEFAULT),
     )
-    return otel.set_span_in_context(otel.NonRecordingSpan(place), Context())
 
 
 def _place(span: otel.Span) -> Trace:

@@ -1,13 +1,13 @@
 """Spans behind a thin seam: ids are always handed on, OpenTelemetry is loaded only where an endpoint is set."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol
 
 from libs.telemetry import correlation
 from libs.telemetry.correlation import Trace
 
-Kind = Literal["server", "client", "internal"]
+Kind = Literal["server", "client", "producer", "consumer", "internal"]
 Value = str | int | float | bool
 
 
@@ -24,12 +24,20 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """What makes spans."""
+    """What makes spans; `records` says whether anybody gets them: where not, those that only observe are not made."""
+
+    records: bool
 
     def span(
-        self, name: str, kind: Kind = "internal", *, parent: Trace | None = None, attributes: Mapping[str, Value]
+        self,
+        name: str,
+        kind: Kind = "internal",
+        *,
+        parent: Trace | None = None,
+        links: Sequence[Trace] = (),
+        attributes: Mapping[str, Value],
     ) -> AbstractContextManager[Span]:
-        """A span below `parent`, or below the current one; it is the current one inside."""
+        """A span below `parent`, or below the current one, with links to others; it is the current one inside."""
         ...
 
     def close(self) -> None:
@@ -40,10 +48,18 @@ class Tracer(Protocol):
 class LocalTracer:
     """Makes ids for logs and for the next service, and records nothing."""
 
+    records = False
+
     def span(
-        self, name: str, kind: Kind = "internal", *, parent: Trace | None = None, attributes: Mapping[str, Value]
+        self,
+        name: str,
+        kind: Kind = "internal",
+        *,
+        parent: Trace | None = None,
+        links: Sequence[Trace] = (),
+        attributes: Mapping[str, Value],
     ) -> AbstractContextManager[Span]:
-        """A span below `parent`, or below the current one; it is the current one inside."""
+        """A span below `parent`, or below the current one, with links to others; it is the current one inside."""
         above = parent or correlation.trace.get()
         return _SilentSpan(above.child() if above else correlation.new_trace())
 
@@ -60,6 +76,25 @@ def entered(place: Trace) -> Iterator[None]:
         yield
     finally:
         correlation.trace.set(before)
+
+
+class UnrecordedSpan:
+    """Nothing, not even a place: for what nobody records and nobody is called in."""
+
+    def __enter__(self) -> "UnrecordedSpan":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def set(self, key: str, value: Value) -> None:
+        """Adds an attribute: to nothing."""
+
+    def fail(self, description: str) -> None:
+        """Marks the work as failed: nobody asks."""
+
+
+UNRECORDED = UnrecordedSpan()
 
 
 class _SilentSpan:

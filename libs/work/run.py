@@ -34,6 +34,7 @@ class Run:
         self.confirmed = confirmed
         self.stop: Stop | None = None
         self.ending = False  # its result is being stored
+        self.outcome = "given_back"  # as it is counted, until it is known
 
     @property
     def key(self) -> tuple[str, int]:

@@ -14,7 +14,7 @@ Whoever gives a lease back has spent no attempt.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -25,12 +25,13 @@ from libs.sql.errors import DatabaseUnavailable, StorageFull
 from libs.telemetry import correlation
 from libs.telemetry.correlation import Trace
 from libs.telemetry.logger import bound_contextvars, get_logger
-from libs.telemetry.tracing import LocalTracer, Tracer
+from libs.telemetry.tracing import LocalTracer, Span, Tracer
 from libs.work.context import Context
 from libs.work.endings import Endings, Step, explained
 from libs.work.errors import ClaimLost, NotUnderstood, QueuePaused
 from libs.work.heart import Heart, Runs
-from libs.work.job import NOW, Claim, Finish, Outcome, new_owner
+from libs.work.job import NOW, Claim, Finish, Outcome, Retry, new_owner
+from libs.work.metrics import WorkMetrics
 from libs.work.run import Run, Stop
 from libs.work.store import SqlWorkStore
 
@@ -73,6 +74,7 @@ class Worker:
         owner: str | None = None,
         finish: FinishMany | None = None,
         tracer: Tracer | None = None,
+        metrics: WorkMetrics | None = None,
     ) -> None:
         self._store = store
         self._steps = steps
@@ -86,6 +88,7 @@ class Worker:
         self._max_crashes = max_crashes
         self._owner = owner or new_owner()
         self._tracer = tracer or LocalTracer()
+        self._metrics = metrics
         self._runs: Runs = {}
         self._roster = asyncio.Lock()
         self.heart = Heart(store, self._runs, owner=self._owner, ttl=ttl, clock=clock, lock=self._roster)
@@ -171,26 +174,29 @@ class Worker:
     # One run.
 
     async def _work(self, run: Run) -> None:
-        with self._observed(run.claim):
+        with self._observed(run.claim) as span, self._metrics.running(run) if self._metrics else nullcontext():
             match await self._outcome(run):
                 case None:
-                    log.warning("work.lease_lost")
+                    _lost(run)
                 case _GiveBack(delay):
                     await self._give_back(run, delay)
                 case outcome:
                     await self._finish(run, outcome)
+            span.set("outcome", run.outcome)
 
     @contextmanager
-    def _observed(self, claim: Claim) -> Iterator[None]:
+    def _observed(self, claim: Claim) -> Iterator[Span]:
         """The request that made the job goes on: its id and its trace are in all that the step logs and calls."""
         correlation.request_id.set(claim.request_id or None)
         parent = Trace.parse(claim.traceparent)
         attributes = {"job": claim.id, "queue": claim.queue, "state": claim.state}
         with (
-            self._tracer.span(f"work {claim.kind}", parent=parent, attributes=attributes),
+            self._tracer.span(
+                f"work {claim.kind}", "consumer", parent=parent, links=[parent] if parent else [], attributes=attributes
+            ) as span,
             bound_contextvars(job=claim.id, kind=claim.kind, state=claim.state, fence=claim.fence),
         ):
-            yield
+            yield span
 
     async def _outcome(self, run: Run) -> Outcome | _GiveBack | None:
         """What to store; None when the lease is lost."""
@@ -246,7 +252,7 @@ class Worker:
         try:
             await self._stored(run, outcome)
         except ClaimLost:
-            log.warning("work.lease_lost")
+            _lost(run)
         except Exception as error:  # noqa: BLE001 - the step's rows were refused: that is the job's failure
             await self._finish_as_failed(run, self._failed(run.claim, error))
 
@@ -254,7 +260,7 @@ class Worker:
         try:
             await self._stored(run, outcome)
         except ClaimLost:
-            log.warning("work.lease_lost")
+            _lost(run)
         except Exception:
             log.exception("work.end_refused")
             await self._give_back(run, _NOT_UNDERSTOOD_DELAY)
@@ -268,6 +274,7 @@ class Worker:
         while True:
             try:
                 await self._ends.submit(finish)
+                run.outcome = "retry" if isinstance(outcome, Retry) else "stored"
                 return
             except (DatabaseUnavailable, StorageFull, TooManyWaiting) as error:
                 log.warning("work.end_not_stored", reason=error.code_reason)
@@ -284,6 +291,11 @@ class Worker:
 
 async def _unknown_kind(claim: Claim, context: Context) -> Outcome:
     raise NotUnderstood(f"no step for kind {claim.kind}")
+
+
+def _lost(run: Run) -> None:
+    run.outcome = "lost"
+    log.warning("work.lease_lost")
 
 
 def _take_back_cancellation() -> None:

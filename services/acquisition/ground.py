@@ -15,6 +15,7 @@ from libs.schema.upgrade import open_service_database
 from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.telemetry import Telemetry, open_telemetry
+from libs.work.metrics import WorkMetrics
 from libs.work.store import SqlWorkStore
 from services.acquisition import migrations, tables
 from services.acquisition.domain.bell import Bell
@@ -29,6 +30,7 @@ class Ground:
 
     telemetry: Telemetry
     metrics: AcquisitionMetrics
+    work: WorkMetrics
     clock: Clock
     home: Path
     database: Database
@@ -62,6 +64,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         certificates = open_certificates(settings.tls, metrics=telemetry.metrics)
         clock = SystemClock()
         database = await stack.enter_async_context(_open_database(settings))
+        database.observe(telemetry)
         channel = open_channel(
             settings.config, credential=roots.service_token, tracer=telemetry.tracer, certificates=certificates
         )
@@ -69,6 +72,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         yield Ground(
             telemetry=telemetry,
             metrics=AcquisitionMetrics(telemetry.metrics, clock),
+            work=WorkMetrics(telemetry.metrics, clock),
             clock=clock,
             home=settings.home,
             database=database,

@@ -53,6 +53,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         )
         certificates = open_certificates(settings.tls, metrics=telemetry.metrics)
         database = await stack.enter_async_context(_open_database(settings))
+        database.observe(telemetry)
         safe = await open_safe(database, data_key, roots, lasting=_LASTING, fits=partial(_fits, roots))
 
         async def channel(target: str) -> grpc.aio.Channel:

@@ -75,6 +75,7 @@ async def open_ground(settings: Settings) -> AsyncIterator[Ground]:
         )
         certificates = open_certificates(settings.tls, metrics=telemetry.metrics)
         database = await stack.enter_async_context(_open_database(settings))
+        database.observe(telemetry)
         safe = await open_keys(database, roots)
         trail_key = safe.key_for(AUDIT_TRAIL)
         channel = await stack.enter_async_context(

@@ -11,6 +11,7 @@ from libs.sql.types import now_ms
 from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import LocalTracer
 from libs.work.interventions import SqlInterventions
+from libs.work.metrics import WorkMetrics
 from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
 from services.webhooks.replays.batches import SqlBatches
@@ -36,6 +37,7 @@ async def main(url: str) -> None:
             metrics=ReplayMetrics(Metrics()),
             clock=SystemClock(),
             tracer=LocalTracer(),
+            steps=WorkMetrics(Metrics(), SystemClock()),
             replayed=lambda: None,
             ttl=TTL,
         )

@@ -12,6 +12,7 @@ from libs.telemetry.tracing import LocalTracer
 from libs.work.context import Context
 from libs.work.interventions import SqlInterventions
 from libs.work.job import Claim, Finish, Outcome
+from libs.work.metrics import WorkMetrics
 from libs.work.outbox import SqlOutbox
 from libs.work.store import SqlWorkStore
 from services.webhooks.domain.replays import NewReplay, Replay, ReplayState, Selection
@@ -97,6 +98,7 @@ def replaying(database: Database, clock: DatabaseClock) -> Replaying:
         metrics=ReplayMetrics(metrics),
         clock=StillClock(clock),
         tracer=LocalTracer(),
+        steps=WorkMetrics(metrics, StillClock(clock)),
         replayed=lambda: None,
     )
     return Replaying(database, clock, jobs, replays, steps, metrics)

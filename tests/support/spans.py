@@ -1,6 +1,6 @@
 """What spans are told, for tests that read it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -12,14 +12,22 @@ from libs.telemetry.tracing import Kind, LocalTracer, Span, Value
 class RecordingTracer(LocalTracer):
     """Keeps everything that spans are told."""
 
+    records = True
+
     told: list[str] = field(default_factory=list)
 
     @contextmanager
     def span(
-        self, name: str, kind: Kind = "internal", *, parent: Trace | None = None, attributes: Mapping[str, Value]
+        self,
+        name: str,
+        kind: Kind = "internal",
+        *,
+        parent: Trace | None = None,
+        links: Sequence[Trace] = (),
+        attributes: Mapping[str, Value],
     ) -> Iterator[Span]:
         self.told += [name, repr(attributes)]
-        with super().span(name, kind, parent=parent, attributes=attributes):
+        with super().span(name, kind, parent=parent, links=links, attributes=attributes):
             yield self
 
     def set(self, key: str, value: Value) -> None:

@@ -15,6 +15,7 @@ from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import LocalTracer
 from libs.work.context import Context
 from libs.work.job import Claim, Done, Next, Outcome
+from libs.work.metrics import WorkMetrics
 from libs.work.store import SqlWorkStore
 from services.acquisition import tables
 from services.acquisition.batches.following import SqlFollowing
@@ -227,6 +228,7 @@ async def here(database: Database, tmp_path: Path) -> Batching:
             bell=bell,
             clock=still,
             tracer=LocalTracer(),
+            steps=WorkMetrics(metrics, still),
             patience=Patience(),
             ttl=TTL,
         )

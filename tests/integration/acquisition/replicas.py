@@ -18,6 +18,7 @@ from libs.sql.engine import Database
 from libs.sql.paging import PageTokens
 from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import LocalTracer
+from libs.work.metrics import WorkMetrics
 from libs.work.store import SqlWorkStore
 from services.acquisition import convert, tables
 from services.acquisition.app import SERVICE
@@ -145,6 +146,7 @@ async def replica(database: Database, folder: Path, album: Album, network: Memor
         concurrency=lambda _: served.concurrency,
         metrics=counted,
         tracer=LocalTracer(),
+        steps=WorkMetrics(Metrics(), CLOCK),
         bell=bell,
         clock=CLOCK,
     )

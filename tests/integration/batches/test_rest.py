@@ -25,6 +25,7 @@ from libs.sql.engine import open_database
 from libs.sql.paging import PageTokens
 from libs.telemetry import Telemetry
 from libs.telemetry.options import TelemetryOptions
+from libs.work.metrics import WorkMetrics
 from libs.work.store import SqlWorkStore
 from services.acquisition import tables
 from services.acquisition.batches.wiring import make_batches
@@ -99,6 +100,7 @@ async def open_batches(folder: Path, listen: str) -> AsyncIterator[Acquisitions]
             database,
             tokens=tokens,
             telemetry=telemetry,
+            steps=WorkMetrics(telemetry.metrics, CLOCK),
             clock=CLOCK,
             bell=bell,
             ask=acquisitions.create,
