@@ -8,6 +8,7 @@ import asyncpg
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from deploy.cli.exits import Exit
 from libs.errors import FailedPrecondition, InvalidArgument, Unavailable
 
 Values = dict[str, str | None]
@@ -30,6 +31,7 @@ class NotKima(FailedPrecondition):
     """The database is none of Kima's."""
 
     reason = "NOT_KIMA"
+    exit_status = Exit.REFUSED
 
 
 class KimaDatabase:

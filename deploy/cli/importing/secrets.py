@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
+from deploy.cli.exits import Exit
 from libs.errors import FailedPrecondition
 
 _SEALED = re.compile(r"([0-9a-f]{32}):((?:[0-9a-f]{32})+)", re.IGNORECASE)
@@ -18,6 +19,7 @@ class UnusableKimaKey(FailedPrecondition):
     """SETTINGS_ENCRYPTION_KEY is missing, or is another one."""
 
     reason = "UNUSABLE_KIMA_KEY"
+    exit_status = Exit.REFUSED
 
 
 class WrongKey(Exception):

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Table, bindparam, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from deploy.cli.exits import Exit
 from deploy.cli.importing.events import ImportedEvent
 from libs.crypto.rootkey import FILE, load_root_keys
 from libs.errors import FailedPrecondition
@@ -47,6 +48,7 @@ class NotReady(FailedPrecondition):
     """There is nothing to import into."""
 
     reason = "NOT_READY"
+    exit_status = Exit.REFUSED
 
 
 class AcquisitionShelf:

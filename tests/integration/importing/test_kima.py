@@ -30,7 +30,7 @@ from services.webhooks.domain.catalogue import Query as EventQuery
 from services.webhooks.domain.event import State as EventState
 from services.webhooks.events.store import SqlEventStore
 from services.webhooks.keys import AUDIT_TRAIL, open_keys
-from tests.integration.importing.kima_schema import GOOD_EVENTS, GOOD_JOBS, MBID, make_kima
+from tests.support.kima import GOOD_EVENTS, GOOD_JOBS, MBID, make_kima
 from tests.support.new_home import make_schema, move_in
 from tests.support.postgres import Postgres
 from tests.support.waiting import eventually
