@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-.PHONY: help demo run test check bench chaos format protos lock clean
+.PHONY: help demo run test check bench chaos image-check audit sbom format protos lock clean
 
 help: ## Print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -35,6 +35,17 @@ bench: $(DEV) ## Print the benchmarks of docs/performance.md
 
 chaos: $(DEV) ## Kill gateway, webhooks service and database hundreds of times, and count what was lost
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+image-check: $(DEV) ## Test what is deployed: image, entry point, compose, Kubernetes, workflows (no engine needed)
+	@$(BIN)/python -m pytest -q tests/unit/container tests/unit/release tests/integration/container tests/contract/deploy
+
+audit: $(DEV) ## Look for known holes in dependencies (asks the network), unsafe code and unsafe workflows
+	@$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements/runtime.lock
+	@$(BIN)/bandit --quiet --configfile deploy/release/bandit.yaml --recursive libs services deploy --exclude libs/stubs
+	@$(BIN)/zizmor --offline --no-progress --quiet .github
+
+sbom: $(DEV) ## Write what the image is made of to build/sbom.json (CycloneDX)
+	@$(BIN)/python -m deploy.release.sbom
 
 format: $(DEV) ## Format code and protos
 	@$(BIN)/ruff format .

@@ -19,7 +19,15 @@ def run(program: str, *arguments: str | Path) -> str:
 
 def test_the_linters_find_nothing() -> None:
     assert run("hadolint", CONTAINER / "Dockerfile") == ""
-    assert run("shellcheck", CONTAINER / "lockgroove", ROOT / "deploy" / "compose" / "make-secrets") == ""
+    assert (
+        run(
+            "shellcheck",
+            CONTAINER / "lockgroove",
+            CONTAINER / "try-image",
+            ROOT / "deploy" / "compose" / "make-secrets",
+        )
+        == ""
+    )
 
 
 def test_what_is_copied_is_there_and_reaches_the_builder() -> None:
