@@ -10,6 +10,7 @@ from libs.backup.files import beside
 
 _STEP = 4096  # pages at a time
 _BUSY = 30.0  # seconds to wait for a lock
+_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_FSYNC"})
 
 
 def copy_sqlite(source: Path, target: Path) -> None:
@@ -62,7 +63,7 @@ def _facts(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorname", "")
-        if code == "SQLITE_FULL" or code.startswith("SQLITE_IOERR_WRITE"):
+        if code in _FULL:
             raise NoRoom(f"{path} cannot be copied: the disk is full; free some space") from error
         if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             raise Damaged(f"the database file {path} is damaged: restore a backup") from error
