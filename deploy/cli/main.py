@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from deploy.cli.backups import commands as backups
+from deploy.cli.cleanup import commands as cleanup
 from deploy.cli.demo import commands as demo
 from deploy.cli.environment import commands as environment
 from deploy.cli.exits import Exit
@@ -31,6 +32,8 @@ app.command()(demo.demo)
 app.command()(environment.validate)
 app.command()(operating.health)
 app.command()(operating.smoke)
+app.command()(operating.deploy)
+app.command()(cleanup.cleanup)
 app.command()(backups.backup)
 app.command()(backups.restore)
 app.command()(releases.releases)

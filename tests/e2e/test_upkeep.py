@@ -1,6 +1,11 @@
 """Upkeep through the front door: a pass finds a healthy suite healthy, and the trail of all that happened is intact."""
 
+import asyncio
+import json
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,10 +58,44 @@ async def test_the_trail_is_intact_and_shown(suite: Suite, world: World) -> None
     assert records[0]["subject"].startswith("events/")
 
 
+async def test_the_clean_up_counts_removes_and_tells_of_it_in_every_service(suite: Suite) -> None:
+    counted = await asyncio.to_thread(_command, suite, "--dry-run")
+    kinds = {(each["service"], kind["kind"]) for each in counted["reports"] for kind in each["removals"]}
+    assert {("acquisition", "acquisitions"), ("webhooks", "events"), ("config", "sessions")} <= kinds
+
+    async def have_run() -> bool:
+        return all(each.get("endTime") for each in await _reports(suite))
+
+    await eventually(have_run)  # as after every first start
+    before = {each["service"]: each["endTime"] for each in await _reports(suite)}
+
+    told = (await asyncio.to_thread(_command, suite))["reports"]
+
+    assert {each["service"] for each in told} == {"acquisition", "webhooks", "config"}
+    for each in told:
+        assert each["endTime"] != before[each["service"]]
+        assert not any([each["problem"], *(kind["problem"] for kind in each["removals"])])
+        assert each["holder"]
+        assert each["nextRunTime"] > each["endTime"]
+    assert await _reports(suite) == told
+
+
+def _command(suite: Suite, *options: str) -> Any:
+    environment = {**suite.environment, "LOCKGROOVE_URL": suite.url, "LOCKGROOVE_API_KEY": suite.key}
+    command = [str(Path(sys.executable).with_name("lockgroove")), "cleanup", "--json", *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+async def _reports(suite: Suite) -> Any:
+    return (await suite.client.get("/api/v1/cleanup")).json()["reports"]
+
+
 async def test_the_numbers_of_upkeep_are_there(suite: Suite) -> None:
     async def shown() -> bool:
         text = (await suite.client.get("/api/metrics")).text
-        names = ("reconciliation_last_run_timestamp_seconds", "retention_last_run_timestamp_seconds", "upkeep_leader")
-        return all(f"lockgroove_webhook_{name}" in text for name in names)
+        names = ("webhook_reconciliation_last_run_timestamp_seconds", "webhook_upkeep_leader", "cleanup_removed_total")
+        return all(f"lockgroove_{name}" in text for name in names)
 
     await eventually(shown)
