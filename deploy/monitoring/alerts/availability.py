@@ -1,0 +1,127 @@
+"""Whether the suite and what it depends on are there."""
+
+from deploy.monitoring.alerts.alert import Alert, Case, Group, Severity
+
+_OTHERS = 'component!~"database|breaker:.+|redis|encryption|lidarr_registration|soulseek"'
+
+AVAILABILITY = Group(
+    name="availability",
+    alerts=(
+        Alert(
+            name="LockgrooveTargetDown",
+            severity=Severity.CRITICAL,
+            summary="Prometheus cannot read the metrics of Lockgroove",
+            description="{{ $labels.instance }} has not answered for two minutes: nothing else is known meanwhile.",
+            measured='up{job="lockgroove"}',
+            condition="== 0",
+            minutes=2,
+            fires=Case(
+                minutes=3,
+                series={'up{job="lockgroove",instance="nas:3006"}': "0x5"},
+                says="nas:3006 has not answered for two minutes: nothing else is known meanwhile.",
+                labels={"job": "lockgroove", "instance": "nas:3006"},
+            ),
+            quiet={'up{job="lockgroove",instance="nas:3006"}': "0 0 1 0 0"},
+        ),
+        Alert(
+            name="LockgrooveTargetMissing",
+            severity=Severity.CRITICAL,
+            summary="Prometheus does not look at Lockgroove at all",
+            description="There is no target with job=lockgroove: every other alert is blind.",
+            measured='absent(up{job="lockgroove"})',
+            condition="",
+            minutes=5,
+            rare="there is a target",
+            fires=Case(
+                minutes=6,
+                series={'up{job="another"}': "1x10"},
+                says="There is no target with job=lockgroove: every other alert is blind.",
+                labels={"job": "lockgroove"},
+            ),
+            quiet={'up{job="lockgroove",instance="nas:3006"}': "0x10"},
+        ),
+        Alert(
+            name="LockgrooveServiceDown",
+            severity=Severity.CRITICAL,
+            summary="A service of Lockgroove is down",
+            description="The gateway has not reached {{ $labels.service }} for a minute.",
+            measured="lockgroove_up",
+            condition="== 0",
+            minutes=1,
+            fires=Case(
+                minutes=2,
+                series={'lockgroove_up{service="webhooks"}': "0x5", 'lockgroove_up{service="config"}': "1x5"},
+                says="The gateway has not reached webhooks for a minute.",
+                labels={"service": "webhooks"},
+            ),
+            quiet={'lockgroove_up{service="webhooks"}': "0 1 0 1 0"},
+        ),
+        Alert(
+            name="LockgrooveUptimeLow",
+            severity=Severity.WARNING,
+            summary="A service of Lockgroove comes and goes",
+            description="{{ $labels.service }} answered {{ $value | humanizePercentage }} of the time, not 99.9 %.",
+            measured="avg_over_time(lockgroove_up[5m])",
+            condition="< 0.999",
+            minutes=5,
+            fires=Case(
+                minutes=12,
+                series={'lockgroove_up{service="config"}': "1 0 1 1 1 0 1 1 1 0 1 1 1 0 1"},
+                says="config answered 83.33% of the time, not 99.9 %.",
+                labels={"service": "config"},
+            ),
+            quiet={'lockgroove_up{service="config"}': "1 1 1 1 1 0 1 1 1 1 1 1 1 1 1"},
+        ),
+        Alert(
+            name="LockgrooveRestarting",
+            severity=Severity.WARNING,
+            summary="A service of Lockgroove is started again and again",
+            description="{{ $labels.service }} was started {{ $value }} times in half an hour.",
+            measured='changes(process_start_time_seconds{service!=""}[30m])',
+            condition="> 3",
+            minutes=0,
+            fires=Case(
+                minutes=20,
+                series={'process_start_time_seconds{service="acquisition"}': "0x3 60x3 120x3 180x3 240x3"},
+                says="acquisition was started 4 times in half an hour.",
+                labels={"service": "acquisition"},
+            ),
+            quiet={'process_start_time_seconds{service="acquisition"}': "0x3 60x3 120x3 180x9"},
+        ),
+        Alert(
+            name="LockgrooveDatabaseDown",
+            severity=Severity.CRITICAL,
+            summary="A database of Lockgroove does not answer",
+            description="{{ $labels.service }} cannot use its database: it stores and answers nothing.",
+            measured='lockgroove_component_up{component="database"}',
+            condition="== 0",
+            minutes=1,
+            fires=Case(
+                minutes=2,
+                series={'lockgroove_component_up{service="webhooks",component="database"}': "0x5"},
+                says="webhooks cannot use its database: it stores and answers nothing.",
+                labels={"service": "webhooks", "component": "database"},
+            ),
+            quiet={'lockgroove_component_up{service="webhooks",component="database"}': "0.5x5"},
+        ),
+        Alert(
+            name="LockgrooveComponentDown",
+            severity=Severity.WARNING,
+            summary="Something that Lockgroove works with is down",
+            description="{{ $labels.component }} has been down for {{ $labels.service }}; what needs it waits.",
+            measured=f"lockgroove_component_up{{{_OTHERS}}}",
+            condition="== 0",
+            minutes=5,
+            fires=Case(
+                minutes=6,
+                series={
+                    'lockgroove_component_up{service="acquisition",component="lidarr"}': "0x10",
+                    'lockgroove_component_up{service="acquisition",component="soulseek"}': "0x10",
+                },
+                says="lidarr has been down for acquisition; what needs it waits.",
+                labels={"service": "acquisition", "component": "lidarr"},
+            ),
+            quiet={'lockgroove_component_up{service="acquisition",component="lidarr"}': "0x3 0.5 0x10"},
+        ),
+    ),
+)
