@@ -1,5 +1,6 @@
 """`lockgroove validate`."""
 
+import asyncio
 import os
 from typing import Annotated
 
@@ -18,7 +19,7 @@ def validate(
     from deploy.cli.environment.finding import Level
     from deploy.cli.output import print_json
 
-    found = checks.all_findings(os.environ, offline=offline)
+    found = asyncio.run(checks.all_findings(os.environ, offline=offline))
     if as_json:
         print_json(checks.as_json(found))
     else:

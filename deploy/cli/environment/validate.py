@@ -52,12 +52,12 @@ def findings(environment: Environment) -> list[Finding]:
     return list(dict.fromkeys(finding for check in CHECKS for finding in check(given)))
 
 
-def all_findings(environment: Environment, *, offline: bool = False) -> list[Finding]:
+async def all_findings(environment: Environment, *, offline: bool = False) -> list[Finding]:
     """What every check and every look finds; `offline` makes no connections."""
     given = {name: value for name, value in environment.items() if value}
     looks = HERE if offline else HERE + CONNECTED
     found = [*findings(given), *versions(given)]
-    return list(dict.fromkeys([*found, *asyncio.run(looked(looks, given))]))
+    return list(dict.fromkeys([*found, *await looked(looks, given)]))
 
 
 def count(level: Level, found: Iterable[Finding]) -> int:

@@ -1,5 +1,6 @@
 """The commands that look after a suite that runs."""
 
+import asyncio
 import json
 import os
 from dataclasses import asdict
@@ -73,6 +74,36 @@ def smoke(
         print_lines(_told(each) for each in (results if verbose else failed))
         print_lines([f"{len(results) - len(failed)} of {len(results)} passed"])
     raise typer.Exit(Exit.FAILED if failed else Exit.DONE)
+
+
+def deploy(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell the steps, look at the environment, no more.")
+    ] = False,
+    skip_tests: Annotated[bool, typer.Option("--skip-tests", help="Do not try the suite afterwards.")] = False,
+    skip_backup: Annotated[bool, typer.Option("--skip-backup", help="Make no backup before.")] = False,
+    no_rollback: Annotated[
+        bool, typer.Option("--no-rollback", help="Leave everything as it is when a step fails.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document a line, one for each event.")] = False,
+) -> None:
+    """Have what is on the disk run: 1 a step failed, and what ran runs again; 2 it does not; 3 nothing was begun."""
+    from deploy.cli.operating.deploying import Deployment, Wanted, alone
+    from deploy.cli.operating.reporting import Report
+    from deploy.cli.operating.steps import Outcome, run_steps
+    from deploy.cli.running.marks import home_of
+
+    report = Report(as_json=as_json)
+    with alone(home_of(os.environ)):
+        deployment = Deployment(os.environ, Wanted(tests=not skip_tests, backup=not skip_backup))
+        deployment.require_way()
+        if dry_run:
+            report.plan(deployment.steps)
+        steps = deployment.steps[:1] if dry_run else deployment.steps
+        outcome = asyncio.run(run_steps(steps, report.tell, roll_back=not no_rollback))
+    report.end(outcome, dry_run=dry_run)
+    exits = {Outcome.DONE: Exit.DONE, Outcome.ROLLED_BACK: Exit.FAILED, Outcome.HALFWAY: Exit.HALFWAY}
+    raise typer.Exit(exits[outcome])
 
 
 def _told(result: "Result") -> str:

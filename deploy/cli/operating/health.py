@@ -70,6 +70,16 @@ def wait_until(look: Look, *, within: float, fits: Callable[[Health], bool] = la
         time.sleep(_POLL)
 
 
+def running_version(environment: Mapping[str, str]) -> str | None:
+    """The release that the gateway is of; None where it does not answer."""
+    try:
+        _, told = _get(_url(environment), "/api/health", _ANSWER)
+    except OSError:
+        return None
+    found = told.get("version")
+    return found if isinstance(found, str) else None
+
+
 def suite_health(url: str, limit: float) -> Health:
     """The sum of everything, as `/api/health` and `/api/ready` tell it."""
     gateway = gateway_health(url, limit)

@@ -1,5 +1,6 @@
 """`lockgroove validate`: everything that is wrong with an environment, and nothing that is not."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -214,7 +215,7 @@ def test_libraries_that_are_too_old_or_too_new_are_told_by_the_clause_they_break
 
 
 def _here(home: Path, **environ: str) -> list[Finding]:
-    return all_findings({"LOCKGROOVE_HOME": str(home), **environ}, offline=True)
+    return asyncio.run(all_findings({"LOCKGROOVE_HOME": str(home), **environ}, offline=True))
 
 
 def test_every_variable_that_a_service_or_a_command_reads_is_known() -> None:

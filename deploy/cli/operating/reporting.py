@@ -1,0 +1,58 @@
+"""What is told of a deployment: lines for people, or a JSON document a line."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from deploy.cli.operating.steps import Mark, Outcome, Progress, Step
+from deploy.cli.output import print_json, print_lines
+
+_LEVELS = {Mark.FAILED: "error", Mark.NOT_UNDONE: "critical", Mark.UNDONE: "warning"}
+_ENDS = {
+    Outcome.DONE: "deployed",
+    Outcome.ROLLED_BACK: "a step failed; what ran before runs",
+    Outcome.HALFWAY: "a step failed and was not put back: somebody has to look",
+}
+
+
+class Report:
+    """Tells as it happens."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._id = str(uuid.uuid4())
+
+    def plan(self, steps: Sequence[Step]) -> None:
+        """What would be done."""
+        if self._as_json:
+            self._line("info", "plan", {"steps": [{"step": step.name, "plan": step.plan} for step in steps]})
+        else:
+            print_lines(f"{number}. {step.name:<9} {step.plan}" for number, step in enumerate(steps, 1))
+
+    def tell(self, progress: Progress) -> None:
+        """What became of a step."""
+        if self._as_json:
+            data = {
+                "step": progress.step,
+                "mark": progress.mark,
+                "seconds": progress.seconds,
+                "detail": progress.detail,
+            }
+            self._line(_LEVELS.get(progress.mark, "info"), f"{progress.step} {progress.mark}", data)
+        elif progress.mark is not Mark.BEGUN:
+            print_lines(
+                [f"{progress.step:<9} {progress.mark:<10} {progress.seconds:6.1f} s  {progress.detail}".rstrip()]
+            )
+
+    def end(self, outcome: Outcome, *, dry_run: bool) -> None:
+        """How it ended."""
+        told = "nothing was changed" if dry_run else _ENDS[outcome]
+        if self._as_json:
+            self._line("info" if outcome is Outcome.DONE else "error", told, {"outcome": outcome, "dry_run": dry_run})
+        else:
+            print_lines([told])
+
+    def _line(self, level: str, message: str, data: dict[str, Any]) -> None:
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        print_json({"level": level, "message": message, "timestamp": moment, "deployment_id": self._id, "data": data})
