@@ -69,7 +69,7 @@ def test_a_call_over_the_limit_is_made_again_when_the_gateway_says() -> None:
 
 
 def test_a_refusal_tells_its_detail_and_reason() -> None:
-    answer = (409, {}, '{"detail": "changed", "reason": "ETAG_MISMATCH"}')
+    answer: Answer = (409, {}, '{"detail": "changed", "reason": "ETAG_MISMATCH"}')
     with gateway(answer) as (suite, _), pytest.raises(Refused, match="changed") as refused:
         suite.get("/x")
 
@@ -81,7 +81,6 @@ def test_a_stream_that_breaks_goes_on_behind_the_last_message() -> None:
     with gateway(messages("1", "2", cut=True), (503, {}, "{}"), messages("3")) as (suite, server):
         stream = follow(suite, "/watch", sleep=pauses.append, filter="f")
         seen = [next(stream)["resumeToken"] for _ in range(3)]
-        stream.close()
 
     assert seen == ["1", "2", "3"]
     assert [asked.get("resumeToken") for asked in server.asked] == [None, ["2"], ["2"]]
