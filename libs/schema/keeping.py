@@ -55,6 +55,7 @@ class Keeper:
         target = folder / f"{self.service}-{before}-{after}-{_now()}.{self._kind}"
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=_OURS_ALONE)
+            _remove_halves(folder, self.service)
             await self._require_room(folder)
             await copy_database(self.database.url, self.schema, target)
             _prune(folder, self.service)
@@ -93,6 +94,12 @@ def keeper(database: Database, *, schema: str, service: str, home: Path, environ
     if environment.get(VARIABLE, "").strip().lower() in _OFF:
         return None
     return Keeper(database=database, schema=schema, service=service, home=home).keep
+
+
+def _remove_halves(folder: Path, service: str) -> None:
+    """What a killed copy left: nobody else copies while we hold the lock."""
+    for path in folder.glob(f".{service}-*.part"):
+        path.unlink(missing_ok=True)
 
 
 def _prune(folder: Path, service: str) -> None:
