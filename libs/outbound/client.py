@@ -14,10 +14,10 @@ from libs.outbound.errors import CircuitOpen, ProviderUnavailable
 from libs.outbound.exchange import exchange
 from libs.outbound.flights import Flights
 from libs.outbound.http import httpx
-from libs.outbound.metrics import OutboundMetrics
+from libs.outbound.metrics import Asking, OutboundMetrics
 from libs.outbound.provider import Provider, Question
 from libs.outbound.slots import CallSlots
-from libs.telemetry.tracing import Tracer
+from libs.telemetry.tracing import Span, Tracer, Value
 
 Reading = Callable[[Any], Any]
 """What of a JSON answer is worth keeping, as an object or a list of plain JSON values; None for a known absence.
@@ -59,16 +59,25 @@ class ProviderClient:
             ProviderUnavailable: it cannot be told now.
             ProviderRefused: it does not want to.
         """
-        key = question.key
-        known = await self._answers.find(self._provider.name, key)
-        self._metrics.looked_up(self._provider.name, hit=known is not None)
-        if known is not None:
-            return known.body
-        return await self._flights.join(key, lambda: self._learn(question, read))
+        name, key = self._provider.name, question.key
+        with self._tracer.span(f"ask {name}", attributes=self._attributes(question)) as span:
+            known = await self._answers.find(name, key)
+            self._metrics.looked_up(name, hit=known is not None)
+            span.set("cached", known is not None)
+            if known is not None:
+                return known.body
+            return await self._flights.join(key, lambda: self._learn(question, read, span))
 
-    async def _learn(self, question: Question, read: Reading) -> Any | None:
+    def _attributes(self, question: Question) -> dict[str, Value]:
+        return {"provider": self._provider.name, "endpoint": question.endpoint}
+
+    async def _learn(self, question: Question, read: Reading, span: Span) -> Any | None:
         provider = self._provider
-        body = await self._persist(question, read)
+        with self._metrics.asking(provider.name) as asking:
+            try:
+                body = await self._persist(question, read, asking)
+            finally:
+                span.set("calls", asking.calls)
         ttl = question.ttl or provider.ttl
         if body is None:
             ttl = min(ttl, provider.missing_ttl)
@@ -76,7 +85,7 @@ class ProviderClient:
         self._metrics.kept(provider.name)
         return body
 
-    async def _persist(self, question: Question, read: Reading) -> Any | None:
+    async def _persist(self, question: Question, read: Reading, asking: Asking) -> Any | None:
         provider = self._provider
         async for attempt in stamina.retry_context(
             on=self._may_pass,
@@ -87,7 +96,7 @@ class ProviderClient:
             wait_jitter=provider.pause,
         ):
             with attempt:
-                return await self._call_in_turn(question, read)
+                return await self._call_in_turn(question, read, asking)
         raise AssertionError("the last attempt returns or raises")
 
     def _may_pass(self, error: Exception) -> bool:
@@ -96,27 +105,29 @@ class ProviderClient:
             return False
         return error.retry_after is None or error.retry_after <= self._provider.patience
 
-    async def _call_in_turn(self, question: Question, read: Reading) -> Any | None:
+    async def _call_in_turn(self, question: Question, read: Reading, asking: Asking) -> Any | None:
         provider = self._provider
         self.breaker.check()
-        turn = await self._slots.take(provider.name, interval=provider.interval, patience=provider.patience)
+        with self._metrics.taking_turn(provider.name):
+            turn = await self._slots.take(provider.name, interval=provider.interval, patience=provider.patience)
         self._metrics.waited(provider.name, turn.wait.total_seconds())
         await asyncio.sleep(turn.wait.total_seconds())
         try:
             with self.breaker.call():
-                return await self._call(question, read)
+                asking.calls += 1
+                return await self._call(question, read, attempt=asking.calls)
         except ProviderUnavailable as error:
             if error.retry_after is not None and not isinstance(error, CircuitOpen):
                 await self._slots.postpone(provider.name, error.retry_after)  # for all replicas
             raise
 
-    async def _call(self, question: Question, read: Reading) -> Any | None:
+    async def _call(self, question: Question, read: Reading, *, attempt: int) -> Any | None:
         """No traceparent is sent: our traces are nobody else's business."""
         name = self._provider.name
-        attributes = {"provider": name, "url.path": question.path}
+        attributes = self._attributes(question) | {"url.path": question.path, "attempt": attempt}
         with (
             self._tracer.span(f"GET {name}", "client", attributes=attributes) as span,
-            self._metrics.calling(name) as call,
+            self._metrics.calling(name, question.endpoint) as call,
         ):
             try:
                 document = await exchange(self._http, self._provider, question, call)

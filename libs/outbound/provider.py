@@ -31,11 +31,13 @@ class Provider:
 class Question:
     """What is asked of the server at `base`; `secrets` go into the query too, but into nothing that is kept or told.
 
-    `ttl` is how long the answer holds, where that is not for the provider to say.
+    `ttl` is how long the answer holds, where that is not for the provider to say. `endpoint` is what metrics and
+    traces call it: one of few names, without ids.
     """
 
     base: str
     path: str = ""
+    endpoint: str = "other"
     params: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

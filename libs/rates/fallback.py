@@ -9,6 +9,7 @@ from libs.clock import Clock
 from libs.errors import AppError
 from libs.rates.memory import MemoryCounts
 from libs.rates.rules import Counts, Decision, Rule, Subject
+from libs.telemetry import Telemetry
 from libs.telemetry.logger import get_logger
 
 log = get_logger()
@@ -22,14 +23,16 @@ _STEPS = 6  # doublings from the shortest rest to beyond the longest
 
 
 @asynccontextmanager
-async def open_counts(url: str | None, clock: Clock, *, timeout: timedelta) -> AsyncIterator[Counts]:
+async def open_counts(
+    url: str | None, clock: Clock, *, timeout: timedelta, telemetry: Telemetry
+) -> AsyncIterator[Counts]:
     """Counts in the Redis at `url`, or in this process without it, and while it does not answer within `timeout`."""
     if url is None:
         yield MemoryCounts(clock.monotonic)
         return
     from libs.rates.redis import RedisCounts  # its memory, only where it is used
 
-    shared = RedisCounts(url, timeout=timeout)
+    shared = RedisCounts(url, timeout=timeout, telemetry=telemetry)
     try:
         yield FallbackCounts(shared, MemoryCounts(clock.monotonic), clock=clock)
     finally:

@@ -18,7 +18,10 @@ from redis.exceptions import NoScriptError, RedisError
 
 from libs.batching import Batcher
 from libs.errors import InvalidArgument, Unavailable
+from libs.rates.observation import RedisObservation
 from libs.rates.rules import STEPS, TOLERANCE, Bucket, Decision, Rule, Standing, Subject
+from libs.telemetry import Telemetry, correlation
+from libs.telemetry.correlation import Trace
 
 PREFIX = "lockgroove:rates:"
 
@@ -126,6 +129,7 @@ class _Ask:
     subject: Subject
     rules: Sequence[Rule]
     counted: bool
+    trace: Trace | None
 
 
 class RedisCounts:
@@ -136,8 +140,11 @@ class RedisCounts:
 
     shared = True
 
-    def __init__(self, url: str, *, timeout: timedelta, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, url: str, *, timeout: timedelta, telemetry: Telemetry, clock: Callable[[], float] | None = None
+    ) -> None:
         self._timeout = timeout.total_seconds()
+        self._observation = RedisObservation(telemetry)
         self._clock = clock
         # Never again by itself: what did not answer in time may have counted.
         try:
@@ -154,11 +161,11 @@ class RedisCounts:
 
     async def take(self, subject: Subject, rules: Sequence[Rule]) -> Decision:
         """Counts one by all rules if all let it through."""
-        return await self._asks.submit(_Ask(subject, rules, counted=True))
+        return await self._asks.submit(_Ask(subject, rules, counted=True, trace=correlation.trace.get()))
 
     async def look(self, subject: Subject, rules: Sequence[Rule]) -> Decision:
         """How he stands, without counting."""
-        return await self._asks.submit(_Ask(subject, rules, counted=False))
+        return await self._asks.submit(_Ask(subject, rules, counted=False, trace=correlation.trace.get()))
 
     async def forget(self, subject: Subject, rules: Sequence[Rule]) -> bool:
         """Forgets what was counted by these rules; whether anything was."""
@@ -169,6 +176,10 @@ class RedisCounts:
             raise RedisAway(error) from error
 
     async def _answers(self, asks: Sequence[_Ask]) -> list[Decision]:
+        with self._observation.trip([ask.trace for ask in asks if ask.trace]):
+            return await self._trip(asks)
+
+    async def _trip(self, asks: Sequence[_Ask]) -> list[Decision]:
         try:
             async with asyncio.timeout(self._timeout):
                 try:

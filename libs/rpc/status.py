@@ -1,7 +1,7 @@
 """StatusService: a service tells how it is from what it saw last, and waits for nothing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -84,6 +84,7 @@ class StatusServicer(rpc.StatusServiceServicer):
         self._revision = ""
         self._read_queues = queues
         self._queues: dict[str, Queue] = {}
+        self._disks = _Disks(metrics) if volumes else None
         self._read_volumes = volumes
         self._volumes: Sequence[Volume] = ()
         self._woken = asyncio.Event()
@@ -154,10 +155,28 @@ class StatusServicer(rpc.StatusServiceServicer):
     async def _take_volumes(self) -> None:
         if self._read_volumes is not None:
             self._volumes = await self._read_volumes()
+            if self._disks:
+                self._disks.tell(self._volumes)
 
     async def _take_queues(self, read: ReadQueues) -> None:
         for queue in await read():
             self._queues[queue.name] = queue
+
+
+class _Disks:
+    """What is left of disks, as metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._free = metrics.gauge("disk_free_bytes", "What is left of the disk of a folder.", ["volume"])
+        self._total = metrics.gauge("disk_total_bytes", "The size of the disk of a folder.", ["volume"])
+        self._writable = metrics.gauge("disk_writable", "Whether the folder can be written to.", ["volume"])
+
+    def tell(self, volumes: Iterable[Volume]) -> None:
+        """So it is now."""
+        for volume in volumes:
+            self._free.labels(volume.name).set(volume.free)
+            self._total.labels(volume.name).set(volume.total)
+            self._writable.labels(volume.name).set(volume.writable)
 
 
 async def _within_time(reading: Reading) -> None:

@@ -69,6 +69,10 @@ class _OtelSpan:
     def __init__(self, span: otel.Span) -> None:
         self._span = span
 
+    def rename(self, name: str) -> None:
+        """Gives it a name that was not known before; one of few."""
+        self._span.update_name(name)
+
     def set(self, key: str, value: Value) -> None:
         """Adds an attribute."""
         self._span.set_attribute(key, value)

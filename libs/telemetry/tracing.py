@@ -14,6 +14,10 @@ Value = str | int | float | bool
 class Span(Protocol):
     """One piece of work in a trace."""
 
+    def rename(self, name: str) -> None:
+        """Gives it a name that was not known before; one of few."""
+        ...
+
     def set(self, key: str, value: Value) -> None:
         """Adds an attribute."""
         ...
@@ -87,6 +91,9 @@ class UnrecordedSpan:
     def __exit__(self, *_: object) -> None:
         pass
 
+    def rename(self, name: str) -> None:
+        """Gives it a name: nobody asks."""
+
     def set(self, key: str, value: Value) -> None:
         """Adds an attribute: to nothing."""
 
@@ -112,6 +119,9 @@ class _SilentSpan:
 
     def __exit__(self, *_: object) -> None:
         correlation.trace.set(self._before)
+
+    def rename(self, name: str) -> None:
+        """Gives it a name that was not known before; one of few."""
 
     def set(self, key: str, value: Value) -> None:
         """Adds an attribute."""

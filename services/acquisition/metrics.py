@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from libs.clock import Clock
 from libs.telemetry.metrics import Metrics
+from libs.telemetry.tracing import LocalTracer, Span, Tracer
 from services.acquisition.domain.peers import PeerNetworkFault
 
 JOB_SECONDS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0, 86400.0)
@@ -61,19 +62,39 @@ class AcquisitionMetrics:
             self._call_durations.labels(endpoint).observe(self._clock.monotonic() - start)
 
 
-class DownloadMetrics:
-    """The files that one network of peers was asked for: `soulseek_downloads`, `slskd_downloads`."""
+@dataclass
+class Arrived:
+    """What came of a download."""
 
-    def __init__(self, metrics: Metrics, clock: Clock, *, prefix: str) -> None:
+    size: int = 0
+
+
+class DownloadMetrics:
+    """The files that one network of peers was asked for: `soulseek_downloads`, `slskd_downloads`; a span each."""
+
+    def __init__(self, metrics: Metrics, clock: Clock, *, prefix: str, tracer: Tracer | None = None) -> None:
         self._clock = clock
+        self._tracer = tracer or LocalTracer()
+        self._span = f"{prefix} download"
+        self._running = metrics.gauge(f"{prefix}_downloads_running", "Files that are asked for or arrive now.")
+        self._bytes = metrics.counter(f"{prefix}_downloaded_bytes", "Sizes of the files that arrived whole.")
         self._downloads = metrics.counter(f"{prefix}_downloads", "Files that were asked for.", ["status"])
         self._seconds = metrics.histogram(
             f"{prefix}_download_duration_seconds", "From asking to the end.", ["status"], buckets=DOWNLOAD_SECONDS
         )
 
     @contextmanager
-    def downloading(self) -> Iterator[None]:
+    def downloading(self) -> Iterator[Arrived]:
         """Count and time a download: `success`, the reason of its fault in lower case, or `stopped`."""
+        arrived = Arrived()
+        with self._running.track_inprogress(), self._tracer.span(self._span, "client", attributes={}) as span:
+            with self._timed(span):
+                yield arrived
+            self._bytes.inc(arrived.size)
+            span.set("bytes", arrived.size)
+
+    @contextmanager
+    def _timed(self, span: Span) -> Iterator[None]:
         status, begun = "stopped", self._clock.monotonic()
         try:
             yield
@@ -86,4 +107,5 @@ class DownloadMetrics:
             raise
         finally:
             self._downloads.labels(status).inc()
+            span.set("status", status)
             self._seconds.labels(status).observe(self._clock.monotonic() - begun)

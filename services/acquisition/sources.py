@@ -113,7 +113,7 @@ class Soulseek:
 
     def __init__(self, ground: Ground, stages: Stages, *, leases: LeaseStore) -> None:
         wishes, clock = ground.wishes, ground.clock
-        metrics = SoulseekMetrics(ground.telemetry.metrics, clock)
+        metrics = SoulseekMetrics(ground.telemetry.metrics, clock, ground.telemetry.tracer)
         self.gate = SearchGate(SqlSearchLog(ground.database, tables.soulseek_search), clock=clock)
         self.keeper = SessionKeeper(
             hold=lambda name: hold(leases, name, ttl=SESSION_TTL, clock=clock),
@@ -149,7 +149,7 @@ class Slskd:
             problem=wishes.slskd_problem,
             limits=wishes.limits,
             gate=gate,
-            metrics=DownloadMetrics(ground.telemetry.metrics, clock, prefix="slskd"),
+            metrics=DownloadMetrics(ground.telemetry.metrics, clock, prefix="slskd", tracer=ground.telemetry.tracer),
             clock=clock,
         )
         self.steps = SlskdSteps(stages.steps(self.network, Source.SLSKD), self.network)

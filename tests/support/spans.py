@@ -30,6 +30,9 @@ class RecordingTracer(LocalTracer):
         with super().span(name, kind, parent=parent, links=links, attributes=attributes):
             yield self
 
+    def rename(self, name: str) -> None:
+        self.told.append(name)
+
     def set(self, key: str, value: Value) -> None:
         self.told.append(f"{key}={value}")
 

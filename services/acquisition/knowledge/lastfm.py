@@ -40,6 +40,7 @@ class LastfmCorrections:
         params = {"method": "artist.getcorrection", "artist": artist, "format": "json"}
         question = Question(
             base=address.url,
+            endpoint=params["method"],
             params=params,
             secrets={"api_key": address.api_key},
             headers={"User-Agent": LOCKGROOVE},

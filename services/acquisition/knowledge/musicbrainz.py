@@ -107,6 +107,7 @@ class _Inquiry:
             Question(
                 base=self._address.url,
                 path=f"/ws/2{path}",
+                endpoint=path.split("/")[1],
                 params={**params, "fmt": "json"},
                 headers={"User-Agent": user_agent(self._address.contact)},
                 ttl=self._address.cache_ttl,

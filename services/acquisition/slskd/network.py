@@ -114,8 +114,9 @@ class SlskdNetwork:
         )
         self._running[place.acquisition] += 1
         try:
-            with self._metrics.downloading():
-                return await download.run()
+            with self._metrics.downloading() as arrived:
+                arrived.size = await download.run()
+            return arrived.size
         finally:
             self._running[place.acquisition] -= 1
             if not self._running[place.acquisition]:

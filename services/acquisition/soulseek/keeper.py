@@ -240,12 +240,16 @@ class SessionKeeper:
                 session.share(self._sharing)
                 self._metrics.connected(True)
                 self._now(KeeperState.CONNECTED, SoulseekAway("it was connected"))
-                return await session.ended()
+                return self._told(await session.ended())
         except PeerNetworkFault as fault:
-            return fault
+            return self._told(fault)
         finally:
             self._live = None
             self._metrics.connected(False)
+
+    def _told(self, fault: PeerNetworkFault) -> PeerNetworkFault:
+        self._metrics.ended(fault, had_begun=self._live is not None)
+        return fault
 
     def _pause(self, failures: int) -> float:
         """Seconds before the next login, doubling with each failure in a row: fast reconnecting gets banned."""

@@ -117,8 +117,9 @@ class SoulseekSession:
             on_place=on_place,
             clock=self._clock,
         )
-        with self._metrics.downloads.downloading():
-            return await self._unless_ended(download)
+        with self._metrics.downloads.downloading() as arrived:
+            arrived.size = await self._unless_ended(download)
+        return arrived.size
 
     def share(self, sharing: Sharing) -> None:
         """Share this from now on. What there is, is found beside everything else, and again every hour."""

@@ -16,6 +16,7 @@ from libs.defects import as_internal
 from libs.errors import AppError
 from libs.telemetry import Telemetry, correlation
 from libs.telemetry.correlation import Trace
+from libs.telemetry.tracing import Span
 from services.gateway.http.bodies import CallerLeft
 from services.gateway.http.problems import HeadersTooLarge, respond_to
 from services.gateway.http.security import Header, hardening
@@ -28,6 +29,7 @@ MAX_HEADERS = 32 * 1024  # bytes of names and values
 _WEBHOOKS = "webhooks"
 _AS_IT_IS = re.compile(r"[A-Za-z0-9/._~-]*")
 _HIDDEN = "-"  # instead of a secret
+_OUR_FAULT = 500
 _LEFT = 499  # nginx's number for a client that closed its connection
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
@@ -61,10 +63,7 @@ class Edge:
             try:
                 await self._serve(scope, receive, answer)
             finally:
-                status = answer.status or 500
-                span.set("http.route", _route(scope))
-                span.set("http.response.status_code", status)
-                self._count(scope, status, time.monotonic() - started)
+                self._record(span, scope, answer.status or 500, time.monotonic() - started)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
@@ -82,9 +81,14 @@ class Edge:
         except CallerLeft:
             answer.status = answer.status or _LEFT
 
-    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, span: Span, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         route = _route(scope)
+        span.rename(f"{method} {route}")
+        span.set("http.route", route)
+        span.set("http.response.status_code", status)
+        if status >= _OUR_FAULT:
+            span.fail(str(status))
         self._requests(method, route, str(status)).inc()
         self._duration(method, route).observe(seconds)
 

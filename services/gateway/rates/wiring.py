@@ -44,5 +44,6 @@ class Rates:
 @asynccontextmanager
 async def open_rates(ground: Ground, settings: Settings) -> AsyncIterator[Rates]:
     """Opens the slice; without Redis this process counts alone."""
-    async with open_counts(settings.redis_url, ground.clock, timeout=settings.redis_timeout) as counts:
+    opening = open_counts(settings.redis_url, ground.clock, timeout=settings.redis_timeout, telemetry=ground.telemetry)
+    async with opening as counts:
         yield Rates(ground=ground, counts=counts, quotas=Quotas())

@@ -11,6 +11,7 @@ from libs.rates.fallback import FallbackCounts
 from libs.rates.memory import MemoryCounts
 from libs.rates.redis import RedisCounts
 from libs.rates.rules import Counts
+from libs.telemetry import Telemetry
 
 PATIENT = timedelta(seconds=20)  # these tests are about counting, not about a machine that is busy
 
@@ -29,7 +30,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def redis(valkey: str, clock: ManualClock) -> AsyncIterator[RedisCounts]:
-    counts = RedisCounts(valkey, timeout=PATIENT, clock=clock.monotonic)
+    counts = RedisCounts(valkey, timeout=PATIENT, telemetry=Telemetry("gateway"), clock=clock.monotonic)
     yield counts
     await counts.aclose()
 

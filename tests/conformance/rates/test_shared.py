@@ -14,6 +14,7 @@ from libs.rates.fallback import LONGEST_REST, FallbackCounts, open_counts
 from libs.rates.memory import MemoryCounts
 from libs.rates.redis import PREFIX, RedisCounts
 from libs.rates.rules import Bucket, Subject, Window
+from libs.telemetry import Telemetry
 from tests.conformance.rates.conftest import PATIENT
 
 WHO = Subject("key", "shared")
@@ -24,7 +25,7 @@ RULES = (Bucket("burst_limit", burst=50, per_minute=1), Window("hour_limit", lim
 async def pair(valkey: str) -> AsyncIterator[list[RedisCounts]]:
     """Two that count in the same Valkey, by its own clock."""
     async with AsyncExitStack() as stack:
-        both = [RedisCounts(valkey, timeout=PATIENT) for _ in range(2)]
+        both = [RedisCounts(valkey, timeout=PATIENT, telemetry=Telemetry("gateway")) for _ in range(2)]
         for each in both:
             stack.push_async_callback(each.aclose)
         await both[0].forget(WHO, RULES)
@@ -69,7 +70,7 @@ async def test_a_redis_that_lost_the_script_is_given_it_again(pair: list[RedisCo
 async def test_while_redis_is_down_each_counts_for_himself_and_afterwards_together_again(clock: ManualClock) -> None:
     server = ValkeyServer()
     server.start()
-    shared = RedisCounts(str(server.connection_url), timeout=PATIENT)
+    shared = RedisCounts(str(server.connection_url), timeout=PATIENT, telemetry=Telemetry("gateway"))
     counts = FallbackCounts(shared, MemoryCounts(clock.monotonic), clock=clock)
     await counts.take(WHO, RULES)
     assert counts.shared
@@ -96,7 +97,9 @@ async def test_a_redis_that_hangs_holds_nobody_up(clock: ManualClock) -> None:
     async with await asyncio.start_server(hang, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         soon = timedelta(milliseconds=50)
-        async with open_counts(f"redis://127.0.0.1:{port}", SystemClock(), timeout=soon) as counts:
+        async with open_counts(
+            f"redis://127.0.0.1:{port}", SystemClock(), timeout=soon, telemetry=Telemetry("gateway")
+        ) as counts:
             async with asyncio.timeout(10):
                 decisions = [await counts.take(WHO, RULES) for _ in range(20)]
     assert sum(decision.allowed for decision in decisions) == 20
@@ -106,7 +109,7 @@ async def test_a_redis_that_hangs_holds_nobody_up(clock: ManualClock) -> None:
 async def test_a_clock_of_redis_that_was_put_back_keeps_nobody_out(valkey: str) -> None:
     who, now = Subject("key", "put back"), [timedelta(days=100).total_seconds()]
     rules = (Bucket("b", burst=2, per_minute=1), Window("w", limit=2, period=timedelta(hours=1)))
-    counts = RedisCounts(valkey, timeout=PATIENT, clock=lambda: now[0])
+    counts = RedisCounts(valkey, timeout=PATIENT, telemetry=Telemetry("gateway"), clock=lambda: now[0])
     both = [(await counts.take(who, rules)).allowed for _ in range(3)]
 
     now[0] -= timedelta(days=1).total_seconds()
@@ -119,7 +122,7 @@ async def test_a_clock_of_redis_that_was_put_back_keeps_nobody_out(valkey: str) 
 async def test_a_clock_of_redis_that_differs_by_a_moment_forgets_nothing(valkey: str) -> None:
     who, now = Subject("key", "a moment"), [timedelta(days=100).total_seconds()]
     rules = (Bucket("b", burst=2, per_minute=1), Window("w", limit=2, period=timedelta(hours=1)))
-    counts = RedisCounts(valkey, timeout=PATIENT, clock=lambda: now[0])
+    counts = RedisCounts(valkey, timeout=PATIENT, telemetry=Telemetry("gateway"), clock=lambda: now[0])
     await counts.take(who, rules)
 
     now[0] -= 0.2
@@ -132,7 +135,7 @@ async def test_a_clock_of_redis_that_differs_by_a_moment_forgets_nothing(valkey:
 @pytest.mark.parametrize("url", ["redis://:pa/ss@127.0.0.1:1/0", "redis://127.0.0.1:1?socket_timeout=pa"])
 async def test_an_address_of_redis_that_cannot_be_read_is_named_and_not_repeated(url: str, clock: ManualClock) -> None:
     with pytest.raises(InvalidArgument, match="REDIS_URL") as refused:
-        async with open_counts(url, clock, timeout=PATIENT):
+        async with open_counts(url, clock, timeout=PATIENT, telemetry=Telemetry("gateway")):
             raise AssertionError("it was read")
 
     assert refused.value.__suppress_context__

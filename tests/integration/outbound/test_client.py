@@ -223,15 +223,40 @@ async def test_every_series_moves(shop: Shop, client: ProviderClient) -> None:
     shop.faults.queue = [Fault.UNAVAILABLE, Fault.PAGE]
 
     for _ in range(2):
-        await client.ask(shop.question(), read)
+        await client.ask(shop.question(endpoint="things"), read)
 
     for status in ("200", "503", "unreadable"):
-        assert shop.count("outbound_calls_total", provider="shop", status=status) == 1
+        assert shop.count("outbound_calls_total", provider="shop", endpoint="things", status=status) == 1
+    assert shop.count("outbound_retries_total", provider="shop") == 2
+    assert shop.count("outbound_retried_questions_total", provider="shop", outcome="answered") == 1
+    assert shop.count("outbound_turns_total", provider="shop", outcome="granted") == 3
+    assert shop.count("outbound_turn_wait_seconds_count", provider="shop") == 3
     assert shop.count("outbound_call_duration_seconds_count", provider="shop") == 3
     assert shop.count("cache_operations_total", cache_name="shop", operation="get") == 2
     assert shop.count("cache_operations_total", cache_name="shop", operation="set") == 1
     assert shop.count("cache_hits_total", cache_name="shop") == 1
     assert shop.count("cache_misses_total", cache_name="shop") == 1
+
+
+async def test_who_is_told_to_come_back_much_later_is_counted(shop: Shop) -> None:
+    far = replace(PROVIDER, interval=timedelta(hours=1), patience=timedelta(), attempts=1)
+    async with shop.client(far) as client:
+        await client.ask(shop.question(), read)
+        with pytest.raises(ProviderUnavailable):
+            await client.ask(shop.question("/other"), read)
+
+    assert shop.count("outbound_turns_total", provider="shop", outcome="refused") == 1
+
+
+async def test_a_breaker_that_opens_and_questions_in_vain_are_counted(shop: Shop) -> None:
+    shop.faults.queue = [Fault.UNAVAILABLE] * 2
+    async with shop.client(replace(PROVIDER, attempts=2, failures_that_open=2)) as client:
+        with pytest.raises(ProviderUnavailable):
+            await client.ask(shop.question(), read)
+
+    assert shop.count("outbound_circuit", provider="shop") == 2
+    assert shop.count("outbound_circuit_changes_total", provider="shop", circuit="open") == 1
+    assert shop.count("outbound_retried_questions_total", provider="shop", outcome="given_up") == 1
 
 
 def _chain(error: BaseException | None) -> list[str]:
