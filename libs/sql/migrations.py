@@ -19,7 +19,7 @@ from libs.errors import AppError
 from libs.sql.engine import BUSY_TIMEOUT_SECONDS, Database
 from libs.sql.errors import MigrationFailed
 from libs.sql.migrating import records, steps
-from libs.sql.migrating.errors import MigrationLocked, MigrationRefused
+from libs.sql.migrating.errors import MigrationLocked, MigrationRefused, SchemaDrift, SchemaUnknown
 from libs.sql.migrating.revisions import Revision, read_revisions
 from libs.sql.migrating.scratch import tried_down
 from libs.sql.migrating.statements import losing
@@ -121,6 +121,8 @@ async def _alone(database: Database, wish: str, wait: timedelta) -> AsyncIterato
             if database.dialect == "postgresql":
                 await _lock(connection, wait)
             yield connection
+    except (SchemaDrift, SchemaUnknown) as error:
+        raise type(error)(f"{database.place}: {error.message}") from error
     except AppError as error:
         if is_lock_taken(error.__cause__):
             raise _locked(database) from error

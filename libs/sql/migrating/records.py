@@ -68,6 +68,8 @@ def note_found(connection: sa.Connection, revisions: Sequence[Revision]) -> None
 
 def note_baseline(connection: sa.Connection, revisions: Sequence[Revision]) -> None:
     """Records revisions that the schema has, and that it is at the last of them."""
+    _METADATA.create_all(connection)
+    connection.execute(sa.delete(_REVISION))
     note_found(connection, revisions)
     _place(connection, revisions[-1].id)
 

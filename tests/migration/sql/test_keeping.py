@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from libs.schema import keeping
 from libs.schema.keeping import KEPT, CopyRefused, keeper
 from libs.sql.engine import Database
 from libs.sql.migrations import Keep, downgrade, migrate, revision
@@ -65,7 +64,7 @@ async def test_without_room_for_a_copy_nothing_is_migrated(
     database: Database, keep: Keep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await migrate(database, package=EXAMPLE, head="0001")
-    monkeypatch.setattr(keeping.shutil, "disk_usage", lambda _: Usage(9, 9, 0))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(9, 9, 0))
 
     with pytest.raises(CopyRefused, match=r"0 MB free.*set LOCKGROOVE_MIGRATION_BACKUP=off"):
         await migrate(database, package=EXAMPLE, head="0002", keep=keep)
