@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ EACH = pytest.mark.parametrize("file", [SMALL, FULL], ids=lambda file: file.name
 SECONDS = re.compile(r"(\d+)s")
 
 
+@cache
 def services(file: Path) -> dict[str, dict[str, Any]]:
     return dict(yaml.safe_load(file.read_text())["services"])
 
@@ -142,9 +144,8 @@ def test_containers_call_each_other_by_names_that_are_there() -> None:
     assert {"config", "postgres", "valkey"} <= named | {"postgres"}
     assert named <= every.keys()
     assert re.findall(r"@(\w+):", (FOLDER / "make-secrets").read_text()) == ["postgres"]
-    assert yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"][0]["static_configs"] == [
-        {"targets": ["gateway:3006"]}
-    ]
+    scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())["scrape_configs"]
+    assert scraped[0]["static_configs"] == [{"targets": ["gateway:3006"]}]
 
 
 def test_who_calls_another_shares_a_network_with_it() -> None:
