@@ -18,6 +18,16 @@ class Ran:
     output: str
 
 
+async def lockgroove(*arguments: str, environment: Mapping[str, str]) -> Ran:
+    """Runs one of our commands in a thread of this process, which is quicker; its environment is added to ours."""
+    from typer.testing import CliRunner
+
+    from deploy.cli.main import app
+
+    result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=dict(environment))
+    return Ran(result.exit_code, result.output)
+
+
 async def run(*command: str, environment: Mapping[str, str] | None = None, within: float = 60.0) -> Ran:
     """Run a command to its end; it is killed, and the test fails, when it takes longer than `within` seconds."""
     search = {**(os.environ if environment is None else environment)}
