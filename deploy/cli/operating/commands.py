@@ -106,6 +106,37 @@ def deploy(
     raise typer.Exit(exits[outcome])
 
 
+def watch(
+    total: Annotated[str, typer.Option("--for", help="How long to watch: 90, 300s, 5m or 1h.")] = "1h",
+    every: Annotated[str, typer.Option(help="How long a window is.")] = "300s",
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document a line, one for each window.")] = False,
+) -> None:
+    """Watch a new release: 1 at the first window with over 1 % errors, a p95 over 300 ms, or queues that wait 30 s."""
+    from deploy.cli.operating.durations import seconds
+    from deploy.cli.operating.reporting import tell_window
+    from deploy.cli.operating.watching import metrics_of
+    from deploy.cli.operating.watching import watch as watching
+
+    for window in watching(metrics_of(os.environ), total=seconds(total), every=seconds(every)):
+        tell_window(window, as_json=as_json)
+        if window.breaches:
+            raise typer.Exit(Exit.FAILED)
+
+
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="Which ones; all of them without.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+) -> None:
+    """Print the benchmarks of docs/performance.md, as this machine runs them; needs the source tree."""
+    from deploy.cli.operating.benchmarking import bench as run
+    from deploy.cli.output import print_json
+
+    status, printed = run(names or [], quiet=as_json)
+    if as_json:
+        print_json({"status": status, "output": printed})
+    raise typer.Exit(Exit.DONE if status == 0 else Exit.FAILED)
+
+
 def _told(result: "Result") -> str:
     head = f"{'ok' if result.passed else 'FAILED':<7} {result.name:<16} {result.seconds:.2f} s"
     return head if result.passed else f"{head}  expected {result.expected}; got {result.got}"

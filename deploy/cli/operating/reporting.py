@@ -2,10 +2,12 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from deploy.cli.operating.steps import Mark, Outcome, Progress, Step
+from deploy.cli.operating.window import Window
 from deploy.cli.output import print_json, print_lines
 
 _LEVELS = {Mark.FAILED: "error", Mark.NOT_UNDONE: "critical", Mark.UNDONE: "warning"}
@@ -56,3 +58,13 @@ class Report:
     def _line(self, level: str, message: str, data: dict[str, Any]) -> None:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         print_json({"level": level, "message": message, "timestamp": moment, "deployment_id": self._id, "data": data})
+
+
+def tell_window(window: Window, *, as_json: bool) -> None:
+    """What users met with."""
+    if as_json:
+        print_json({**asdict(window), "breaches": window.breaches})
+        return
+    p95 = "no traffic" if window.p95 is None else f"p95 {window.p95 * 1000:.0f} ms"
+    lines = [f"{window.requests:g} requests, {window.errors:g} errors, {p95}, oldest waits {window.lag:.0f} s"]
+    print_lines(lines + [f"  BREACH {breach}" for breach in window.breaches])
