@@ -14,7 +14,8 @@ from rich.table import Table
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
 Report = Mapping[str, Any]
 
-_PLAIN_WIDTH = 200  # columns where nobody says how many there are
+_PLAIN_WIDTH = 10_000  # columns where there is no terminal: a row of a table stays on its line
+_LAYOUT = frozenset("\n\t")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -26,23 +27,35 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(report: Any) -> None:
     """One document on a line of its own; a stream is one such line for each message."""
-    sys.stdout.write(json.dumps(report, ensure_ascii=False, default=str) + "\n")
+    try:
+        sys.stdout.write(json.dumps(report, ensure_ascii=False, default=str) + "\n")
+    except UnicodeEncodeError:  # this place takes other characters than ours, or one of them is none
+        sys.stdout.write(json.dumps(report, default=str) + "\n")
     sys.stdout.flush()
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Lines for people; bytes that are no text, as paths may hold, are shown escaped."""
+    """Lines for people; what is no text, or what a terminal would obey, is shown escaped."""
     out = console()
     for line in lines:
-        out.print(line.encode(errors="backslashreplace").decode())
+        out.print(printable(line))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table for people."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(printable(str(cell)) for cell in row))
     console().print(table)
+
+
+def printable(text: str) -> str:
+    """A text that terminals show and do not obey: strangers choose names of files, peers and events."""
+    return "".join(char if char.isprintable() or char in _LAYOUT else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
 
 
 @contextmanager

@@ -114,7 +114,9 @@ class Suite:
             time.sleep(_retry_after(answer))  # nothing was done: it may be asked again
         if answer.is_error:
             raise _refused(answer)
-        return _document(answer)
+        if not (document := _document(answer)) and answer.content != b"{}":
+            raise SuiteUnreachable(f"what answers at {self.url} is not Lockgroove: is LOCKGROOVE_URL right?")
+        return document
 
 
 @contextmanager
@@ -152,9 +154,14 @@ def _refused(answer: httpx.Response) -> Refused:
 
 def _message(line: str) -> Document:
     """A message of a stream; an error that ends it is raised."""
-    message: Document = json.loads(line)
-    if "error" in message:
-        raise Refused(int(message["error"].get("status", 0)), message["error"])
+    try:
+        message = json.loads(line)
+    except ValueError:
+        message = None
+    if not isinstance(message, dict):
+        raise SuiteUnreachable("what answers does not speak as Lockgroove does: is LOCKGROOVE_URL right?")
+    if isinstance(problem := message.get("error"), dict):
+        raise Refused(int(problem.get("status", 0)), problem)
     return message
 
 

@@ -4,12 +4,13 @@ import asyncio
 import json
 import os
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deploy.cli.output import Json, print_json, print_lines, print_table, progress
+from deploy.cli.output import Bar, Json, print_json, print_lines, print_table, progress
 from deploy.cli.resources.private_files import write_private
 from deploy.cli.resources.settings import read_text
 
@@ -52,6 +53,7 @@ def kima(
     Kima's database is only read. Importing again brings in what is new, and nothing twice.
     """
     from deploy.cli.importing.kima import PARTS, Plan, import_kima
+    from deploy.cli.importing.report import Report
     from deploy.cli.importing.secrets import KimaKey
 
     named = {"settings": settings, "jobs": jobs, "batches": batches, "events": events}
@@ -66,12 +68,28 @@ def kima(
     url = _given(url_file, URL_VARIABLE)
     if not url:
         raise typer.BadParameter(f"say where Kima's database is: --from-url-file, or {URL_VARIABLE}")
-    with progress("reading") as bar:
-        report = asyncio.run(
-            import_kima(url, plan, os.environ, lambda part, read: bar.show(read, title=f"{part}: {read} read"))
-        )
-    record = None if dry_run else _record(report)
-    _tell(report, record, as_json=as_json)
+    report = Report(dry_run=dry_run)
+    try:
+        with progress("reading") as bar:
+            show = partial(_show, bar)
+            asyncio.run(import_kima(url, plan, os.environ, show, report))
+    finally:
+        _conclude(report, as_json=as_json)
+
+
+def _show(bar: Bar, part: str, read: int) -> None:
+    bar.show(read, title=f"{part}: {read} read")
+
+
+def _conclude(report: "Report", *, as_json: bool) -> None:
+    """Keeps what was done, and tells it, also where the import broke off; nothing where it did not begin."""
+    if not report.counts:
+        return
+    record = None
+    try:
+        record = None if report.dry_run else _record(report)
+    finally:
+        _tell(report, record, as_json=as_json)
 
 
 def _given(file: str, *variables: str) -> str:
@@ -83,9 +101,7 @@ def _given(file: str, *variables: str) -> str:
 def _record(report: "Report") -> Path:
     """Keeps the report in the data folder."""
     home = Path(os.environ.get("LOCKGROOVE_HOME") or "data").absolute()
-    folder = home / "imports"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"kima-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json"
+    path = home / "imports" / f"kima-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}.json"
     write_private(path, json.dumps(report.to_json(), ensure_ascii=False, indent=1) + "\n")
     return path
 

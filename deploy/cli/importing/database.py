@@ -86,15 +86,23 @@ async def open_kima(url: str) -> AsyncIterator[KimaDatabase]:
         raise _wrong(f"schema {schema!r} is no plain name")
     try:
         connection = await _connect(parsed)
-        try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                yield KimaDatabase(connection, schema)
-        finally:
-            await connection.close(timeout=_CONNECT_SECONDS)
-    except asyncpg.PostgresError as error:
-        raise KimaUnreachable(f"{_place(parsed)} refuses: {str(error).partition(chr(10))[0]}") from error
-    except (TimeoutError, OSError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.InterfaceError) as error:
         raise KimaUnreachable(f"{_place(parsed)} does not answer: is the address right, and PostgreSQL up?") from error
+    except asyncpg.PostgresError as error:
+        raise _refusing(parsed, error) from error
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            yield KimaDatabase(connection, schema)
+    except asyncpg.InterfaceError as error:
+        raise KimaUnreachable(f"{_place(parsed)} has gone away: import again, it goes on there") from error
+    except asyncpg.PostgresError as error:
+        raise _refusing(parsed, error) from error
+    finally:
+        connection.terminate()  # nothing was written, so nothing is left to say
+
+
+def _refusing(url: URL, error: asyncpg.PostgresError) -> KimaUnreachable:
+    return KimaUnreachable(f"{_place(url)} says: {str(error).partition(chr(10))[0]}")
 
 
 async def _connect(url: URL) -> Connection:

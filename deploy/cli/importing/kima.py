@@ -44,9 +44,11 @@ class Plan:
     dry_run: bool = False
 
 
-async def import_kima(url: str, plan: Plan, environment: Mapping[str, str], show: Show) -> Report:
-    """Imports what the plan says. Raises AppError where it cannot begin, or go on: run again, it goes on there."""
-    report = Report(dry_run=plan.dry_run)
+async def import_kima(url: str, plan: Plan, environment: Mapping[str, str], show: Show, report: Report) -> None:
+    """Imports what the plan says, and counts in the report.
+
+    Raises AppError where it cannot begin, or go on: run again, it goes on there.
+    """
     async with AsyncExitStack() as stack:
         needs_suite = "settings" in plan.parts or plan.resume
         suite = _suite(stack, environment) if needs_suite else None
@@ -65,7 +67,7 @@ async def import_kima(url: str, plan: Plan, environment: Mapping[str, str], show
         if "events" in plan.parts:
             event_shelf = await stack.enter_async_context(stores.open_events(environment))
             await _events(kima, event_shelf, plan, report, show)
-    return report
+    report.complete = True
 
 
 def _suite(stack: AsyncExitStack, environment: Mapping[str, str]) -> Suite:

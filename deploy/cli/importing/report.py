@@ -38,9 +38,10 @@ class Count:
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """The whole import. With `dry_run`, imported is what would be."""
+    """The whole import. With `dry_run`, imported is what would be; `complete` once nothing is left to do."""
 
     dry_run: bool
+    complete: bool = False
     counts: dict[str, Count] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
     remarks_left_out: int = 0
@@ -71,6 +72,7 @@ class Report:
         """The report as a document."""
         return {
             "dryRun": self.dry_run,
+            "complete": self.complete,
             "parts": {
                 part: {
                     "read": count.read,

@@ -1,6 +1,7 @@
 """A row of Kima's, every value as text: read with suspicion, each oddity told."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from deploy.cli.importing.report import Unusable
 
 Tell = Callable[[str, str], None]  # a column, and what is odd about it
 
+_NUMBER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _YES, _NO = frozenset({"true", "t"}), frozenset({"false", "f"})
 
 
@@ -38,7 +40,7 @@ class Row:
     def number(self, column: str) -> int:
         """A whole number, 0 where there is none."""
         text = self.text(column)
-        if not text or text.lstrip("-").isdecimal():
+        if not text or _NUMBER.fullmatch(text):
             return int(text or 0)
         self.tell(column, "is no whole number: taken as 0")
         return 0

@@ -1,5 +1,6 @@
 """Kima's settings, through the API of the running suite: checked, sealed and written down there as any other change."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ _SECRETS = {
     "lastfmApiSecret": "lastfm.apiSecret",
     "spotifyClientSecret": "spotify.clientSecret",
 }
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _PATHS = frozenset({"musicPath", "downloadPath"})
 _NOT_SETTINGS = frozenset({"id", "createdAt", "updatedAt"})
 _CHOSEN_HERE = frozenset({"DATABASE", "ENVIRONMENT"})
@@ -147,8 +149,8 @@ def _wish(row: Row, column: str, key: KimaKey | None) -> Wish:
 
 def _number(row: Row, column: str) -> int:
     text = row.text(column)
-    if not text.isdecimal():
-        raise Unusable(column, "is no whole number")
+    if not _NUMBER.fullmatch(text):
+        raise Unusable(column, "is no whole number that can be a setting")
     return int(text)
 
 

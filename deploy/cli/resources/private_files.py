@@ -14,8 +14,9 @@ class CannotWrite(FailedPrecondition):
 
 
 def write_private(path: Path, text: str) -> None:
-    """Writes a file whole or not at all, for its owner alone. Raises CannotWrite."""
+    """Writes a file whole or not at all, for its owner alone, and makes its folder. Raises CannotWrite."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with 0600
         try:
             with os.fdopen(handle, "w") as file:

@@ -11,9 +11,12 @@ import asyncpg
 import pytest
 from sqlalchemy import func, select
 
+from deploy.cli.importing.database import NotKima
 from deploy.cli.importing.kima import Plan, import_kima
 from deploy.cli.importing.report import Report
+from deploy.cli.importing.stores import NotReady
 from libs.crypto import load_root_keys
+from libs.errors import AppError
 from libs.sql.engine import Database, open_database
 from libs.sql.paging import PageTokens
 from libs.sql.url import database_url
@@ -46,6 +49,17 @@ def nothing_shown(part: str, read: int) -> None:
     pass
 
 
+async def import_all(
+    url: str,
+    environment: dict[str, str],
+    plan: Plan = HISTORY,
+    show: Callable[[str, int], None] = nothing_shown,
+) -> Report:
+    report = Report(dry_run=plan.dry_run)
+    await import_kima(url, plan, environment, show, report)
+    return report
+
+
 async def moved_in(home: Path) -> dict[str, str]:
     await move_in(home)
     load_root_keys(home)
@@ -65,7 +79,7 @@ def kima_url(postgres: Postgres) -> Iterator[str]:
 def finished(kima_url: str, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """An import, for those who only look at what came of it."""
     home = asyncio.run(moved_in(tmp_path_factory.mktemp("home")))
-    return asyncio.run(import_kima(kima_url, HISTORY, home, nothing_shown)), home
+    return asyncio.run(import_all(kima_url, home)), home
 
 
 @pytest.fixture
@@ -76,7 +90,7 @@ async def environment(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def imported(kima_url: str, environment: dict[str, str]) -> Import:
     async def run(plan: Plan = HISTORY, show: Callable[[str, int], None] = nothing_shown) -> Report:
-        return await import_kima(kima_url, plan, environment, show)
+        return await import_all(kima_url, environment, plan, show)
 
     return run
 
@@ -270,6 +284,35 @@ async def test_it_imports_into_postgresql(
     for service in ("acquisition", "webhooks"):
         await make_schema(service, home=tmp_path, configured=environment["DATABASE_URL"])
 
-    await import_kima(kima_url, HISTORY, environment, nothing_shown)
+    await import_all(kima_url, environment)
 
     assert await counted(environment) == ALL
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("postgresql://kima:canary@127.0.0.1:1/kima", "does not answer"),
+        ("mysql://kima:canary@127.0.0.1/kima", "KIMA_DATABASE_URL"),
+        ("canary", "KIMA_DATABASE_URL"),
+    ],
+)
+async def test_an_address_that_leads_nowhere_is_told_without_its_password(
+    url: str, error: str, environment: dict[str, str]
+) -> None:
+    with pytest.raises(AppError, match=error) as refused:
+        await import_all(url, environment)
+
+    assert "canary" not in str(refused.value)
+
+
+async def test_a_database_of_something_else_is_refused(postgres_url: str, environment: dict[str, str]) -> None:
+    with pytest.raises(NotKima, match="is this the database of a Kima"):
+        await import_all(postgres_url, environment)
+
+
+async def test_a_folder_without_data_is_refused_and_stays_as_it_was(kima_url: str, tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match="LOCKGROOVE_HOME"):
+        await import_all(kima_url, {"LOCKGROOVE_HOME": str(tmp_path / "nothing")})
+
+    assert not (tmp_path / "nothing").exists()

@@ -107,6 +107,15 @@ def test_an_error_within_a_stream_is_no_message() -> None:
         next(follow(suite, "/watch"))
 
 
+@pytest.mark.parametrize("path", ["get", "watch"])
+def test_another_server_is_not_taken_for_the_suite(path: str) -> None:
+    with (
+        gateway((200, {}, "<html>router</html>\n")) as (suite, _),
+        pytest.raises(SuiteUnreachable, match="LOCKGROOVE_URL"),
+    ):
+        suite.get("/x") if path == "get" else next(follow(suite, "/watch"))
+
+
 def test_without_a_key_nothing_is_asked() -> None:
     with pytest.raises(NoKey, match="LOCKGROOVE_API_KEY"), open_suite({"LOCKGROOVE_URL": NOBODY}):
         pass
