@@ -10,11 +10,11 @@ from deploy.cli.output import print_json, print_lines, print_table
 
 
 def test_no_stranger_commands_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    print_lines(["\x1b]0;owned\x07 a\tb \udcff"])
+    print_lines(["\x1b]0;owned\x07 a b \udcff"])
     print_table(["NAME"], [["\x1b[2J"]])
 
     first, _, cell = capsys.readouterr().out.splitlines()
-    assert first == "\\x1b]0;owned\\x07 a\tb \\udcff"
+    assert first == "\\x1b]0;owned\\x07 a b \\udcff"
     assert cell.strip() == "\\x1b[2J"
 
 
