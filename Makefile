@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 
-.PHONY: help demo run test check bench chaos image-check audit sbom format protos lock clean
+.PHONY: help demo run test test-ops check bench chaos image-check audit sbom format protos lock clean
 
 help: ## Print this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -21,6 +21,10 @@ run: $(RUNTIME) ## Run the suite for real (settings from the environment, see RE
 
 test: check ## check, then every test, on SQLite and on PostgreSQL
 	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+test-ops: $(DEV) ## Every query of the dashboards and alerts on a running suite, by a real Prometheus
+	@$(BIN)/python -m tests.ops.prometheus
+	@$(BIN)/python -m pytest -o python_files='check_*.py' tests/ops $(ARGS)
 
 check: $(DEV) ## Format, lint, types, import contracts, protos, links in docs
 	@$(BIN)/ruff format --check .

@@ -7,6 +7,8 @@ _FAILED = f'sum by (source) (increase({_JOBS}{{status="FAILED"}}[1h]))'
 _ENDED = f'sum by (source) (increase({_JOBS}{{status=~"FAILED|COMPLETED"}}[1h]))'
 _SOULSEEK = 'lockgroove_component_up{service="acquisition",component="soulseek"}'
 _LOST = 'lockgroove_lease_operations_total{service="acquisition",operation="renew",result="lost"}'
+_CLAIMS = 'lockgroove_work_claims_total{service="acquisition",queue="acquisitions",how="%s"}'
+_RUNS = 'lockgroove_work_runs_total{service="acquisition",queue="acquisitions",outcome="%s"}'
 
 
 def _jobs(status: str) -> str:
@@ -121,6 +123,40 @@ ACQUISITION = Group(
                 says="6 leases were lost within 15 minutes: renewed too late.",
             ),
             quiet={_LOST: "0+0.19x30"},
+        ),
+        Alert(
+            name="LockgrooveWorkTakenOver",
+            severity=Severity.WARNING,
+            summary="Steps of work are left behind by processes that end",
+            description="{{ $value | humanize }} steps of {{ $labels.queue }} were taken over within half an hour.",
+            measured='sum by (queue) (increase(lockgroove_work_claims_total{how="taken_over"}[30m]))',
+            condition="> 10",
+            minutes=0,
+            rare="no process dies",
+            fires=Case(
+                minutes=40,
+                series={_CLAIMS % "taken_over": "0+0.5x60"},
+                says="15 steps of acquisitions were taken over within half an hour.",
+                labels={"queue": "acquisitions"},
+            ),
+            quiet={_CLAIMS % "taken_over": "0+0.3x60", _CLAIMS % "again": "0+9x60"},
+        ),
+        Alert(
+            name="LockgrooveWorkLost",
+            severity=Severity.WARNING,
+            summary="Steps of work lose their lease while they run",
+            description="{{ $value | humanize }} steps of {{ $labels.queue }} were lost within half an hour.",
+            measured='sum by (queue) (increase(lockgroove_work_runs_total{outcome="lost"}[30m]))',
+            condition="> 3",
+            minutes=0,
+            rare="no step is lost",
+            fires=Case(
+                minutes=40,
+                series={_RUNS % "lost": "0+0.2x60"},
+                says="6 steps of acquisitions were lost within half an hour.",
+                labels={"queue": "acquisitions"},
+            ),
+            quiet={_RUNS % "lost": "0+0.09x60", _RUNS % "retry": "0+9x60"},
         ),
     ),
 )

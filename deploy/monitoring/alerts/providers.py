@@ -24,16 +24,16 @@ PROVIDERS = Group(
             severity=Severity.WARNING,
             summary="A provider has been left alone for five minutes",
             description="{{ $labels.component }} has not been closed for five minutes: the provider keeps failing.",
-            measured=_BREAKERS,
-            condition="< 1",
-            minutes=5,
+            measured=f"max_over_time({_BREAKERS}[5m])",  # half open, it has no sample
+            condition="== 0",
+            minutes=2,
             fires=Case(
-                minutes=7,
-                series={_LIDARR: "1 0 0 0.5 0 0 0.5 0 0 0"},
+                minutes=9,
+                series={_LIDARR: "1 0 0 _ 0 0 _ 0 0 0 0 0"},
                 says="breaker:lidarr has not been closed for five minutes: the provider keeps failing.",
                 labels={"service": "acquisition", "component": "breaker:lidarr"},
             ),
-            quiet={_LIDARR: "1 0 0 0.5 1 0 0 0 1 1"},
+            quiet={_LIDARR: "1 0 0 _ 1 0 0 _ 0 0 0 0"},
         ),
         Alert(
             name="LockgrooveBreakerFlapping",
@@ -105,6 +105,7 @@ PROVIDERS = Group(
                 " (increase(lockgroove_outbound_call_duration_seconds_count[10m])) >= 20"
             ),
             minutes=5,
+            rare="nobody asked a provider",
             fires=Case(
                 minutes=25,
                 series={_SLOW % "5": "0+8x30", _SLOW % "10": "0+10x30", _SLOW % "+Inf": "0+10x30", _COUNT: "0+10x30"},
@@ -121,6 +122,7 @@ PROVIDERS = Group(
             measured="sum by (provider) (rate(lockgroove_outbound_wait_seconds_total[5m]))",
             condition="> 10",
             minutes=15,
+            rare="nobody asked a provider",
             fires=Case(
                 minutes=25,
                 series={_WAIT: "0+720x30"},

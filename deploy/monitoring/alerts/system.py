@@ -6,6 +6,7 @@ _BACKUP = "lockgroove_backup_last_success_timestamp_seconds"
 _UPTIME = "lockgroove_uptime_seconds"
 _CLEANED = "lockgroove_cleanup_last_run_timestamp_seconds"
 _STARTED = "process_start_time_seconds"
+_SQL = 'lockgroove_sql_wait_seconds_bucket{service="config",mode="write",le="%s"}'
 _KEPT = 'lockgroove_cleanup_failures_total{service="webhooks",what="events"}'
 _LAG = 'lockgroove_event_loop_lag_seconds_bucket{service="gateway",le="%s"}'
 
@@ -79,6 +80,39 @@ SYSTEM = Group(
                 labels={"service": "webhooks", "what": "events"},
             ),
             quiet={_KEPT: "3x60"},
+        ),
+        Alert(
+            name="LockgrooveDatabaseBusy",
+            severity=Severity.WARNING,
+            summary="Transactions of Lockgroove wait for a connection",
+            description="One in twenty of {{ $labels.service }} waits longer than {{ $value | humanizeDuration }}.",
+            measured="histogram_quantile(0.95, sum by (service, le) (rate(lockgroove_sql_wait_seconds_bucket[10m])))",
+            condition="> 1",
+            minutes=5,
+            fires=Case(
+                minutes=25,
+                series={_SQL % "1": "0+90x30", _SQL % "2.5": "0+100x30", _SQL % "+Inf": "0+100x30"},
+                says="One in twenty of config waits longer than 1.75s.",
+                labels={"service": "config"},
+            ),
+            quiet={_SQL % "1": "0+96x30", _SQL % "2.5": "0+100x30", _SQL % "+Inf": "0+100x30"},
+        ),
+        Alert(
+            name="LockgrooveDatabaseFailures",
+            severity=Severity.WARNING,
+            summary="Transactions fail because of the database",
+            description="{{ $value | humanize }} of {{ $labels.service }} in ten minutes: {{ $labels.reason }}.",
+            measured="sum by (service, reason) (increase(lockgroove_sql_failures_total[10m]))",
+            condition="> 5",
+            minutes=0,
+            rare="a healthy database does not fail",
+            fires=Case(
+                minutes=15,
+                series={'lockgroove_sql_failures_total{service="config",reason="DISK_FULL"}': "0+1x30"},
+                says="10 of config in ten minutes: DISK_FULL.",
+                labels={"service": "config", "reason": "DISK_FULL"},
+            ),
+            quiet={'lockgroove_sql_failures_total{service="config",reason="DISK_FULL"}': "0+0.4x30"},
         ),
         Alert(
             name="LockgrooveMemoryHigh",

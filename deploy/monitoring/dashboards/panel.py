@@ -89,9 +89,9 @@ def by(expression: str, legend: str = "", *, proof: Series | None = None) -> Seq
     return (Query(expression=expression, legend=legend, proof=proof or {}),)
 
 
-def quantiles(metric: str, matchers: str = "", *, proof: Series | None = None) -> Sequence[Query]:
+def quantiles(metric: str, *, proof: Series | None = None) -> Sequence[Query]:
     """The durations that half, 95 and 99 of a hundred stay below."""
-    rate = f"sum by (le) (rate({metric}_bucket{{{matchers}}}[$__rate_interval]))"
+    rate = f"sum by (le) (rate({metric}_bucket[$__rate_interval]))"
     return [
         Query(expression=f"histogram_quantile({share}, {rate})", legend=legend, proof=proof or {})
         for share, legend in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"))

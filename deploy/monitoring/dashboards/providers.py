@@ -93,10 +93,10 @@ _RESILIENCE = Row(
     panels=(
         Panel(
             title="Breakers",
-            description="Open: the provider failed several times in a row and is left alone for a while.",
+            description="Open: the provider failed several times in a row and is left alone. A gap: half open.",
             queries=by(_BREAKER, "{{component}}"),
             kind=Kind.STATES,
-            names={0: ("open", Colour.BAD), 0.5: ("half open", Colour.WARNING), 1: ("closed", Colour.GOOD)},
+            names={0: ("open", Colour.BAD), 1: ("closed", Colour.GOOD)},
             alerts=("LockgrooveBreakerOpen",),
             width=12,
         ),

@@ -11,6 +11,12 @@ _CLEANUPS = {
     f'lockgroove_cleanup_duration_seconds_bucket{{service="config",le="{bound}"}}': "0+1x90" for bound in ("1", "+Inf")
 }
 
+
+def _p95(metric: str, labels: str) -> str:
+    rate = f'rate({metric}_bucket{{service=~"$service"}}[$__rate_interval])'
+    return f"histogram_quantile(0.95, sum by ({labels}, le) ({rate}))"
+
+
 _PROCESSES = Row(
     title="Processes",
     panels=(
@@ -102,6 +108,116 @@ _SECRETS = Row(
     ),
 )
 
+_DISKS = Row(
+    title="Disks",
+    panels=(
+        Panel(
+            title="Left on disks",
+            description="Of the folders of the library, the downloads and the data.",
+            queries=by("min by (volume) (lockgroove_disk_free_bytes)", "{{volume}}"),
+            unit="bytes",
+            alerts=("LockgrooveDiskFull", "LockgrooveDiskLow"),
+        ),
+        Panel(
+            title="Share that is left",
+            description="Of each disk.",
+            queries=by("min by (volume) (lockgroove_disk_free_bytes / lockgroove_disk_total_bytes)", "{{volume}}"),
+            unit="percentunit",
+            alerts=("LockgrooveDiskLow",),
+        ),
+        Panel(
+            title="Can be written to",
+            description="Whether a folder can be written to; Lidarr may keep the library alone.",
+            queries=by("min by (volume) (lockgroove_disk_writable)", "{{volume}}"),
+            kind=Kind.STATES,
+            names={0: ("no", Colour.WARNING), 1: ("yes", Colour.GOOD)},
+            alerts=("LockgrooveDiskNotWritable",),
+        ),
+        Panel(
+            title="Full in",
+            description="If it goes on as in the last six hours; nothing is drawn for a disk that does not fill.",
+            queries=by(
+                "min by (volume) (lockgroove_disk_free_bytes / -deriv(lockgroove_disk_free_bytes[6h]) > 0 < Inf)",
+                "{{volume}}",
+                proof={'lockgroove_disk_free_bytes{service="acquisition",volume="music"}': "200e9-0.3e9x90"},
+            ),
+            unit="s",
+            steps=((86400, Colour.WARNING),),
+            alerts=("LockgrooveDiskFills",),
+        ),
+    ),
+)
+
+_DATABASE = Row(
+    title="Database and work",
+    panels=(
+        Panel(
+            title="Wait for a connection, p95",
+            description="How long transactions waited before they began, by service.",
+            queries=by(_p95("lockgroove_sql_wait_seconds", "service"), "{{service}}"),
+            unit="s",
+            steps=((1, Colour.WARNING),),
+            alerts=("LockgrooveDatabaseBusy",),
+        ),
+        Panel(
+            title="Transactions, p95",
+            description="From BEGIN to the end, by service.",
+            queries=by(_p95("lockgroove_sql_transaction_duration_seconds", "service"), "{{service}}"),
+            unit="s",
+        ),
+        Panel(
+            title="Statements, p95",
+            description="By service and verb.",
+            queries=by(_p95("lockgroove_sql_statement_duration_seconds", "service, verb"), "{{service}}: {{verb}}"),
+            unit="s",
+        ),
+        Panel(
+            title="Failures of the database",
+            description="Transactions within ten minutes that ended because of it, by reason.",
+            queries=by(
+                'sum by (service, reason) (increase(lockgroove_sql_failures_total{service=~"$service"}[10m]))',
+                "{{service}}: {{reason}}",
+                proof={'lockgroove_sql_failures_total{service="config",reason="DISK_FULL"}': "0+1x90"},
+            ),
+            alerts=("LockgrooveDatabaseFailures",),
+        ),
+        Panel(
+            title="Steps of work",
+            description="A second, by queue and how they ended.",
+            queries=by(
+                "sum by (queue, outcome) (rate(lockgroove_work_runs_total[$__rate_interval]))",
+                "{{queue}}: {{outcome}}",
+            ),
+            alerts=("LockgrooveWorkLost", "LockgrooveWorkTakenOver"),
+        ),
+        Panel(
+            title="Steps begun",
+            description="Within half an hour: for the first time, again, or taken over from a process that ended.",
+            queries=by(
+                "sum by (queue, how) (increase(lockgroove_work_claims_total[30m]))",
+                "{{queue}}: {{how}}",
+            ),
+            alerts=("LockgrooveWorkTakenOver",),
+        ),
+        Panel(
+            title="Steps that run",
+            description="In all processes, by queue.",
+            queries=by("sum by (queue) (lockgroove_work_running)", "{{queue}}"),
+        ),
+        Panel(
+            title="Time for a step, p95",
+            description="By queue.",
+            queries=by(_p95("lockgroove_work_duration_seconds", "queue"), "{{queue}}"),
+            unit="s",
+        ),
+        Panel(
+            title="Settings in force",
+            description="Their revision in each service; all reach the newest within seconds.",
+            queries=by('lockgroove_settings_revision{service=~"$service"}', "{{service}}"),
+        ),
+    ),
+)
+
 _UPKEEP = Row(
     title="Backups and clean-up",
     panels=(
@@ -160,5 +276,5 @@ SYSTEM = Dashboard(
     name="system",
     title="system",
     description="Processes, databases, secrets, backups and room.",
-    rows=(_PROCESSES, _UPKEEP, _SECRETS),
+    rows=(_PROCESSES, _DISKS, _DATABASE, _UPKEEP, _SECRETS),
 )
