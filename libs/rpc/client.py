@@ -27,7 +27,7 @@ def open_channel(
     timeout: timedelta = TIMEOUT,
     certificates: Certificates | None = None,
 ) -> grpc.aio.Channel:
-    """A channel to `host:port` for the life of the process; close it at the end, or use it as a context manager.
+    """A channel to `host:port`, or to several replicas, for the life of the process; a context manager, or to be closed.
 
     Calls raise AppError. `credential` goes along unless the call has an `authorization` or `x-api-key` of its own.
     A unary call ends after `timeout`, or sooner where the call that is being answered has less time left; a stream
@@ -89,5 +89,7 @@ def _name(details: Details) -> str:
 
 
 def _resolvable(target: str) -> str:
-    """gRPC asks for every address of a name only with this scheme."""
+    """gRPC asks for every address of a name only with this scheme; a list of addresses is in no need of names."""
+    if "," in target:
+        return f"{'ipv6' if target.startswith('[') else 'ipv4'}:{target}"
     return target if target.startswith(("dns:", "unix:", "ipv4:", "ipv6:")) else f"dns:///{target}"

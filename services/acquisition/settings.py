@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from libs.addresses import target_of
 from libs.rpc.tlsfiles import TlsFiles
 from libs.telemetry.options import TelemetryOptions
 
@@ -34,7 +35,7 @@ class Settings:
         return cls(
             home=Path(given.get("LOCKGROOVE_HOME", _HOME)).absolute(),
             listen=given.get("LOCKGROOVE_ACQUISITION_LISTEN", _LISTEN),
-            config=given.get("LOCKGROOVE_CONFIG_LISTEN", _CONFIG),
+            config=target_of(given, "config", _CONFIG),
             database=given.get("DATABASE_URL"),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from libs.addresses import local_url
+from libs.addresses import local_url, target_of
 from libs.rpc.tlsfiles import TlsFiles
 from libs.telemetry.options import TelemetryOptions
 
@@ -44,8 +44,8 @@ class Settings:
         return cls(
             home=Path(given.get("LOCKGROOVE_HOME", _HOME)).absolute(),
             listen=given.get("LOCKGROOVE_CONFIG_LISTEN", _LISTEN),
-            acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", _ACQUISITION),
-            webhooks=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", _WEBHOOKS),
+            acquisition=target_of(given, "acquisition", _ACQUISITION),
+            webhooks=target_of(given, "webhooks", _WEBHOOKS),
             gateway=local_url(given.get("LOCKGROOVE_HOST", "127.0.0.1"), given.get("LOCKGROOVE_PORT", "3006")),
             telemetry=TelemetryOptions.named(given),
             database=given.get("DATABASE_URL"),

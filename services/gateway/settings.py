@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from libs.addresses import target_of
 from libs.errors import InvalidArgument
 from libs.rpc.tlsfiles import TlsFiles
 from libs.telemetry.options import TelemetryOptions
@@ -43,9 +44,9 @@ class Settings:
             host=given.get("LOCKGROOVE_HOST", "127.0.0.1"),
             port=_port(given.get("LOCKGROOVE_PORT", "3006")),
             base_path=_base_path(given.get("LOCKGROOVE_BASE_PATH", "")),
-            acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
-            webhooks=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", "127.0.0.1:50052"),
-            config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
+            acquisition=target_of(given, "acquisition", "127.0.0.1:50051"),
+            webhooks=target_of(given, "webhooks", "127.0.0.1:50052"),
+            config=target_of(given, "config", "127.0.0.1:50053"),
             telemetry=TelemetryOptions.named(given),
             secret_key=given.get("LOCKGROOVE_SECRET_KEY"),
             previous_secret_key=given.get("LOCKGROOVE_PREVIOUS_SECRET_KEY"),

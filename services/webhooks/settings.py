@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from libs.addresses import local_url
+from libs.addresses import local_url, target_of
 from libs.rpc.tlsfiles import TlsFiles
 from libs.telemetry.options import TelemetryOptions
 
@@ -36,8 +36,8 @@ class Settings:
         return cls(
             home=Path(given.get("LOCKGROOVE_HOME", "data")).absolute(),
             listen=given.get("LOCKGROOVE_WEBHOOKS_LISTEN", "127.0.0.1:50052"),
-            acquisition=given.get("LOCKGROOVE_ACQUISITION_LISTEN", "127.0.0.1:50051"),
-            config=given.get("LOCKGROOVE_CONFIG_LISTEN", "127.0.0.1:50053"),
+            acquisition=target_of(given, "acquisition", "127.0.0.1:50051"),
+            config=target_of(given, "config", "127.0.0.1:50053"),
             gateway=local_url(given.get("LOCKGROOVE_HOST", "127.0.0.1"), given.get("LOCKGROOVE_PORT", "3006")),
             telemetry=TelemetryOptions.named(given),
             database=given.get("DATABASE_URL"),

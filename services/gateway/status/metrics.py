@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from libs.addresses import addresses_of
 from libs.telemetry import Telemetry
 from libs.telemetry.exposition import metrics_address
 from libs.telemetry.metrics import CONTENT_TYPE
@@ -18,8 +20,21 @@ UP = "lockgroove_up", "Whether the service answered when asked for its metrics."
 _UP_HEAD = (f"# HELP {UP[0]} {UP[1]}", f"# TYPE {UP[0]} gauge")
 
 
+class Origin(NamedTuple):
+    """Where samples come from; a `replica` is named where there are several."""
+
+    service: str
+    replica: str = ""
+
+    @property
+    def labels(self) -> str:
+        """As Prometheus has them."""
+        service = f'service="{self.service}"'
+        return f'{service},replica="{self.replica}"' if self.replica else service
+
+
 class SuiteMetrics:
-    """Collects from this process and from each service's `/metrics`; `targets` are the services' gRPC addresses.
+    """Collects from this process and from each replica's `/metrics`; `targets` are where the services answer gRPC.
 
     Whoever comes while they are collected shares the next collection: nobody is limited here, and however many ask,
     they keep no webhook waiting.
@@ -27,7 +42,7 @@ class SuiteMetrics:
 
     def __init__(self, telemetry: Telemetry, targets: Mapping[str, str]) -> None:
         self._telemetry = telemetry
-        self._addresses = {name: metrics_address(target) for name, target in targets.items()}
+        self._replicas = {name: addresses_of(target) for name, target in targets.items()}
         self._collecting = asyncio.Lock()
         self._begun = 0
         self._collected = (0, "")  # which collection, and what it found
@@ -46,23 +61,28 @@ class SuiteMetrics:
         return self._collected[1]
 
     async def _collect(self) -> str:
-        texts = await asyncio.gather(*(_scraped(host, port) for host, port in self._addresses.values()))
-        found = dict(zip(self._addresses, texts, strict=True))
-        found[self._telemetry.service] = self._telemetry.metrics.render().decode()
+        origins = [
+            (Origin(name, address if len(replicas) > 1 else ""), metrics_address(address))
+            for name, replicas in self._replicas.items()
+            for address in replicas
+        ]
+        texts = await asyncio.gather(*(_scraped(host, port) for _, (host, port) in origins))
+        found = {origin: text for (origin, _), text in zip(origins, texts, strict=True)}
+        found[Origin(self._telemetry.service)] = self._telemetry.metrics.render().decode()
         return merge(found)
 
 
-def merge(texts: Mapping[str, str | None]) -> str:
+def merge(texts: Mapping[Origin, str | None]) -> str:
     """One text of many: the samples of a family together, below one head; None is a service that is down."""
     families: dict[str, tuple[list[str], list[str]]] = {}
-    for service, text in texts.items():
-        _enter(families, service, (text or "").splitlines())
+    for origin, text in texts.items():
+        _enter(families, origin.labels, (text or "").splitlines())
     lines = [line for head, samples in families.values() for line in (*head, *samples)]
-    up = [f'{UP[0]}{{service="{service}"}} {0 if text is None else 1}' for service, text in texts.items()]
+    up = [f"{UP[0]}{{{origin.labels}}} {0 if text is None else 1}" for origin, text in texts.items()]
     return "\n".join([*lines, *_UP_HEAD, *up]) + "\n"
 
 
-def _enter(families: dict[str, tuple[list[str], list[str]]], service: str, lines: Iterable[str]) -> None:
+def _enter(families: dict[str, tuple[list[str], list[str]]], labels: str, lines: Iterable[str]) -> None:
     head: list[str] = []
     samples: list[str] = []
     for line in lines:
@@ -74,15 +94,15 @@ def _enter(families: dict[str, tuple[list[str], list[str]]], service: str, lines
         if line.startswith("#"):
             head.append(line)
         elif line:
-            samples.append(_labelled(line, service))
+            samples.append(_labelled(line, labels))
 
 
-def _labelled(sample: str, service: str) -> str:
+def _labelled(sample: str, labels: str) -> str:
     name, brace, rest = sample.partition("{")
     if brace and " " not in name:
-        return f'{name}{{service="{service}"{"" if rest.startswith("}") else ","}{rest}'
+        return f"{name}{{{labels}{'' if rest.startswith('}') else ','}{rest}"
     name, _, value = sample.partition(" ")
-    return f'{name}{{service="{service}"}} {value}'
+    return f"{name}{{{labels}}} {value}"
 
 
 async def _scraped(host: str, port: int) -> str | None:

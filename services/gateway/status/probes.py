@@ -1,9 +1,10 @@
 """How the services are, and the kill switch: asked in parallel, each for 5 seconds at most, and kept for a moment."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import grpc
@@ -13,6 +14,7 @@ from lockgroove.acquisition.v1 import acquisition_pb2_grpc as rpc
 from lockgroove.api.v1 import status_pb2 as told_pb
 from lockgroove.api.v1 import status_pb2_grpc as status_rpc
 
+from libs.addresses import addresses_of
 from libs.clock import Clock
 from libs.errors import AppError
 from libs.rates.rules import Counts, Subject, Window
@@ -72,7 +74,8 @@ class Health:
         self._metadata = (("authorization", f"Bearer {token}"),)
         # Channels of their own: those for calls hide a service that is up, but not serving.
         self._channels = {
-            name: bare_channel(target, _OPTIONS, certificates=certificates) for name, target in targets.items()
+            name: [bare_channel(address, _OPTIONS, certificates=certificates) for address in addresses_of(target)]
+            for name, target in targets.items()
         }
         self._states: dict[str, State] = {}
         self._asked_at = -KEPT.total_seconds()
@@ -80,7 +83,7 @@ class Health:
 
     async def aclose(self) -> None:
         """Close the channels."""
-        for channel in self._channels.values():
+        for channel in chain.from_iterable(self._channels.values()):
             await channel.close()
 
     async def states(self) -> Mapping[str, State]:
@@ -97,7 +100,12 @@ class Health:
             return timedelta()
         return KEPT if all(state.status == SERVING for state in self._states.values()) else KEPT_WHILE_DOWN
 
-    async def _ask(self, channel: grpc.aio.Channel) -> tuple[str, told_pb.ServiceStatus]:
+    async def _ask(self, replicas: Sequence[grpc.aio.Channel]) -> tuple[str, told_pb.ServiceStatus]:
+        """What one replica tells that serves, so that one that ends or starts makes no service away."""
+        told = await asyncio.gather(*map(self._ask_one, replicas))
+        return next((each for each in told if each[0] == SERVING), told[0])
+
+    async def _ask_one(self, channel: grpc.aio.Channel) -> tuple[str, told_pb.ServiceStatus]:
         return await asyncio.gather(self._check(channel), self._tell(channel))
 
     async def _check(self, channel: grpc.aio.Channel) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from lockgroove.webhooks.v1 import upkeep_pb2 as pb
@@ -94,7 +95,7 @@ class Upkeep:
             self.reconciler.run,
             Repeatedly("partitions", self._make_partitions, every=HOURLY).run,
             Repeatedly("backlog", measure, every=MEASURE).run,
-            *self.cleanup.loops,
+            *(partial(self._once_settled, loop) for loop in self.cleanup.loops),
         ]
 
     def _reconciler(self, neighbours: Neighbours) -> Reconciler:
@@ -108,6 +109,10 @@ class Upkeep:
             holder=self._holder,
             done=self._metrics.last_reconciled,
         )
+
+    async def _once_settled(self, loop: Loop) -> None:
+        await self._ground.live.first()
+        await loop()
 
     def _make_cleanup(self) -> CleanupSlice:
         return CleanupSlice(

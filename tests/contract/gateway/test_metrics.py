@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from libs.telemetry import Telemetry
 from libs.telemetry.exposition import OFFSET
-from services.gateway.status.metrics import SuiteMetrics, merge
+from services.gateway.status.metrics import Origin, SuiteMetrics, merge
 
 FIRST = """# HELP a_total As.
 # TYPE a_total counter
@@ -23,7 +23,7 @@ a_total{kind="x"} 4.0
 
 
 def test_samples_of_a_family_stand_together_below_one_head() -> None:
-    text = merge({"one": FIRST, "two": SECOND, "three": None})
+    text = merge({Origin("one"): FIRST, Origin("two"): SECOND, Origin("three"): None})
 
     assert text.splitlines() == [
         "# HELP a_total As.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lockgroove.acquisition.v1 import acquisition_pb2, batches_pb2, checks_pb2, leases_pb2, peers_pb2, searches_pb2
-from lockgroove.api.v1 import status_pb2
+from lockgroove.api.v1 import cleanup_pb2, status_pb2
 from lockgroove.config.v1 import (
     automations_pb2,
     config_pb2,
@@ -17,6 +17,7 @@ from lockgroove.config.v1 import (
     onboarding_pb2,
     sessions_pb2,
 )
+from lockgroove.gateway.v1 import cleanup_pb2 as gateway_cleanup_pb2
 from lockgroove.gateway.v1 import rate_limits_pb2, system_pb2
 from lockgroove.webhooks.v1 import dead_letters_pb2, replays_pb2, sources_pb2, upkeep_pb2, webhooks_pb2
 
@@ -25,7 +26,7 @@ from libs.rpc.options import SERVER, client_options, service_config
 MODULES = [
     *(acquisition_pb2, batches_pb2, checks_pb2, leases_pb2, peers_pb2, searches_pb2),
     *(automations_pb2, config_pb2, connections_pb2, encryption_pb2, keys_pb2, oauth_pb2, onboarding_pb2, sessions_pb2),
-    *(rate_limits_pb2, system_pb2, status_pb2),
+    *(rate_limits_pb2, system_pb2, status_pb2, cleanup_pb2, gateway_cleanup_pb2),
     *(dead_letters_pb2, replays_pb2, sources_pb2, upkeep_pb2, webhooks_pb2),
 ]
 SERVICES = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
