@@ -114,7 +114,7 @@ class Suite:
             time.sleep(_retry_after(answer))  # nothing was done: it may be asked again
         if answer.is_error:
             raise _refused(answer)
-        if not (document := _document(answer)) and answer.content != b"{}":
+        if not (document := _document(answer)) and answer.content.strip() not in (b"", b"{}"):
             raise SuiteUnreachable(f"what answers at {self.url} is not Lockgroove: is LOCKGROOVE_URL right?")
         return document
 
