@@ -8,7 +8,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.sql.errors import DatabaseUnavailable, StorageFull
-from libs.telemetry import Telemetry
+from libs.telemetry import Telemetry, correlation
 from libs.telemetry.tracing import UNRECORDED
 
 _CURRENT: Final = "lockgroove.transaction"
@@ -37,10 +37,11 @@ class Observation:
         self._attributes = {"db.system.name": system}
 
     def span(self, mode: str) -> Any:
-        """A span around a transaction, where somebody records it."""
-        if not self._tracer.records:
+        """A span around a transaction, where somebody records it, below what it is for: loops have none."""
+        if not self._tracer.records or correlation.trace.get() is None:
             return UNRECORDED
-        return self._tracer.span(f"sql {mode}", "client", attributes=self._attributes)
+        # What is written meanwhile remembers the request, not the transaction.
+        return self._tracer.span(f"sql {mode}", "client", enters=False, attributes=self._attributes)
 
     def watch(self, engine: AsyncEngine) -> None:
         """Times the statements of an engine."""
@@ -60,12 +61,12 @@ class Observation:
 class Transaction:
     """Around one transaction, its wait for a connection included; `observation` may be None: nobody looks."""
 
-    __slots__ = ("_began", "_connection", "_mode", "_observation", "_scope", "_span", "_started", "statements")
+    __slots__ = ("_began", "_info", "_mode", "_observation", "_scope", "_span", "_started", "statements")
 
     def __init__(self, observation: Observation | None, mode: str) -> None:
         self._observation = observation
         self._mode = mode
-        self._connection: AsyncConnection | None = None
+        self._info: dict[Any, Any] | None = None  # of a connection: asked for later, one that was broken off raises
         self.statements = 0
 
     def __enter__(self) -> "Transaction":
@@ -78,22 +79,22 @@ class Transaction:
     def connected(self, connection: AsyncConnection) -> None:
         """The wait is over."""
         if self._observation is not None:
-            self._connection = connection
+            self._info = connection.info
             self._began = perf_counter()
             self._observation.waits[self._mode].observe(self._began - self._started)
-            connection.info[_CURRENT] = self
+            self._info[_CURRENT] = self
 
     def closing(self) -> None:
         """The connection goes back to who has it next."""
-        if self._connection is not None:
-            self._connection.info.pop(_CURRENT, None)
+        if self._info is not None:
+            self._info.pop(_CURRENT, None)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._observation is None:
             return
-        if self._connection is not None:
+        if self._info is not None:
             self._observation.durations[self._mode].observe(perf_counter() - self._began)
         if isinstance(error, DatabaseUnavailable | StorageFull):
             self._observation.failures.labels(error.code_reason.lower()).inc()

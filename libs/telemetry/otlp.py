@@ -1,7 +1,7 @@
 """Spans for OpenTelemetry, sent over OTLP/gRPC. Imported only where an endpoint is set."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from opentelemetry import trace as otel
 from opentelemetry.context import Context
@@ -48,14 +48,15 @@ class OtlpTracer:
         *,
         parent: Trace | None = None,
         links: Sequence[Trace] = (),
+        enters: bool = True,
         attributes: Mapping[str, Value],
     ) -> Iterator[Span]:
-        """A span below `parent`, or below the current one, with links to others; it is the current one inside."""
+        """A span below `parent`, or the current one, with links to others; if it `enters`, it is current inside."""
         above = parent or correlation.trace.get()
         linked = [otel.Link(_told(place)) for place in links]
         span = self._tracer.start_span(name, _context(above), _KINDS[kind], attributes, linked)
         try:
-            with entered(_place(span)):
+            with entered(_place(span)) if enters else nullcontext():
                 yield _OtelSpan(span)
         finally:
             span.end()

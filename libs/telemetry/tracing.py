@@ -39,9 +39,10 @@ class Tracer(Protocol):
         *,
         parent: Trace | None = None,
         links: Sequence[Trace] = (),
+        enters: bool = True,
         attributes: Mapping[str, Value],
     ) -> AbstractContextManager[Span]:
-        """A span below `parent`, or below the current one, with links to others; it is the current one inside."""
+        """A span below `parent`, or the current one, with links to others; if it `enters`, it is current inside."""
         ...
 
     def close(self) -> None:
@@ -61,9 +62,10 @@ class LocalTracer:
         *,
         parent: Trace | None = None,
         links: Sequence[Trace] = (),
+        enters: bool = True,
         attributes: Mapping[str, Value],
     ) -> AbstractContextManager[Span]:
-        """A span below `parent`, or below the current one, with links to others; it is the current one inside."""
+        """A span below `parent`, or the current one, with links to others; if it `enters`, it is current inside."""
         above = parent or correlation.trace.get()
         return _SilentSpan(above.child() if above else correlation.new_trace())
 

@@ -8,6 +8,25 @@ from typing import Any
 import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as otlp
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as otlp_rpc
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A span, and the service that sent it."""
+
+    service: str
+    span: Span
+
+    @property
+    def trace_id(self) -> str:
+        """Which trace it is of."""
+        return self.span.trace_id.hex()
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Its attributes that are texts."""
+        return _texts(self.span.attributes)
 
 
 @dataclass
@@ -16,10 +35,14 @@ class OtlpSink(otlp_rpc.TraceServiceServicer):
 
     endpoint: str = ""
     exports: list[bytes] = field(default_factory=list)
+    spans: list["Sent"] = field(default_factory=list)
 
     async def Export(self, request: Any, context: Any) -> otlp.ExportTraceServiceResponse:
         """Keeps an export."""
         self.exports.append(request.SerializeToString())
+        for part in request.resource_spans:
+            service = _texts(part.resource.attributes)["service.name"].removeprefix("lockgroove-")
+            self.spans += [Sent(service, span) for scope in part.scope_spans for span in scope.spans]
         return otlp.ExportTraceServiceResponse()
 
 
@@ -34,3 +57,7 @@ async def open_sink() -> AsyncIterator[OtlpSink]:
         yield sink
     finally:
         await server.stop(None)
+
+
+def _texts(attributes: Any) -> dict[str, str]:
+    return {pair.key: pair.value.string_value for pair in attributes}

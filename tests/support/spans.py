@@ -24,10 +24,11 @@ class RecordingTracer(LocalTracer):
         *,
         parent: Trace | None = None,
         links: Sequence[Trace] = (),
+        enters: bool = True,
         attributes: Mapping[str, Value],
     ) -> Iterator[Span]:
         self.told += [name, repr(attributes)]
-        with super().span(name, kind, parent=parent, links=links, attributes=attributes):
+        with super().span(name, kind, parent=parent, links=links, enters=enters, attributes=attributes):
             yield self
 
     def rename(self, name: str) -> None:
