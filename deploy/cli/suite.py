@@ -46,6 +46,8 @@ class Refused(AppError):
             for each in problem.get("violations", ())
         ]
         told = str(problem.get("detail") or problem.get("title") or f"the suite answered {status}")
+        if len(violations) > 1:  # the detail tells the first alone
+            told = "; ".join(f"{each.field}: {each.description}" for each in violations)
         super().__init__(told, reason=str(problem.get("reason") or "REFUSED"), violations=violations)
         self.status = status
 

@@ -134,7 +134,7 @@ def export_settings(
 
 @app.command("import")
 def import_settings(
-    document: Annotated[str, typer.Argument(help="The file that `export` wrote; - is standard input.")],
+    document: Annotated[str, typer.Argument(help="The file that `export` wrote; - is standard input.", metavar="FILE")],
     passphrase_file: PassphraseFile = "",
     replace: Annotated[
         bool, typer.Option("--replace", help="Forget stored values that the document does not hold; needs --yes.")

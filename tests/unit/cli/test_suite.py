@@ -76,6 +76,13 @@ def test_a_refusal_tells_its_detail_and_reason() -> None:
     assert (refused.value.status, refused.value.code_reason) == (409, "ETAG_MISMATCH")
 
 
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    violations = [{"field": "a", "description": "too small"}, {"field": "b", "description": "too large"}]
+    answer = (400, dict[str, str](), json.dumps({"detail": "a: too small (and 1 more)", "violations": violations}))
+    with gateway(answer) as (suite, _), pytest.raises(Refused, match=r"^a: too small; b: too large$"):
+        suite.get("/x")
+
+
 def test_a_stream_that_breaks_goes_on_behind_the_last_message() -> None:
     pauses: list[float] = []
     with gateway(messages("1", "2", cut=True), (503, {}, "{}"), messages("3")) as (suite, server):
