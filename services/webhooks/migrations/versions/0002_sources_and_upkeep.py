@@ -18,6 +18,11 @@ not_additive = (
 
 _DAY_MS = 86_400_000
 _KEPT = "-1"  # as the day of what replicas of the older version store meanwhile
+_TELL_DAYS = {
+    "sqlite": "UPDATE event SET stored_on = received_at / 86400000",
+    # Writes the table and its indexes anew in one go: an UPDATE takes four times as long.
+    "postgresql": "ALTER TABLE event ALTER COLUMN stored_on TYPE INTEGER USING (received_at / 86400000)::INTEGER",
+}
 _RELATE = {
     "sqlite": (
         "INSERT INTO event_acquisition (acquisition, event_id) SELECT DISTINCT a.value, e.id"
@@ -76,7 +81,7 @@ def _widen_events() -> None:
     op.add_column("event", sa.Column("conflicting_event", OrderedText))
     op.add_column("event", sa.Column("body_sha256", sa.LargeBinary))
     op.add_column("event", sa.Column("stored_on", sa.Integer, nullable=False, server_default=_KEPT))
-    op.execute("UPDATE event SET stored_on = received_at / 86400000")
+    op.execute(_TELL_DAYS[op.get_bind().dialect.name])
     _name_reasons()
     given_up = sa.column("reason", sa.Text) != ""
     op.create_index(
