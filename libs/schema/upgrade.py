@@ -11,22 +11,13 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
 
-from libs.errors import AppError, Unavailable
+from libs.backup.pending import require_no_pending_restore
+from libs.errors import AppError
 from libs.sql.engine import Database, open_database
 from libs.sql.errors import MigrationFailed
 from libs.sql.migrations import PATIENCE, is_current, migrate
 from libs.sql.url import database_url
-
-PENDING_RESTORE: Final = "restore.json"
-"""In the data folder while a backup is put in place: some databases are old then, and some new."""
-
-
-class RestorePending(Unavailable):
-    """A restore was begun and has not ended."""
-
-    reason = "RESTORE_PENDING"
 
 
 @asynccontextmanager
@@ -37,8 +28,7 @@ async def open_service_database(
 
     Raises DatabaseUnavailable, MigrationFailed, RestorePending or, for a wrong URL, InvalidArgument.
     """
-    if (home / PENDING_RESTORE).exists():
-        raise RestorePending(f"{home / PENDING_RESTORE} tells of a restore that has not ended: run it again")
+    require_no_pending_restore(home)
     url = database_url(home=home, service=service, configured=configured)
     async with open_database(url, schema=schema_of(service)) as database:
         if not await is_current(database, head):

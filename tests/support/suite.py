@@ -136,6 +136,7 @@ def suite_environment(home: Path, extra: Mapping[str, str]) -> dict[str, str]:
         "LOCKGROOVE_HOME": str(home),
         "LOCKGROOVE_ADMIN_KEY": ADMIN_KEY,
         "LOCKGROOVE_HOST": "127.0.0.1",
+        "LOCKGROOVE_BACKUP_TIME": "off",  # no test is about the night
         "RATE_LIMIT_PER_MINUTE": "1000000",  # tests are in a hurry
         "RATE_LIMIT_PER_HOUR": "10000000",
         "RATE_LIMIT_BURST": "1000000",
