@@ -39,6 +39,8 @@ lockgroove acquisitions retry --filter 'createTime > "2026-01-01T00:00:00Z"' --d
 lockgroove events dead-letters --groups
 ```
 
+[Coming from Kima](coming-from-kima.md) tells of `lockgroove import kima` step by step.
+
 ## Exit statuses
 
 | Status | Name | Meaning |

@@ -1,7 +1,7 @@
 """The import from Kima: part by part, a portion at a time, twice the same as once."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
@@ -71,8 +71,7 @@ async def import_kima(url: str, plan: Plan, environment: Mapping[str, str], show
 
 
 def _suite(stack: AsyncExitStack, environment: Mapping[str, str]) -> Suite:
-    inner = stack.enter_context(ExitStack())
-    suite = inner.enter_context(open_suite(environment))
+    suite = stack.enter_context(open_suite(environment))
     suite.get("/api/v1/settings")  # who may not change settings is told before anything is done
     return suite
 

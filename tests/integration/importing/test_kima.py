@@ -277,16 +277,17 @@ async def test_imported_events_are_part_of_the_audit_trail(finished: Finished) -
     assert proof.count == ALL["event"]
 
 
-async def test_it_imports_into_postgresql(
+async def test_two_imports_into_postgresql_at_once_are_one(
     kima_url: str, environment: dict[str, str], postgres_url: str, tmp_path: Path
 ) -> None:
     environment |= {"DATABASE_URL": postgres_url}
     for service in ("acquisition", "webhooks"):
         await make_schema(service, home=tmp_path, configured=environment["DATABASE_URL"])
 
-    await import_all(kima_url, environment)
+    reports = await asyncio.gather(import_all(kima_url, environment), import_all(kima_url, environment))
 
     assert await counted(environment) == ALL
+    assert sum(report.of("jobs").imported for report in reports) == ALL["acquisition"]
 
 
 @pytest.mark.parametrize(
