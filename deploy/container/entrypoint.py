@@ -18,16 +18,10 @@ SERVICES = ("config", "webhooks", "acquisition", "gateway")
 HEALTHCHECK = "healthcheck"
 FAILED = 1  # as in deploy.cli.exits, which is not loaded here
 
-_KEEPING = {
-    "migrate",
-    "backup",
-    "restore",
-    "rollback",
-    "deploy",
-    "import",
-    "keys",
-}  # commands that write the data folder
-_DOWNLOADING = {"up", "acquisition"}
+KEEPING = frozenset({"migrate", "backup", "restore", "rollback", "deploy", "import", "keys"})
+"""The commands that write the data folder."""
+
+_DOWNLOADING = frozenset({"up", "acquisition"})
 
 Environment = Mapping[str, str]
 
@@ -45,7 +39,7 @@ def main(arguments: Sequence[str], environment: Environment) -> int:
         found += _as_the_user(command[0], given, [folder for folder, problems in lost.items() if not problems])
     if not found:
         if command[0] != HEALTHCHECK:
-            _tell("note", [*account.notes(given), *_integrations(command[0], given)])
+            _tell("note", [*account.notes(given), *integrations(command[0], given)])
         _become(command_line(command), secretfiles.with_secrets(environment))
     _tell("error", found)
     return FAILED
@@ -64,7 +58,7 @@ def command_line(command: Sequence[str]) -> list[str]:
 def needed_folders(name: str, environment: Environment) -> list[Folder]:
     """The folders that a command works in."""
     folders: list[Folder] = []
-    if name in SERVICES or name in _KEEPING or name in _DOWNLOADING:
+    if name in SERVICES or name in KEEPING or name in _DOWNLOADING:
         folders.append(Home(variable="LOCKGROOVE_HOME", path=Path(environment.get("LOCKGROOVE_HOME", "/config"))))
     if name in _DOWNLOADING:
         read_only = environment.get("MUSIC_READ_ONLY") == "true"
@@ -105,7 +99,7 @@ def _time_zone(environment: Environment) -> Iterator[str]:
         yield f"TZ: {name!r} is not a time zone: expected a name like Europe/Berlin or UTC"
 
 
-def _integrations(name: str, environment: Environment) -> Iterator[str]:
+def integrations(name: str, environment: Environment) -> Iterator[str]:
     """What is set up by half. Nothing of it is needed: settings may come from the API, too."""
     if name not in ("up", "config"):
         return

@@ -6,7 +6,7 @@
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +23,10 @@ _THIS_MACHINE = "127.0.0.1"
 def is_ready(environment: Mapping[str, str]) -> bool:
     """Whether the gateway says that all it needs is ready."""
     port = int(environment.get("LOCKGROOVE_PORT") or "3006")
-    connection = HTTPConnection(_THIS_MACHINE, port, timeout=TIMEOUT)
-    with suppress(OSError, HTTPException):
+    with suppress(OSError, HTTPException), closing(HTTPConnection(_THIS_MACHINE, port, timeout=TIMEOUT)) as connection:
         connection.request("GET", "/api/ready", headers={"Connection": "close"})
-        return connection.getresponse().status == 200
+        with connection.getresponse() as response:
+            return response.status == 200
     return False
 
 
