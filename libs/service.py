@@ -7,11 +7,12 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from libs.errors import AppError
-from libs.telemetry import Telemetry
-from libs.telemetry.process import ProcessMetrics
+
+if TYPE_CHECKING:
+    from libs.telemetry import Telemetry
 
 S = TypeVar("S")
 S_contra = TypeVar("S_contra", contravariant=True)
@@ -48,11 +49,13 @@ class Service(Generic[V]):
     With `telemetry`, it tells there about its process.
     """
 
-    def __init__(self, server: V, *, loops: Sequence[Loop] = (), telemetry: Telemetry | None = None) -> None:
+    def __init__(self, server: V, *, loops: Sequence[Loop] = (), telemetry: "Telemetry | None" = None) -> None:
         self.server = server
         self.telemetry = telemetry
         self._loops = list(loops)
         if telemetry:
+            from libs.telemetry.process import ProcessMetrics  # not in the supervisor, which serves nothing
+
             self._loops.append(ProcessMetrics(telemetry.metrics).run)
 
     async def serve(self, stop: asyncio.Event) -> None:

@@ -5,13 +5,14 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from deploy.cli.exits import Exit
 from libs.addresses import local_url
 from libs.errors import AppError, Unauthenticated, Unavailable, Violation
+
+if TYPE_CHECKING:
+    import httpx
 
 TIMEOUT = 30.0  # seconds
 SILENCE = 60.0  # seconds without a sign of life, after which a stream counts as dead: one comes every 15
@@ -56,6 +57,8 @@ class Suite:
     """Calls the gateway; every method raises SuiteUnreachable or Refused."""
 
     def __init__(self, url: str, key: str | None) -> None:
+        import httpx  # which a container that asks for health does not wait for
+
         self.url = url
         headers = {"X-Api-Key": key} if key else {}
         self._client = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False)
@@ -87,6 +90,8 @@ class Suite:
 
     def lines(self, path: str, **parameters: Any) -> Iterator[Document]:
         """The messages of a stream (NDJSON) until it ends."""
+        import httpx
+
         asked = _given(parameters)
         timeout = httpx.Timeout(TIMEOUT, read=SILENCE)
         with _told(self.url), self._client.stream("GET", path, params=asked, timeout=timeout) as answer:
@@ -144,13 +149,15 @@ def suite_url(environment: Mapping[str, str]) -> str:
 
 @contextmanager
 def _told(url: str) -> Iterator[None]:
+    import httpx
+
     try:
         yield
     except httpx.TransportError as error:
         raise SuiteUnreachable(f"nobody answers at {url}: is the suite up, and LOCKGROOVE_URL right?") from error
 
 
-def _refused(answer: httpx.Response) -> Refused:
+def _refused(answer: "httpx.Response") -> Refused:
     return Refused(answer.status_code, _document(answer))
 
 
@@ -167,7 +174,7 @@ def _message(line: str) -> Document:
     return message
 
 
-def _retry_after(answer: httpx.Response) -> float:
+def _retry_after(answer: "httpx.Response") -> float:
     try:
         seconds = float(answer.headers.get("retry-after", "1"))
     except ValueError:
@@ -175,7 +182,7 @@ def _retry_after(answer: httpx.Response) -> float:
     return min(max(seconds, 0.1), _LONGEST_WAIT)
 
 
-def _document(answer: httpx.Response) -> Document:
+def _document(answer: "httpx.Response") -> Document:
     try:
         document = answer.json()
     except ValueError:
