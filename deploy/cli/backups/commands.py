@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _REFUSALS = frozenset(
     {
         "ANOTHER_IS_AT_IT",
+        "DATABASE_IN_USE",
+        "NO_WAY_BACK",
         "NEWER_RELEASE",
         "OTHER_DIALECT",
         "STILL_RUNNING",
@@ -29,6 +31,7 @@ _REFUSALS = frozenset(
         "RESTORE_PENDING",
     }
 )
+_HALFWAY = frozenset({"SWAP_FAILED", "HALF_BACK"})
 
 
 def backup(
@@ -82,7 +85,7 @@ def exits() -> Iterator[None]:
         typer.echo(f"error: {error.message}", err=True)
         if error.code_reason in _REFUSALS:
             raise typer.Exit(Exit.REFUSED) from error
-        raise typer.Exit(Exit.HALFWAY if error.code_reason == "SWAP_FAILED" else Exit.FAILED) from error
+        raise typer.Exit(Exit.HALFWAY if error.code_reason in _HALFWAY else Exit.FAILED) from error
 
 
 def require_confirmation(confirmed: bool, what: str) -> None:

@@ -46,10 +46,19 @@ async def stop(installation: Installation) -> None:
             os.kill(pid, signal.SIGTERM)
     else:
         return await require_standstill(installation)
-    async with asyncio.timeout(_PATIENCE):
-        while not await _stands(installation):  # noqa: ASYNC110 (other processes have no event to wait for)
-            await asyncio.sleep(_POLL)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while not await _stands(installation):  # noqa: ASYNC110 (other processes have no event to wait for)
+                await asyncio.sleep(_POLL)
+    except TimeoutError as error:
+        raise StillRunning(f"the suite did not stop within {_PATIENCE:g} s; nothing was changed") from error
     return None
+
+
+async def start_again(environment: Mapping[str, str]) -> None:
+    """Starts what was stopped, as it was, where a command is named for that. Raises CommandFailed."""
+    if RESTART in environment:
+        await _run(RESTART, environment)
 
 
 async def start(release: Release, environment: Mapping[str, str]) -> bool:

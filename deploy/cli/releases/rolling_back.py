@@ -12,6 +12,7 @@ from typing import Literal
 
 from deploy.cli.backups.installation import Installation
 from deploy.cli.backups.restoring import restore_backup
+from deploy.cli.backups.swapping import SwapFailed
 from deploy.cli.releases import restarting
 from deploy.cli.releases.records import Release, backup_of, release_before, releases
 from deploy.cli.schema import migrating
@@ -90,11 +91,12 @@ async def roll_back(
 
     Raises AppError: then all is as it was, unless it is HalfBack, of which a person has to know.
     """
+    environment = {name: value for name, value in environment.items() if value}
     plan = await plan_back(environment, to=to, data=data, backup=backup)
     before: Sequence[str] = ()
     if data and plan.way != "nothing":
         await restarting.stop(Installation.of(environment))
-        before = await _data_back(environment, plan)
+        before = await _data_back_or_start_again(environment, plan)
     if not services:
         return RolledBack(plan=plan, before=before)
     try:
@@ -106,6 +108,19 @@ async def roll_back(
             f"the data is that of release {plan.release.version}, but it was not started: {error.message}"
         ) from error
     return RolledBack(plan=plan, before=before, restarted=restarted)
+
+
+async def _data_back_or_start_again(environment: Mapping[str, str], plan: Plan) -> Sequence[str]:
+    try:
+        return await _data_back(environment, plan)
+    except (HalfBack, SwapFailed):
+        raise
+    except AppError as cause:
+        try:
+            await restarting.start_again(environment)
+        except AppError as error:
+            raise HalfBack(f"{cause.message}; the data is as it was, and the suite stands: {error.message}") from error
+        raise
 
 
 async def _data_back(environment: Mapping[str, str], plan: Plan) -> Sequence[str]:

@@ -13,6 +13,7 @@ from deploy.cli.releases.records import Release, record_release, releases
 from deploy.cli.releases.restarting import CommandFailed
 from deploy.cli.releases.rolling_back import HalfBack, NoWayBack, plan_back, roll_back
 from deploy.cli.schema.standing import status
+from libs.backup.errors import Damaged
 from tests.support.commands import lockgroove
 from tests.support.installations import Installed, installed
 
@@ -102,6 +103,17 @@ async def test_a_release_that_does_not_start_leaves_the_image_as_it_was(place: I
 async def test_data_that_went_back_without_its_release_is_for_a_person_to_look_at(place: Installed) -> None:
     with pytest.raises(HalfBack, match=r"1\.0"):
         await roll_back(restart_with(place, "raise SystemExit(3)"), to=1, backup=releases(place.home)[0].backup)
+
+
+async def test_a_suite_that_was_stopped_for_nothing_is_started_again(place: Installed) -> None:
+    told, backup = place.home / "told", releases(place.home)[0].backup
+    assert backup is not None
+    backup.write_bytes(backup.read_bytes()[:-50])
+
+    with pytest.raises(Damaged):
+        await roll_back(restart_with(place, f"open({str(told)!r}, 'w')"), to=1, backup=backup)
+    assert told.exists()
+    assert await place.hold("old", "new")
 
 
 async def test_where_every_step_down_keeps_all_rows_the_schema_steps_down(
