@@ -8,6 +8,7 @@ UID, GID, UMASK = "1000", "1000", "002"  # where nothing is said
 ROOT_IS_MEANT = "ALLOW_ROOT"
 
 _HIGHEST_ID = 2**32 - 2  # the last one means "leave it as it is"
+_LONGEST = 10  # digits
 _HIGHEST_UMASK = 0o777
 
 
@@ -65,7 +66,7 @@ def notes(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def _not_an_id(name: str, text: str, environment: Mapping[str, str]) -> Iterator[str]:
-    if not (text.isascii() and text.isdigit() and int(text) <= _HIGHEST_ID):
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST and int(text) <= _HIGHEST_ID):
         yield f"{name}: {text!r} is not a number of a user or group: `id -u` and `id -g` tell yours"
     elif int(text) == 0 and environment.get(ROOT_IS_MEANT) != "true":
         yield f"{name}: 0 is root: name the owner of your folders, or set {ROOT_IS_MEANT}=true if it is meant"
