@@ -31,8 +31,11 @@ REQUEST = "6f1f7bb0-5c3c-4f5e-9a53-0a8b53c1d0a1"
 async def clean(service: Service) -> list[Removal]:
     everything = [*removers(service.database, Kept), *expiring(service.database)]
     run = Run(everything, counts=CleanupMetrics(Metrics(), []), clock=CLOCK, pause=timedelta())
+    foreseen = await run.preview(CLOCK.now())
     removals = await run.make(CLOCK.now())
-    assert [each.problem for each in removals if each.problem] == []
+    assert [(each.kind, each.count, "") for each in foreseen] == [
+        (each.kind, each.count, each.problem) for each in removals
+    ]
     return removals
 
 

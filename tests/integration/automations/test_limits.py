@@ -199,7 +199,7 @@ async def test_actions_are_told_of_for_ninety_days(house: House) -> None:
     [actions] = [
         each
         for each in removers(
-            house.database, SqlKeyStore(house.database, tokens=PageTokens(b"k" * 32), given=False), changed=str
+            house.database, SqlKeyStore(house.database, tokens=PageTokens(b"k" * 32), given=False), changed=lambda: None
         )
         if each.kind == "automation_actions"
     ]

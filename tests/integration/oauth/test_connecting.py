@@ -13,6 +13,7 @@ from services.config.domain.oauth import MOST_PENDING, AuthorizationRefused, Aut
 from services.config.domain.providers import ProviderNotConfigured
 from services.config.oauth.authorizer import ExchangeFailed
 from services.config.tables import oauth_authorization
+from services.config.upkeep.removal import expiring
 from tests.integration.oauth.conftest import GATEWAY, NO_CONTEXT, House, Replica, acting, once
 
 
@@ -146,8 +147,11 @@ async def test_of_many_links_the_newest_work(house: House, replica: Replica) -> 
 
 async def test_links_that_nobody_followed_are_forgotten(house: House, replica: Replica) -> None:
     await replica.begin()
+    [links] = [each for each in expiring(house.database) if each.kind == "authorizations"]
+    assert await links.count(house.clock.time) == 0
     house.later(minutes=11)
-    await replica.pass_once()
+
+    assert [count async for count in links.remove(house.clock.time)] == [1]
 
     async with house.database.reading() as connection:
         assert await connection.scalar(select(func.count()).select_from(oauth_authorization)) == 0

@@ -56,7 +56,13 @@ class House:
 
     async def clean(self) -> None:
         """Removes what is over."""
-        every = [*removers(self.database, SqlKeyStore(self.database, tokens=PageTokens(b"k" * 32), given=False), changed=str)]
+        every = [
+            *removers(
+                self.database,
+                SqlKeyStore(self.database, tokens=PageTokens(b"k" * 32), given=False),
+                changed=lambda: None,
+            )
+        ]
         every += expiring(self.database)
         await Run(every, counts=CleanupMetrics(Metrics(), []), clock=self.clock).make(self.clock.now())
 
