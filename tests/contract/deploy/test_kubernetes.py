@@ -150,6 +150,8 @@ def test_every_mount_has_its_volume_and_every_claim_is_made(overlay: str) -> Non
         assert volumes.keys() == mounts.keys()
         assert claims <= of_kind(overlay, "PersistentVolumeClaim").keys()
         assert {"/config", "/tmp"} <= set(mounts.values())
+    for name in ("config", "migrate", "backup"):
+        assert "/config/backups" in {each["mountPath"] for each in container(templates(overlay)[name])["volumeMounts"]}
     mounted = {each["mountPath"] for each in container(templates(overlay)["acquisition"])["volumeMounts"]}
     assert {"/downloads", "/music"} <= mounted
 
