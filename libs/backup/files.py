@@ -47,5 +47,8 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a share that cannot sync folders
+            raise
     finally:
         os.close(descriptor)

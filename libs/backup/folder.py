@@ -70,7 +70,7 @@ def remove_outdated(folder: Path, *, now: datetime, days: int, most: int) -> lis
 
 
 def _found(folder: Path) -> Iterator[Kept]:
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         for path in folder.iterdir():
             if (match := _NAME.fullmatch(path.name)) and _is_ours(path):
                 moment, _, unverified = match.groups()

@@ -26,10 +26,11 @@ def alone(folder: Path, name: str) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AnotherIsAtIt(f"another process is at it in {folder}: wait for it to end") from error
+        with told(folder):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise AnotherIsAtIt(f"another process is at it in {folder}: wait for it to end") from error
         yield
     finally:
         os.close(descriptor)

@@ -21,7 +21,7 @@ from libs.backup.load import drop_schema
 from libs.backup.pending import PENDING_RESTORE, require_no_pending_restore
 from libs.crypto import keyfile
 from libs.crypto.rootkey import FILE, RootKeys
-from libs.errors import FailedPrecondition
+from libs.errors import AppError, FailedPrecondition
 
 
 class OtherDialect(FailedPrecondition):
@@ -81,7 +81,7 @@ async def _restore(
         before = await swap_schemas(installation.stores, stamp=stamp)
     else:
         names = [each.file for each in manifest.copies.values()]
-        before = [str(await asyncio.to_thread(swap, installation.home, names, stamp=stamp))]
+        before = [str(swap(installation.home, names, stamp=stamp))]  # in one go: Ctrl-C waits for it
     return Restored(header=header, before=before, key_restored=key_restored)
 
 
@@ -121,7 +121,7 @@ async def _alone(installation: Installation, *, still: bool) -> AsyncIterator[No
         await stack.enter_async_context(alone_in(installation.stores[0].url))
         if still:
             await require_standstill(installation)
-            await asyncio.to_thread(finish, installation.home)
+            finish(installation.home)
         require_no_pending_restore(installation.home)
         yield
 
@@ -132,5 +132,5 @@ async def _sweep(installation: Installation) -> None:
         await asyncio.to_thread(shutil.rmtree, installation.home / STAGING, ignore_errors=True)
     for store in installation.stores:
         if not store.is_file:
-            with suppress(FailedPrecondition):
+            with suppress(AppError):  # the next one takes it away
                 await drop_schema(store.url, store.schema + RESTORING)

@@ -12,12 +12,13 @@ from contextlib import suppress
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
-from libs.backup.folder import backup_folder, newest_verified
+from libs.backup.folder import backup_folder, kept
 from libs.errors import InvalidArgument
 
 VARIABLE = "LOCKGROOVE_BACKUP_TIME"
 LOOK = 60.0  # seconds between looks at the clock, which may be set, or stand still with the machine
 RETRY = timedelta(hours=1)
+SKEW = timedelta(hours=1)  # a backup from further ahead was made while the clock was wrong
 
 _USUAL = "03:00"
 
@@ -70,8 +71,9 @@ class Schedule:
     def _is_due(self, now: datetime) -> bool:
         if self._rest_until is not None and now < self._rest_until:
             return False
-        newest = newest_verified(self._folder)
-        return newest is None or newest.made_at < last_due(now, self._at)
+        due = last_due(now, self._at)
+        made = (each.made_at for each in kept(self._folder) if each.verified)
+        return not any(due <= moment <= now + SKEW for moment in made)
 
 
 def backup_schedule(environment: Mapping[str, str], write: Callable[[str, str], None]) -> Schedule | None:
@@ -87,16 +89,12 @@ def backup_schedule(environment: Mapping[str, str], write: Callable[[str, str], 
 
 
 async def make_apart(environment: Mapping[str, str], write: Callable[[str, str], None]) -> bool:
-    """Makes a backup in a process of its own, which ends with this one."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "deploy.cli.backups.scheduled",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env=dict(environment),
-    )
+    """Makes a backup in a process of its own, which ends with this one; the lines it prints go to `write`."""
+    try:
+        child = await _begin(environment)
+    except OSError as error:
+        write("lockgroove", f"backup failed: no process can be started: {error.strerror}")
+        return False
     try:
         said, _ = await child.communicate()
     except asyncio.CancelledError:
@@ -107,3 +105,15 @@ async def make_apart(environment: Mapping[str, str], write: Callable[[str, str],
     for line in said.decode(errors="replace").splitlines():
         write("lockgroove", line)
     return child.returncode == 0
+
+
+async def _begin(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "deploy.cli.backups.scheduled",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env=dict(environment),
+    )

@@ -62,6 +62,12 @@ async def test_what_another_suite_put_into_the_folder_counts(nights: Nights) -> 
     assert await nights.at(THREE + timedelta(minutes=1)) == 0
 
 
+async def test_one_from_a_clock_that_was_ahead_keeps_nobody_from_making_one(nights: Nights) -> None:
+    name_for(nights.folder, THREE + timedelta(days=900), verified=True).write_bytes(b"LOCKGROOVE BACKUP 1\n")
+
+    assert await nights.at(THREE) == 1
+
+
 @pytest.mark.parametrize("told", ["off", "", "OFF"])
 def test_nobody_has_to_want_backups(told: str) -> None:
     assert backup_schedule({"LOCKGROOVE_BACKUP_TIME": told}, print) is None
