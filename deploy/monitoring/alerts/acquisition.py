@@ -1,12 +1,14 @@
 """Whether albums arrive."""
 
-from deploy.monitoring.alerts.alert import Alert, Case, Group, Severity
+from deploy.monitoring.alerts.alert import Alert, Case, Group, Severity, grown
 
 _JOBS = "lockgroove_download_jobs_total"
 _FAILED = f'sum by (source) (increase({_JOBS}{{status="FAILED"}}[1h]))'
 _ENDED = f'sum by (source) (increase({_JOBS}{{status=~"FAILED|COMPLETED"}}[1h]))'
 _SOULSEEK = 'lockgroove_component_up{service="acquisition",component="soulseek"}'
 _LOST = 'lockgroove_lease_operations_total{service="acquisition",operation="renew",result="lost"}'
+_KICKED = 'lockgroove_soulseek_session_ends_total{reason="soulseek_kicked"}'
+_ENDS = 'lockgroove_soulseek_session_ends_total{service="acquisition",reason="%s"}'
 _CLAIMS = 'lockgroove_work_claims_total{service="acquisition",queue="acquisitions",how="%s"}'
 _RUNS = 'lockgroove_work_runs_total{service="acquisition",queue="acquisitions",outcome="%s"}'
 
@@ -107,6 +109,22 @@ ACQUISITION = Group(
                 says="Logged out for five minutes: the server is away or refuses us, or somebody else logged in.",
             ),
             quiet={_SOULSEEK: "0x4 1x10"},
+        ),
+        Alert(
+            name="LockgrooveSoulseekKicked",
+            severity=Severity.WARNING,
+            summary="Somebody else logs in with the Soulseek account",
+            description="Kicked {{ $value | humanize }} times within half an hour.",
+            measured=f"sum{grown(_KICKED, '30m')}",
+            condition="> 0",
+            minutes=0,
+            rare="nobody else logs in",
+            fires=Case(
+                minutes=40,
+                series={_ENDS % "soulseek_kicked": "_x29 1x20"},
+                says="Kicked 1 times within half an hour.",
+            ),
+            quiet={_ENDS % "soulseek_kicked": "2x60", _ENDS % "soulseek_unreachable": "_x29 1x20"},
         ),
         Alert(
             name="LockgrooveLeasesLost",

@@ -14,6 +14,11 @@ class Severity(StrEnum):
     WARNING = "warning"  # today
 
 
+def grown(series: str, window: str) -> str:
+    """How much counters grew, with the first time of one that was not there before: `increase` does not see that."""
+    return f"({series} unless {series} offset {window} or increase({series}[{window}]))"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """Series that make the alert fire after so many minutes, once; `says` is its description then."""

@@ -6,6 +6,9 @@ _BREAKERS = 'lockgroove_component_up{component=~"breaker:.+"}'
 _LIDARR = 'lockgroove_component_up{service="acquisition",component="breaker:lidarr"}'
 _BAD = "5..|429|timeout|error|unreadable|other"
 _LASTFM = 'lockgroove_outbound_calls_total{service="acquisition",provider="lastfm",status="%s"}'
+_RETRIED = 'lockgroove_outbound_retries_total{service="acquisition",provider="lastfm"}'
+_RETRIES = "sum by (provider) (increase(lockgroove_outbound_retries_total[10m]))"
+_CALLS = "sum by (provider) (increase(lockgroove_outbound_calls_total[10m]))"
 _SLOW = 'lockgroove_outbound_call_duration_seconds_bucket{service="acquisition",provider="musicbrainz",le="%s"}'
 _COUNT = 'lockgroove_outbound_call_duration_seconds_count{service="acquisition",provider="musicbrainz"}'
 _WAIT = 'lockgroove_outbound_wait_seconds_total{service="acquisition",provider="musicbrainz"}'
@@ -90,6 +93,23 @@ PROVIDERS = Group(
                 'lockgroove_lidarr_api_calls_total{service="acquisition",endpoint="queue",status="200"}': "0+2x20",
                 'lockgroove_lidarr_api_calls_total{service="acquisition",endpoint="queue",status="500"}': "0+1x20",
             },
+        ),
+        Alert(
+            name="LockgrooveProviderRetries",
+            severity=Severity.WARNING,
+            summary="Many calls to a provider have to be repeated",
+            description="{{ $value | humanizePercentage }} of the calls to {{ $labels.provider }} were repetitions.",
+            measured=f"{_RETRIES} / {_CALLS}",
+            condition=f"> 0.3 and on (provider) {_CALLS} >= 20",
+            minutes=5,
+            rare="a provider that never failed has no such calls",
+            fires=Case(
+                minutes=25,
+                series={_RETRIED: "0+4x30", _LASTFM % "200": "0+6x30", _LASTFM % "503": "0+4x30"},
+                says="40% of the calls to lastfm were repetitions.",
+                labels={"provider": "lastfm"},
+            ),
+            quiet={_RETRIED: "0+3x30", _LASTFM % "200": "0+6x30", _LASTFM % "503": "0+4x30"},
         ),
         Alert(
             name="LockgrooveProviderSlow",

@@ -1,8 +1,9 @@
 """Whether deliveries are taken in, handled, and looked after."""
 
-from deploy.monitoring.alerts.alert import Alert, Case, Group, Severity
+from deploy.monitoring.alerts.alert import Alert, Case, Group, Severity, grown
 
 _DEAD = 'lockgroove_webhook_dead_letters{service="webhooks",reason="%s"}'
+_FAILED = 'lockgroove_webhook_replays_ended_total{state="failed"}'
 _RECONCILED = "lockgroove_webhook_reconciliation_last_run_timestamp_seconds"
 _REFUSED = 'lockgroove_webhook_rejections_total{service="webhooks",source="lidarr",reason="WEBHOOK_CREDENTIAL_REFUSED"}'
 
@@ -74,18 +75,18 @@ WEBHOOKS = Group(
             severity=Severity.WARNING,
             summary="A replay of webhook events was given up",
             description="{{ $value | humanize }} replays failed within an hour.",
-            measured='sum(increase(lockgroove_webhook_replays_ended_total{state="failed"}[1h]))',
+            measured=f"sum{grown(_FAILED, '1h')}",
             condition="> 0",
             minutes=0,
             rare="no replay fails",
             fires=Case(
-                minutes=30,
-                series={'lockgroove_webhook_replays_ended_total{service="webhooks",state="failed"}': "0x9 1x50"},
+                minutes=70,
+                series={'lockgroove_webhook_replays_ended_total{service="webhooks",state="failed"}': "_x49 1x50"},
                 says="1 replays failed within an hour.",
             ),
             quiet={
-                'lockgroove_webhook_replays_ended_total{service="webhooks",state="failed"}': "3x60",
-                'lockgroove_webhook_replays_ended_total{service="webhooks",state="completed"}': "0+1x60",
+                'lockgroove_webhook_replays_ended_total{service="webhooks",state="failed"}': "3x99",
+                'lockgroove_webhook_replays_ended_total{service="webhooks",state="completed"}': "0+1x99",
             },
         ),
         Alert(

@@ -1,8 +1,9 @@
 """Albums on their way: what waits, what runs, how it ends, and the network it comes from."""
 
-from deploy.monitoring.dashboards.panel import Colour, Dashboard, Kind, Panel, Row, by, quantiles
+from deploy.monitoring.dashboards.panel import Colour, Dashboard, Kind, Panel, Query, Row, by, quantiles
 
 _SLSKD = 'lockgroove_slskd_downloads_total{service="acquisition",status="success"}'
+_SESSION_ENDS = 'lockgroove_soulseek_session_ends_total{service="acquisition",reason="soulseek_kicked"}'
 _BATCHES = 'lockgroove_batches_total{service="acquisition",status="COMPLETED"}'
 _ACTIONS = 'lockgroove_automation_actions_total{service="config",automation="weekly",status="done"}'
 _RISING = "0+1x90"
@@ -63,7 +64,28 @@ _SOULSEEK = Row(
             queries=by("max(lockgroove_soulseek_connection_status)"),
             kind=Kind.STATES,
             names={0: ("logged out", Colour.BAD), 1: ("logged in", Colour.GOOD)},
-            alerts=("LockgrooveSoulseekAway",),
+            alerts=("LockgrooveSoulseekAway", "LockgrooveSoulseekKicked"),
+        ),
+        Panel(
+            title="Log-ins and ends of sessions",
+            description="Within an hour, with their reasons.",
+            queries=(
+                Query(
+                    expression="sum by (outcome) (increase(lockgroove_soulseek_logins_total[1h]))",
+                    legend="log-in: {{outcome}}",
+                ),
+                Query(
+                    expression="sum by (reason) (increase(lockgroove_soulseek_session_ends_total[1h]))",
+                    legend="end: {{reason}}",
+                    proof={_SESSION_ENDS: _RISING},
+                ),
+            ),
+        ),
+        Panel(
+            title="Arriving",
+            description="Sizes of files from Soulseek that arrived whole, a second.",
+            queries=by("sum(rate(lockgroove_soulseek_downloaded_bytes_total[$__rate_interval]))", "bytes"),
+            unit="Bps",
         ),
         Panel(
             title="Searches",

@@ -8,6 +8,10 @@ _LIMITED = {'lockgroove_rate_limited_total{service="gateway",limit="burst_limit"
 _ERRORS = {
     'lockgroove_http_requests_total{service="gateway",method="GET",route="/api/v1/events",status="503"}': _RISING
 }
+_REDIS = {
+    f'lockgroove_redis_duration_seconds_bucket{{service="gateway",outcome="answered",le="{bound}"}}': _RISING
+    for bound in ("0.01", "+Inf")
+}
 _STEPS = ((0.3, Colour.WARNING), (0.6, Colour.BAD))
 
 _ANSWERS = Row(
@@ -105,6 +109,17 @@ _LOAD = Row(
             description="1 while replicas count in Redis, 0 where each counts for itself.",
             queries=by("min(lockgroove_rates_shared)", "together"),
             alerts=("LockgrooveRedisUnusable",),
+        ),
+        Panel(
+            title="Round trips to Redis, p95",
+            description="By how they ended; empty without Redis.",
+            queries=by(
+                "histogram_quantile(0.95, sum by (outcome, le)"
+                " (rate(lockgroove_redis_duration_seconds_bucket[$__rate_interval])))",
+                "{{outcome}}",
+                proof=_REDIS,
+            ),
+            unit="s",
         ),
     ),
 )

@@ -10,6 +10,17 @@ _SECONDS = {
     f'lockgroove_outbound_call_duration_seconds_bucket{{{_PROVIDER},le="1"}}': _RISING,
     f'lockgroove_outbound_call_duration_seconds_bucket{{{_PROVIDER},le="+Inf"}}': _RISING,
 }
+_TURN_WAITS = {
+    f'lockgroove_outbound_turn_wait_seconds_bucket{{{_PROVIDER},le="{bound}"}}': _RISING for bound in ("1", "+Inf")
+}
+_TURNS = {f'lockgroove_outbound_turns_total{{{_PROVIDER},outcome="granted"}}': _RISING}
+_RETRIED = {
+    f"lockgroove_outbound_retries_total{{{_PROVIDER}}}": _RISING,
+    f'lockgroove_outbound_retried_questions_total{{{_PROVIDER},outcome="answered"}}': _RISING,
+}
+_RETRIES = "sum by (provider) (increase(lockgroove_outbound_retries_total[10m]))"
+_QUESTIONS = "sum by (provider, outcome) (increase(lockgroove_outbound_retried_questions_total[10m]))"
+_OPENINGS = {f'lockgroove_outbound_circuit_changes_total{{{_PROVIDER},circuit="open"}}': _RISING}
 _FAILED = {f'lockgroove_outbound_calls_total{{{_PROVIDER},status="503"}}': _RISING, **_CALLS}
 _CACHE = 'service="acquisition",cache_name="musicbrainz"'
 _LOOKS = {f"lockgroove_cache_{end}_total{{{_CACHE}}}": _RISING for end in ("hits", "misses")}
@@ -127,15 +138,42 @@ _RESILIENCE = Row(
             alerts=("LockgrooveProviderQueue",),
         ),
         Panel(
-            title="Wait of a call",
-            description="On average, by provider.",
+            title="Wait of a call, p95",
+            description="Until it was its turn, by provider.",
             queries=by(
-                "sum by (provider) (rate(lockgroove_outbound_wait_seconds_total[$__rate_interval]))"
-                " / sum by (provider) (rate(lockgroove_outbound_calls_total[$__rate_interval]))",
+                "histogram_quantile(0.95, sum by (provider, le)"
+                " (rate(lockgroove_outbound_turn_wait_seconds_bucket[$__rate_interval])))",
                 "{{provider}}",
-                proof={**_WAITS, **_CALLS},
+                proof=_TURN_WAITS,
             ),
             unit="s",
+        ),
+        Panel(
+            title="Turns",
+            description="Granted, or refused as too far away, within five minutes.",
+            queries=by(
+                "sum by (provider, outcome) (increase(lockgroove_outbound_turns_total[5m]))",
+                "{{provider}}: {{outcome}}",
+                proof=_TURNS,
+            ),
+        ),
+        Panel(
+            title="Retries",
+            description="Calls within ten minutes that repeat one that failed, and what came of their questions.",
+            queries=(
+                Query(expression=_RETRIES, legend="{{provider}}: calls", proof=_RETRIED),
+                Query(expression=_QUESTIONS, legend="{{provider}}: {{outcome}}", proof=_RETRIED),
+            ),
+            alerts=("LockgrooveProviderRetries",),
+        ),
+        Panel(
+            title="Openings of breakers",
+            description="Within an hour, by provider.",
+            queries=by(
+                'sum by (provider) (increase(lockgroove_outbound_circuit_changes_total{circuit="open"}[1h]))',
+                "{{provider}}",
+                proof=_OPENINGS,
+            ),
         ),
     ),
 )
