@@ -41,6 +41,12 @@ class KimaDatabase:
         self._connection = connection
         self._schema = schema
 
+    async def require(self, tables: Sequence[str]) -> None:
+        """Raises NotKima where one of the tables is not there."""
+        for table in tables:
+            if "id" not in await self.columns(table):
+                raise NotKima(f'there is no table "{table}" with ids: is this the database of a Kima 1.5?')
+
     async def columns(self, table: str) -> list[str]:
         """The columns of a table, none where there is no such table."""
         rows = await self._connection.fetch(
@@ -52,7 +58,7 @@ class KimaDatabase:
         return [row[0] for row in rows]
 
     async def portions(self, table: str, columns: Sequence[str]) -> AsyncIterator[list[Values]]:
-        """The rows of a table by their ids, some at a time; columns that it lacks are left out. Raises NotKima."""
+        """The rows of a table by their ids, some at a time; columns that it lacks are left out."""
         cursor = await self._connection.cursor(f"{await self._select(table, columns)} ORDER BY id")
         while rows := await cursor.fetch(PORTION):
             yield [dict(row) for row in rows]
@@ -71,8 +77,6 @@ class KimaDatabase:
 
     async def _select(self, table: str, columns: Sequence[str]) -> str:
         there = await self.columns(table)
-        if "id" not in there:
-            raise NotKima(f'there is no table "{table}" with ids: is this the database of a Kima 1.5?')
         wanted = ", ".join(f'left("{column}"::text, {_LONGEST}) AS "{column}"' for column in columns if column in there)
         return f'SELECT {wanted} FROM "{self._schema}"."{table}"'  # noqa: S608 - names of ours, and of columns
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from deploy.cli.importing import batches, events, jobs, settings, stores
-from deploy.cli.importing.database import KimaDatabase, NotKima, Values, open_kima
+from deploy.cli.importing.database import KimaDatabase, Values, open_kima
 from deploy.cli.importing.report import Report, Unusable
 from deploy.cli.importing.rows import Row
 from deploy.cli.importing.secrets import KimaKey
@@ -15,6 +15,7 @@ from deploy.cli.suite import Refused, Suite, open_suite
 from services.acquisition.domain.batch import Batch
 
 PARTS = ("settings", "jobs", "batches", "events")
+_TABLES = {"settings": settings.TABLE, "jobs": jobs.TABLE, "batches": batches.TABLE, "events": events.TABLE}
 
 Show = Callable[[str, int], None]  # a part, and how many of its rows were read
 
@@ -49,25 +50,29 @@ async def import_kima(url: str, plan: Plan, environment: Mapping[str, str], show
 
     Raises AppError where it cannot begin, or go on: run again, it goes on there.
     """
-    async with AsyncExitStack() as stack:
-        needs_suite = "settings" in plan.parts or plan.resume
-        suite = _suite(stack, environment) if needs_suite else None
+    async with AsyncExitStack() as stack:  # all that may be missing is found out before anything is done
+        suite = _suite(stack, environment) if "settings" in plan.parts or plan.resume else None
         kima = await stack.enter_async_context(open_kima(url))
+        await kima.require([_TABLES[part] for part in plan.parts])
         users = await kima.names_of_users()
+        shelf = await stack.enter_async_context(stores.open_acquisitions(environment)) if _has_jobs(plan) else None
+        inbox = await stack.enter_async_context(stores.open_events(environment)) if "events" in plan.parts else None
+
         if suite is not None and "settings" in plan.parts:
             await _settings(kima, suite, plan, report)
-        if {"jobs", "batches"} & set(plan.parts):
-            shelf = await stack.enter_async_context(stores.open_acquisitions(environment))
-            if "jobs" in plan.parts:
-                unfinished = await _jobs(kima, shelf, users, plan, report, show)
-                if suite is not None and plan.resume and not plan.dry_run:
-                    _resume(suite, unfinished, report)
-            if "batches" in plan.parts:
-                await _batches(kima, shelf, users, plan, report, show)
-        if "events" in plan.parts:
-            event_shelf = await stack.enter_async_context(stores.open_events(environment))
-            await _events(kima, event_shelf, plan, report, show)
+        if shelf is not None and "jobs" in plan.parts:
+            unfinished = await _jobs(kima, shelf, users, plan, report, show)
+            if suite is not None and plan.resume and not plan.dry_run:
+                _resume(suite, unfinished, report)
+        if shelf is not None and "batches" in plan.parts:
+            await _batches(kima, shelf, users, plan, report, show)
+        if inbox is not None:
+            await _events(kima, inbox, plan, report, show)
     report.complete = True
+
+
+def _has_jobs(plan: Plan) -> bool:
+    return not {"jobs", "batches"}.isdisjoint(plan.parts)
 
 
 def _suite(stack: AsyncExitStack, environment: Mapping[str, str]) -> Suite:
@@ -77,10 +82,8 @@ def _suite(stack: AsyncExitStack, environment: Mapping[str, str]) -> Suite:
 
 
 async def _settings(kima: KimaDatabase, suite: Suite, plan: Plan, report: Report) -> None:
-    columns = await kima.columns(settings.TABLE)
-    if "id" not in columns:
-        raise NotKima(f'there is no table "{settings.TABLE}": is this the database of a Kima 1.5?')
     report.of(settings.PART)
+    columns = await kima.columns(settings.TABLE)
     async for portion in kima.portions(settings.TABLE, columns):
         for values in portion:
             if values["id"] == "default":

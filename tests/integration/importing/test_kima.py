@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import func, select
 
-from deploy.cli.importing.database import NotKima
+from deploy.cli.importing.database import KimaUnreachable, NotKima
 from deploy.cli.importing.kima import Plan, import_kima
 from deploy.cli.importing.report import Report
 from deploy.cli.importing.stores import NotReady
@@ -195,18 +195,22 @@ async def test_a_dry_run_counts_and_writes_nothing(imported: Import, environment
     assert await counted(environment) == {"acquisition": 0, "batch": 0, "event": 0}
 
 
-async def test_an_import_that_died_within_a_part_is_finished_by_the_next(
-    imported: Import, environment: dict[str, str]
+async def test_an_import_that_loses_kima_tells_how_far_it_came_and_the_next_goes_on(
+    kima_url: str, environment: dict[str, str], postgres: Postgres
 ) -> None:
-    def die(part: str, read: int) -> None:
-        raise MemoryError
+    def end_the_connection(part: str, read: int) -> None:
+        ours = "application_name = 'lockgroove import kima'"
+        postgres.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
 
-    with pytest.raises(MemoryError):
-        await imported(show=die)
-    assert 0 < (await counted(environment))["acquisition"] < ALL["acquisition"]
+    broken = Report(dry_run=False)
+    with pytest.raises(KimaUnreachable):
+        await import_kima(kima_url, HISTORY, environment, end_the_connection, broken)
+    found = (await counted(environment))["acquisition"]
 
-    await imported()
+    await import_all(kima_url, environment)
 
+    assert 0 < found == broken.of("jobs").imported < ALL["acquisition"]
+    assert not broken.complete
     assert await counted(environment) == ALL
 
 
@@ -317,3 +321,15 @@ async def test_a_folder_without_data_is_refused_and_stays_as_it_was(kima_url: st
         await import_all(kima_url, {"LOCKGROOVE_HOME": str(tmp_path / "nothing")})
 
     assert not (tmp_path / "nothing").exists()
+
+
+async def test_nothing_is_begun_where_a_part_could_not_follow(
+    kima_url: str, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "webhooks.db").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(NotReady):
+        await import_all(kima_url, environment)
+
+    (tmp_path / "elsewhere").rename(tmp_path / "webhooks.db")
+    assert await counted(environment) == {"acquisition": 0, "batch": 0, "event": 0}
