@@ -191,7 +191,7 @@ def limits(reach: Reach) -> None:
 def grpc(reach: Reach) -> None:
     """Every service answers for itself."""
     for service in _BACKENDS:
-        found = service_health(service, reach.environment, _TIMEOUT)
+        found = service_health(service, _as_called(service, reach.environment), _TIMEOUT)
         demand(f"{service} healthy", found.status.value, "healthy")
 
 
@@ -214,6 +214,13 @@ TESTS: tuple[Test, ...] = (
     events,
     inbox,
 )
+
+
+def _as_called(service: str, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment with the service where others call it, which is not always where it listens."""
+    variable = f"LOCKGROOVE_{service.upper()}"
+    target = environment.get(f"{variable}_TARGET", "")
+    return {**environment, f"{variable}_LISTEN": target} if target else environment
 
 
 def _listed(reach: Reach, path: str, collection: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from deploy.cli.operating import smoke
 from deploy.cli.operating.answers import Unexpected
 from deploy.cli.operating.smoke import Reach
+from tests.support.ports import free_ports
 
 Answers = dict[str, Any]
 
@@ -141,6 +142,18 @@ def test_what_is_broken_or_absent_fails_its_test(spoil: Callable[[Answers], None
 
 def test_answers_without_limits_fail() -> None:
     assert _tried(_SOUND, headers={}) == ["limits"]
+
+
+def test_a_service_that_does_not_answer_where_others_call_it_fails() -> None:
+    (port,) = free_ports(1)
+    nobody = {f"LOCKGROOVE_{name}_TARGET": f"127.0.0.1:{port}" for name in ("CONFIG", "WEBHOOKS", "ACQUISITION")}
+    with _client(lambda _: httpx.Response(200), {}) as client:
+        reach = Reach(keyed=client, keyless=client, environment=nobody)
+
+        with pytest.raises(Unexpected) as fault:
+            smoke.grpc(reach)
+
+    assert (fault.value.expected, fault.value.got) == ("config healthy", "unreachable")
 
 
 def test_a_gateway_that_lets_everybody_in_fails() -> None:
