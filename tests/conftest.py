@@ -11,6 +11,7 @@ import tests.support.grpc_without_fork  # noqa: F401 (before anything that impor
 from libs import ids
 from libs.sql.engine import Database, open_database
 from libs.telemetry.logger import structlog
+from tests.support.new_home import moved_in
 from tests.support.postgres import Postgres, run_postgres
 
 
@@ -38,6 +39,14 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
     """A fresh database on that server, as DATABASE_URL would name it."""
     name = ids.new("test")
     postgres.execute(f'CREATE DATABASE "{name}" STRATEGY file_copy')
+    yield postgres.url(name)
+    postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def settled_postgres_url(postgres: Postgres) -> AsyncIterator[str]:
+    """A fresh database that has the schemas of all services, for tests that are not about how those are made."""
+    name = await moved_in(postgres)
     yield postgres.url(name)
     postgres.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 

@@ -44,7 +44,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Config]]
 @pytest.fixture(params=["sqlite", "postgresql"])
 def where(request: pytest.FixtureRequest) -> str | None:
     """DATABASE_URL: unset, or that of a fresh PostgreSQL database."""
-    return None if request.param == "sqlite" else cast(str, request.getfixturevalue("postgres_url"))
+    return None if request.param == "sqlite" else cast(str, request.getfixturevalue("settled_postgres_url"))
 
 
 @pytest.fixture

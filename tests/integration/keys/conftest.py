@@ -47,7 +47,7 @@ class World:
 def where(request: pytest.FixtureRequest) -> str | None:
     """DATABASE_URL: unset, or that of a fresh PostgreSQL database for tests that are marked with ON_BOTH."""
     postgresql = getattr(request, "param", "sqlite") == "postgresql"
-    return cast(str, request.getfixturevalue("postgres_url")) if postgresql else None
+    return cast(str, request.getfixturevalue("settled_postgres_url")) if postgresql else None
 
 
 @pytest.fixture
