@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 from deploy.monitoring.catalogue import RECORDED, Metric, catalogue, record
 from deploy.monitoring.collecting import collected
+from deploy.monitoring.known_names import ELSEWHERE, NOT_HERE
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -38,7 +39,7 @@ _PROCESS = "Of every process, by prometheus_client"
 
 def page(metrics: Mapping[str, Metric]) -> str:
     """The whole page."""
-    return "\n".join([_INTRODUCTION, *_sections(metrics)])
+    return "\n".join([_INTRODUCTION, *_sections(metrics), *_names_elsewhere()])
 
 
 def _sections(metrics: Mapping[str, Metric]) -> Iterator[str]:
@@ -49,6 +50,20 @@ def _sections(metrics: Mapping[str, Metric]) -> Iterator[str]:
             yield "| Metric | Type | Labels | Meaning | Services |\n| --- | --- | --- | --- | --- |"
             yield from rows
             yield ""
+
+
+def _names_elsewhere() -> Iterator[str]:
+    yield "## Names elsewhere\n"
+    yield "What dashboards for Kima (`kima_`) and SongNodes ask for, and what has it here.\n"
+    yield "| Theirs | Ours |\n| --- | --- |"
+    yield from (f"| {_code(theirs)} | {_code(ours)} |" for theirs, ours in ELSEWHERE.items())
+    yield "\n| Theirs | Why it is not here |\n| --- | --- |"
+    yield from (f"| {_code(theirs)} | {why} |" for theirs, why in NOT_HERE.items())
+    yield ""
+
+
+def _code(names: str) -> str:
+    return ", ".join(f"`{name}`" for name in names.split())
 
 
 def _subject(name: str) -> str:

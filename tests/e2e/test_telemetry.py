@@ -27,6 +27,7 @@ TRACE_ID = "ab" * 16
 MOVED_BY_ALBUMS = {
     "build_info",
     "component_since_timestamp_seconds",
+    "cleanup_duration_seconds",
     "component_up",
     "disk_free_bytes",
     "disk_total_bytes",

@@ -1,6 +1,7 @@
 """The metrics that dashboards, alerts and operators read about are those of the code, named as Prometheus asks."""
 
 import re
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -8,6 +9,7 @@ import pytest_asyncio
 from deploy.monitoring.catalogue import RECORDED, Metric, catalogue, record
 from deploy.monitoring.collecting import collected
 from deploy.monitoring.metrics_reference import PAGE, page
+from tests.contract.docs.pages import ROOT
 from tests.support.new_home import move_in
 
 METRICS = catalogue()
@@ -57,3 +59,15 @@ def test_labels_are_snake_case_and_nobody_elses() -> None:
 
 def test_every_metric_says_what_it_is() -> None:
     assert [name for name, metric in OURS.items() if not metric.help.endswith(".")] == []
+
+
+def test_every_metric_is_named_in_a_test_that_moves_it() -> None:
+    others = [file.read_text() for file in ROOT.glob("tests/*/**/*.py") if file != Path(__file__)]
+    named = set(re.findall(r"\w+", " ".join(others)))
+    samples = ("", "_total", "_count", "_sum", "_bucket")
+
+    def is_named(name: str) -> bool:
+        short = name.removesuffix("_total")
+        return any(f"{start}{end}" in named for start in (short, short.removeprefix("lockgroove_")) for end in samples)
+
+    assert [name for name in OURS if not is_named(name)] == []
