@@ -79,6 +79,7 @@ async def test_a_killed_migration_leaves_the_old_schema_and_the_next_start_migra
         "stopping", home=tmp_path, configured=configured, package=PACKAGE, head="0002"
     ) as database:
         assert await state(database) == ("0002", True, 1)
+    assert list((tmp_path / "backups" / "before-migration").glob("stopping-0001-0002-*"))
 
 
 @pytest.mark.usefixtures("old")
