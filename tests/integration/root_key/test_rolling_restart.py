@@ -121,7 +121,7 @@ async def installation(
     tmp_path: Path, dialect: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Installation]:
     """It runs, and has secrets."""
-    database = None if dialect == "sqlite" else str(request.getfixturevalue("settled_postgres_url"))
+    database = None if dialect == "sqlite" else str(request.getfixturevalue("postgres_url"))
     for service in SERVICES:
         await make_schema(service, home=tmp_path, configured=database)
     monkeypatch.setenv("LOCKGROOVE_HOME", str(tmp_path))

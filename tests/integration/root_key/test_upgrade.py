@@ -24,7 +24,7 @@ ROOT, NEW = "root-key-of-the-release-before-0123456789", "root-key-of-this-relea
 @pytest.fixture
 async def left(tmp_path: Path, dialect: str, request: pytest.FixtureRequest) -> Settings:
     """A home with a canary and a secret, sealed by what the root key was derived to."""
-    url = None if dialect == "sqlite" else str(request.getfixturevalue("settled_postgres_url"))
+    url = None if dialect == "sqlite" else str(request.getfixturevalue("postgres_url"))
     await make_schema("config", home=tmp_path, configured=url)
     settings, ring = Settings(home=tmp_path, database=url, secret_key=ROOT), Keyring.from_secret(ROOT.encode())
     async with opened(settings) as database, database.writing() as connection:
