@@ -31,6 +31,7 @@ _SUBJECTS = (
     ("Webhooks", ("webhook",)),
     ("Durable work and leases", ("work", "lease", "leases")),
     ("Database", ("sql",)),
+    ("Upkeep and backups", ("cleanup", "backup")),
     ("Accounts, keys and automations", ("oauth", "automation", "data", "sealed")),
 )
 _OTHERS = "Others"
