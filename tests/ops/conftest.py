@@ -1,5 +1,6 @@
 """The suite in a lively minute, watched by a real Prometheus with the rules and the configuration that we ship."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ import yaml
 from deploy.demo.lidarr.registration import registered
 from deploy.demo.world import open_world
 from tests.ops.prometheus import ROOT, Prometheus, running_prometheus
-from tests.ops.traffic import lively
+from tests.ops.traffic import lively, restless
 from tests.support.ports import free_ports
 from tests.support.suite import Suite, running_suite, suite_environment
+from tests.support.waiting import eventually
 
 SHIPPED = ROOT / "deploy" / "prometheus"
 LIMITS = {"FAILED_ATTEMPTS_LIMIT": "5"}
@@ -37,14 +39,27 @@ async def live(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Live]:
             await registered(world.environment, suite.url)
             config = configured(folder, environment["LOCKGROOVE_PORT"])
             async with running_prometheus(config, folder / "tsdb", *free_ports(1)) as prometheus:
+                await looked_at(prometheus)
+                more = asyncio.create_task(restless(suite))
                 await lively(suite, world)
                 yield Live(suite=suite, prometheus=prometheus)
+                more.cancel()
+                await asyncio.wait([more])
+
+
+async def looked_at(prometheus: Prometheus) -> None:
+    """Once Prometheus has the metrics from before the traffic."""
+
+    async def looked() -> bool:
+        return bool(await prometheus.query("lockgroove_up == 1"))
+
+    await eventually(looked)
 
 
 def configured(folder: Path, port: str) -> Path:
     """The configuration that we ship, at another address and in more of a hurry."""
     config = yaml.safe_load((SHIPPED / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "1s"}
+    config["global"] = {"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(SHIPPED / pattern) for pattern in config["rule_files"]]
     (job,) = config["scrape_configs"]
     job["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]

@@ -1,6 +1,7 @@
 """What a suite goes through in a lively minute: albums, deliveries good and bad, wrong keys, leases, searches."""
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -21,17 +22,19 @@ async def lively(suite: Suite, world: World) -> None:
 async def _albums(suite: Suite, world: World) -> None:
     albums = world.albums
     wanted = ((albums.by_soulseek, "SOULSEEK"), (albums.by_lidarr, "LIDARR"), (albums.ten_times, "SOULSEEK"))
-    await _search(suite, albums.ten_times)
     names = [(await suite.request(source=source, album=_album(album)))["name"] for album, source in wanted]
     for name in names:
         assert (await suite.ended(name))["state"] == "COMPLETED"
     await suite.client.post("/api/v1/batches", json={"albums": [{"album": _album(albums.ten_times)}]})
 
 
-async def _search(suite: Suite, album: Album) -> None:
-    for _ in range(4):
-        answer = await suite.client.post("/api/v1/searches", json={"query": f"{album.artist} {album.title}"})
-        assert answer.status_code in (200, 429), answer.text
+async def restless(suite: Suite) -> None:
+    """A little of it without end, so that counters grow between any two looks, however busy the machine is."""
+    for number in itertools.count():
+        await suite.client.post("/api/v1/searches", json={"query": f"something new {number}"})
+        for _ in range(3):
+            await suite.client.get("/api/v1/events", headers={"X-Api-Key": "lg_nobody"})
+            await _deliver(suite, secret="wrong", body={"eventType": "Test"})
         await asyncio.sleep(1)
 
 
