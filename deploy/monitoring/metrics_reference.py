@@ -23,7 +23,7 @@ what callers, peers or senders make up becomes `other` or `unknown`.
 """
 _SUBJECTS = (
     ("Suite and processes", ("up", "build", "uptime", "event_loop", "component", "settings", "tls", "disk")),
-    ("Gateway", ("http", "gateway", "rate", "redis")),
+    ("Gateway", ("http", "gateway", "rate", "rates", "redis")),
     ("Calls between services", ("rpc",)),
     ("Acquisitions", ("acquisition", "acquisitions", "download", "active", "batches", "kill", "peers")),
     ("Soulseek and slskd", ("soulseek", "slskd")),
