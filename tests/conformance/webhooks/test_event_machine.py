@@ -17,8 +17,9 @@ from services.webhooks.domain.dead_letters import EventNotDead
 from services.webhooks.domain.event import REPLAYABLE, DeadReason, Event, EventNotEnded, Progress, State
 from services.webhooks.domain.lifecycle import Settlement
 from services.webhooks.domain.processing import Claimed, Settled
-from tests.conformance.webhooks.conftest import Inbox, clear, empty_database, inbox_in_memory, inbox_on
+from tests.conformance.webhooks.conftest import Inbox, inbox_in_memory, inbox_on
 from tests.support.events import new_event
+from tests.support.inbox_database import clear, empty_database
 
 # No sum of the ticks is the length of a lease or of a delay, so that a few real milliseconds never matter.
 TICKS = st.sampled_from([timedelta(minutes=40), timedelta(minutes=70)])

@@ -15,6 +15,8 @@ from deploy.demo.slskd.world import SlskdWorld
 from libs.clock import ManualClock
 from libs.sql.engine import Database
 from services.webhooks.peers import Address
+from tests.support.inbox_database import database as database
+from tests.support.inbox_database import inbox_schema as inbox_schema
 
 from .station import Station, open_station
 
