@@ -2,6 +2,7 @@
 
 import re
 
+from deploy.cli.environment.names import COMMANDS
 from services.config.catalogue import load_catalogue
 from tests.contract.docs.pages import ROOT, named
 
@@ -33,4 +34,8 @@ def test_the_readme_names_no_variable_that_nobody_reads() -> None:
     named_there = {name for row in rows for name in re.findall(VARIABLE, row)}
 
     assert "MUSIC_PATH" in named_there
-    assert named_there - read_by_services() == set()
+    assert named_there - read_by_services() - COMMANDS == set()
+
+
+def test_what_commands_read_is_documented() -> None:
+    assert COMMANDS - named(VARIABLE, *(ROOT / "docs").glob("*.md")) == set()
