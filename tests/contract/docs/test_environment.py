@@ -10,7 +10,7 @@ VARIABLE = r"\b[A-Z]+(?:_[A-Z]+)+\b"
 
 
 def read_by_services() -> set[str]:
-    """The variables in every service's `settings.py`, those that services share, and those that settings fall back to."""
+    """The variables of every service's `settings.py`, what services share, and what settings fall back to."""
     shared = [ROOT / "libs" / "rpc" / "tlsfiles.py", ROOT / "libs" / "telemetry" / "options.py"]
     files = [*ROOT.glob("services/*/settings.py"), *shared]
     own = {name for file in files for name in re.findall(rf'"({VARIABLE})"', file.read_text())}
