@@ -27,7 +27,7 @@ def open_channel(
     timeout: timedelta = TIMEOUT,
     certificates: Certificates | None = None,
 ) -> grpc.aio.Channel:
-    """A channel to `host:port` or several replicas, for the life of the process: close it, or use it as a context manager.
+    """A channel to `host:port`, or to several replicas, for the life of the process; close it at the end.
 
     Calls raise AppError. `credential` goes along unless the call has an `authorization` or `x-api-key` of its own.
     A unary call ends after `timeout`, or sooner where the call that is being answered has less time left; a stream
