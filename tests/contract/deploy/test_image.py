@@ -45,7 +45,9 @@ def test_secrets_and_data_never_reach_the_builder() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
 
     assert "*" in ignored
-    assert {"deploy/compose/.env", "deploy/compose/secrets"} <= set(ignored)
+    made = [line for line in (ROOT / "deploy/compose/.gitignore").read_text().splitlines() if not line.startswith("#")]
+    assert {"data/", "secrets/", ".env"} <= set(made)
+    assert {f"deploy/compose/{name.rstrip('/')}" for name in made} <= set(ignored)
 
 
 def test_nothing_is_installed_that_is_not_locked() -> None:
