@@ -1,5 +1,6 @@
 """Who the container runs as: PUID, PGID and UMASK, checked, and the way from root to there."""
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,11 +10,11 @@ ROOT_IS_MEANT = "ALLOW_ROOT"
 
 _HIGHEST_ID = 2**32 - 2  # the last one means "leave it as it is"
 _LONGEST = 10  # digits
-_HIGHEST_UMASK = 0o777
+_HIGHEST_UMASK = 0o077  # whose own rights are taken, too, cannot open what it made
 
 
 class CannotBecome(Exception):
-    """The container lacks the rights to become somebody else; the text says which to give."""
+    """The container may not become somebody else, or there is nobody of that number; the text says what mends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +34,8 @@ class Account:
             os.setgroups([])
             os.setresgid(self.gid, self.gid, self.gid)
             os.setresuid(self.uid, self.uid, self.uid)
-        except PermissionError as error:
-            what = f"cannot become user {self.uid} and group {self.gid}: leave the container the capabilities"
-            raise CannotBecome(f"{what} SETUID and SETGID, or start it as that user (user: in compose)") from error
+        except OSError as error:
+            raise CannotBecome(f"cannot become user {self.uid} and group {self.gid}: {_way(error)}") from error
 
 
 def read_account(environment: Mapping[str, str]) -> Account:
@@ -70,6 +70,14 @@ def _not_an_id(name: str, text: str, environment: Mapping[str, str]) -> Iterator
         yield f"{name}: {text!r} is not a number of a user or group: `id -u` and `id -g` tell yours"
     elif int(text) == 0 and environment.get(ROOT_IS_MEANT) != "true":
         yield f"{name}: 0 is root: name the owner of your folders, or set {ROOT_IS_MEANT}=true if it is meant"
+
+
+def _way(error: OSError) -> str:
+    if error.errno == errno.EINVAL:
+        return (
+            "the user namespace of the container has no such number: `cat /proc/self/uid_map` in it tells which it has"
+        )
+    return "leave the container the capabilities SETUID and SETGID, or start it as that user (user: in compose)"
 
 
 def _is_octal(text: str) -> bool:
