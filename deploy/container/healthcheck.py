@@ -18,6 +18,7 @@ TIMEOUT = 5.0  # seconds
 
 _PORTS = {"acquisition": "50051", "webhooks": "50052", "config": "50053"}
 _THIS_MACHINE = "127.0.0.1"
+_NEVER_BY_PROXY = [("grpc.enable_http_proxy", 0)]  # engines put their own proxy into every container
 
 
 def is_ready(environment: Mapping[str, str]) -> bool:
@@ -51,10 +52,11 @@ def _channel(target: str, environment: Mapping[str, str]) -> "grpc.Channel":
     variables = ("LOCKGROOVE_TLS_CA_FILE", "LOCKGROOVE_TLS_KEY_FILE", "LOCKGROOVE_TLS_CERT_FILE")
     files = [Path(path) for name in variables if (path := environment.get(name))]
     if not files:
-        return grpc.insecure_channel(target)
+        return grpc.insecure_channel(target, _NEVER_BY_PROXY)
     credentials = grpc.ssl_channel_credentials(*(file.read_bytes() for file in files))
     name = environment.get("LOCKGROOVE_TLS_SERVER_NAME")
-    return grpc.secure_channel(target, credentials, [("grpc.ssl_target_name_override", name)] if name else None)
+    named = [("grpc.ssl_target_name_override", name)] if name else []
+    return grpc.secure_channel(target, credentials, [*_NEVER_BY_PROXY, *named])
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:

@@ -59,6 +59,16 @@ async def test_a_service_is_healthy_while_it_serves() -> None:
     assert not await checked("config", LOCKGROOVE_CONFIG_LISTEN=address)
 
 
+async def test_a_proxy_of_the_container_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with server() as serving:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # where nobody answers
+
+        async def healthy() -> bool:
+            return await checked("config", LOCKGROOVE_CONFIG_LISTEN=serving.address)
+
+        assert await eventually(healthy)
+
+
 async def test_a_service_that_cannot_work_is_not_healthy() -> None:
     async with Server("127.0.0.1:0", authenticator=KeyAuthenticator([], list), ready=never) as serving:
         assert not await checked("acquisition", LOCKGROOVE_ACQUISITION_LISTEN=serving.address)
