@@ -8,13 +8,15 @@ import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
+from packaging.version import Version
+
 from deploy.release.sbom import write_sbom
 from deploy.release.version import declared_version
 from tests.contract.docs.pages import ROOT
 
 
 def test_what_is_installed_is_the_version_that_the_project_declares() -> None:
-    assert version("lockgroove") == declared_version()
+    assert version("lockgroove") == str(Version(declared_version()))  # of 1.2.3-rc.1 it is 1.2.3rc1
 
 
 def test_the_bill_of_materials_names_everything_that_is_locked(tmp_path: Path) -> None:
