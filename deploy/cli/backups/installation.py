@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
+from deploy.cli.schema.databases import SERVICES, ServiceDatabase
 from libs.backup.folder import backup_folder
 from libs.backup.header import Secrets
 from libs.crypto.rootkey import FILE, FILE_VARIABLE, PREVIOUS_VARIABLE, VARIABLE, UnusableKey, load_root_keys
 from libs.errors import InvalidArgument
-from libs.sql.url import database_url
 
 DAYS_VARIABLE = "LOCKGROOVE_BACKUP_DAYS"
 KEEP_VARIABLE = "LOCKGROOVE_BACKUP_KEEP"
@@ -18,30 +17,8 @@ PASSPHRASE_VARIABLE = "LOCKGROOVE_BACKUP_PASSPHRASE_FILE"  # noqa: S105 (a name)
 KEEPERS = ("config", "webhooks")
 """The services whose databases hold data keys, sealed under the root key."""
 
-_SERVICES = ("config", "webhooks", "acquisition")
 _DAYS, _KEEP = 30, 48
 _SHORTEST_PASSPHRASE = 12  # characters
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """The database of one service, and the migrations that make it."""
-
-    service: str
-    url: str = field(repr=False)
-    schema: str
-    package: str
-    head: str
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is an SQLite file."""
-        return self.url.startswith("sqlite")
-
-    @property
-    def copy_name(self) -> str:
-        """The name of its copy."""
-        return f"{self.service}.db" if self.is_file else f"{self.service}.dump"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +29,7 @@ class Installation:
     folder: Path
     days: int
     keep: int
-    stores: Sequence[Store] = field(repr=False)
+    databases: Sequence[ServiceDatabase] = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
 
     @classmethod
@@ -65,14 +42,14 @@ class Installation:
             folder=backup_folder(home, given),
             days=_number(given, DAYS_VARIABLE, _DAYS),
             keep=_number(given, KEEP_VARIABLE, _KEEP),
-            stores=[_store(service, home, given.get("DATABASE_URL")) for service in _SERVICES],
+            databases=[ServiceDatabase.of(service, given) for service in SERVICES],
             environment=given,
         )
 
     @property
     def dialect(self) -> str:
         """`sqlite` or `postgresql`."""
-        return "sqlite" if self.stores[0].is_file else "postgresql"
+        return "sqlite" if self.databases[0].file else "postgresql"
 
     @property
     def release(self) -> str:
@@ -121,17 +98,6 @@ class Installation:
                 PASSPHRASE_VARIABLE, f"{name} must hold {_SHORTEST_PASSPHRASE} characters or more"
             )
         return passphrase
-
-
-def _store(service: str, home: Path, configured: str | None) -> Store:
-    package = f"services.{service}.migrations"
-    return Store(
-        service=service,
-        url=database_url(home=home, service=service, configured=configured),
-        schema=f"lockgroove_{service}",
-        package=package,
-        head=import_module(package).HEAD,
-    )
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

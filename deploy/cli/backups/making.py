@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
-from deploy.cli.backups.installation import Installation, Store
+from deploy.cli.backups.installation import Installation
 from deploy.cli.backups.locks import BACKUP, alone
 from deploy.cli.backups.schemas import alone_in
 from deploy.cli.backups.trying import try_backup
+from deploy.cli.schema.databases import ServiceDatabase
 from libs.backup.archive import Copy, Manifest, write_backup
 from libs.backup.copies import copy_database
 from libs.backup.dump import check_dump, contents_of
@@ -74,35 +75,35 @@ async def _copied(installation: Installation, secrets: Secrets, scratch: Path) -
     """A copy of every database, and what each must hold."""
     copies: dict[str, Copy] = {}
     members: dict[str, Path] = {}
-    for store in installation.stores:
-        path = scratch / store.copy_name
-        await copy_database(store.url, store.schema, path)
-        copies[store.service] = await asyncio.to_thread(_described, store, path)
-        members[store.copy_name] = path
+    for where in installation.databases:
+        path = scratch / where.copy_name
+        await copy_database(where.url, where.schema, path)
+        copies[where.service] = await asyncio.to_thread(_described, where, path)
+        members[where.copy_name] = path
     if secrets.passphrase and not installation.key_is_given():
         members[FILE] = installation.key_file
     return Manifest(copies=copies), members
 
 
-def _described(store: Store, path: Path) -> Copy:
-    if store.is_file:
+def _described(where: ServiceDatabase, path: Path) -> Copy:
+    if where.file:
         return Copy(file=path.name, revision=revision_of(path), rows=check_sqlite(path))
     return Copy(file=path.name, revision=contents_of(path).revision, rows=check_dump(path))
 
 
 async def _verify(part: Path, installation: Installation, secrets: Secrets, scratch: Path) -> None:
-    for store in installation.stores:
-        (scratch / store.copy_name).unlink()  # the disk need not hold both
+    for where in installation.databases:
+        (scratch / where.copy_name).unlink()  # the disk need not hold both
     tried = scratch / "tried"
     tried.mkdir(mode=0o700)
-    await try_backup(part, installation.stores, secrets, tried)
+    await try_backup(part, installation.databases, secrets, tried)
 
 
 @asynccontextmanager
 async def _alone(place: Path, installation: Installation) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.enter_context(alone(place, BACKUP))
-        await stack.enter_async_context(alone_in(installation.stores[0].url))
+        await stack.enter_async_context(alone_in(installation.databases[0].url))
         _sweep(place)
         yield
 

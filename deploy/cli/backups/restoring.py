@@ -78,7 +78,7 @@ async def _restore(
     key_restored = _bring_key(installation, staging) if brought and not installation.has_key() else False
     await require_standstill(installation)  # it took a while
     if installation.dialect == "postgresql":
-        before = await swap_schemas(installation.stores, stamp=stamp)
+        before = await swap_schemas(installation.databases, stamp=stamp)
     else:
         names = [each.file for each in manifest.copies.values()]
         before = [str(swap(installation.home, names, stamp=stamp))]  # in one go: Ctrl-C waits for it
@@ -90,8 +90,8 @@ async def _load(installation: Installation, manifest: Manifest, staging: Path, r
         raise WrongBackupKey(
             "there is no root key here, and none in the backup: put the secret.key of its time into the data folder"
         )
-    for store in installation.stores:
-        await load(store, manifest, staging, ending=RESTORING, roots=roots)
+    for where in installation.databases:
+        await load(where, manifest, staging, ending=RESTORING, roots=roots)
 
 
 def _bring_key(installation: Installation, staging: Path) -> bool:
@@ -105,12 +105,12 @@ def _require_fitting(header: Header, installation: Installation, path: Path) -> 
             f"{path} is a backup of {header.dialect}, and this installation uses {installation.dialect}:"
             " set or take away DATABASE_URL as it was at its time"
         )
-    for store in installation.stores:
-        if header.revisions.get(store.service, "") > store.head:
+    for where in installation.databases:
+        if header.revisions.get(where.service, "") > where.head:
             raise NewerRelease(
-                f"{path} is of release {header.release}, whose {store.service} database is at revision"
-                f" {header.revisions[store.service]}; this is release {installation.release}, which knows"
-                f" {store.head}: restore it with release {header.release} or a later one"
+                f"{path} is of release {header.release}, whose {where.service} database is at revision"
+                f" {header.revisions[where.service]}; this is release {installation.release}, which knows"
+                f" {where.head}: restore it with release {header.release} or a later one"
             )
 
 
@@ -118,7 +118,7 @@ def _require_fitting(header: Header, installation: Installation, path: Path) -> 
 async def _alone(installation: Installation, *, still: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         stack.enter_context(alone(installation.home, RESTORE))
-        await stack.enter_async_context(alone_in(installation.stores[0].url))
+        await stack.enter_async_context(alone_in(installation.databases[0].url))
         if still:
             await require_standstill(installation)
             finish(installation.home)
@@ -130,7 +130,7 @@ async def _sweep(installation: Installation) -> None:
     """Takes away what was staged and is not in place, unless files are on their way."""
     if not (installation.home / PENDING_RESTORE).exists():
         await asyncio.to_thread(shutil.rmtree, installation.home / STAGING, ignore_errors=True)
-    for store in installation.stores:
-        if not store.is_file:
+    for where in installation.databases:
+        if not where.file:
             with suppress(AppError):  # the next one takes it away
-                await drop_schema(store.url, store.schema + RESTORING)
+                await drop_schema(where.url, where.schema + RESTORING)

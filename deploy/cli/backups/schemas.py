@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from deploy.cli.backups.installation import Store
 from deploy.cli.backups.locks import AnotherIsAtIt
+from deploy.cli.schema.databases import ServiceDatabase
 from libs.backup.postgresql import connected, quoted
 
 RESTORING = "_restoring"
@@ -15,17 +15,17 @@ _LOCK = "SELECT pg_try_advisory_lock(hashtextextended('lockgroove backup', 0))"
 _THERE = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
 
 
-async def swap_schemas(stores: Sequence[Store], *, stamp: str) -> list[str]:
+async def swap_schemas(databases: Sequence[ServiceDatabase], *, stamp: str) -> list[str]:
     """Puts the filled schemas in place; returns what the old ones are called now."""
     kept = []
-    async with connected(stores[0].url, "public") as connection, connection.transaction():
+    async with connected(databases[0].url, "public") as connection, connection.transaction():
         await connection.execute(_PATIENCE)
-        for store in stores:
-            if await connection.fetchval(_THERE, store.schema):
-                kept.append(f"{store.schema}_before_{stamp}")
-                await connection.execute(f"ALTER SCHEMA {quoted(store.schema)} RENAME TO {quoted(kept[-1])}")
-            filled = quoted(store.schema + RESTORING)
-            await connection.execute(f"ALTER SCHEMA {filled} RENAME TO {quoted(store.schema)}")
+        for where in databases:
+            if await connection.fetchval(_THERE, where.schema):
+                kept.append(f"{where.schema}_before_{stamp}")
+                await connection.execute(f"ALTER SCHEMA {quoted(where.schema)} RENAME TO {quoted(kept[-1])}")
+            filled = quoted(where.schema + RESTORING)
+            await connection.execute(f"ALTER SCHEMA {filled} RENAME TO {quoted(where.schema)}")
     return kept
 
 

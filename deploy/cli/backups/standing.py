@@ -2,21 +2,14 @@
 
 import os
 import socket
-import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.cli.backups.installation import Installation
-from libs.backup.copies import sqlite_file
-from libs.backup.postgresql import connected
 from libs.errors import FailedPrecondition
 
 PID_FILE = "lockgroove.pid"
 
-_SESSIONS = """
-    SELECT DISTINCT application_name FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = ANY($1::text[]) AND pid <> pg_backend_pid()
-"""
 _PORTS = {
     "LOCKGROOVE_CONFIG_LISTEN": "127.0.0.1:50053",
     "LOCKGROOVE_WEBHOOKS_LISTEN": "127.0.0.1:50052",
@@ -37,11 +30,9 @@ async def require_standstill(installation: Installation) -> None:
     for name, usual in _PORTS.items():
         if _answers(address := installation.environment.get(name, usual)):
             raise _running(f"a service answers at {address}")
-    for store in installation.stores:
-        if (file := sqlite_file(store.url)) and _is_used(file):
-            raise _running(f"a process uses {file}")
-    if installation.dialect == "postgresql":
-        await _require_no_session(installation)
+    for where in installation.databases:
+        if await where.is_used():
+            raise _running(f"a process uses {where.place}")
 
 
 def running_pid(home: Path) -> int | None:
@@ -53,32 +44,10 @@ def running_pid(home: Path) -> int | None:
     return None
 
 
-async def _require_no_session(installation: Installation) -> None:
-    store = installation.stores[0]
-    names = [f"lockgroove.{each.schema}" for each in installation.stores]
-    async with connected(store.url, "public") as connection:
-        if found := [row[0] for row in await connection.fetch(_SESSIONS, names)]:
-            raise _running(f"sessions of {', '.join(sorted(found))} are open in the database")
-
-
 def _answers(address: str) -> bool:
     host, _, port = address.rpartition(":")
     with suppress(OSError, ValueError, OverflowError), socket.create_connection((host.strip("[]"), int(port)), 1):
         return True
-    return False
-
-
-def _is_used(file: Path) -> bool:
-    """Whether another process has it open: a lock of the whole file says so. What is no database is not in use."""
-    if not file.exists():
-        return False
-    try:
-        with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("ROLLBACK")
-    except sqlite3.Error as error:
-        return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
     return False
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from deploy.cli.backups.installation import KEEPERS, Store
+from deploy.cli.backups.installation import KEEPERS
+from deploy.cli.schema.databases import ServiceDatabase
 from libs.backup.archive import Manifest, unpack_backup
 from libs.backup.dump import check_dump
 from libs.backup.errors import Damaged, WrongBackupKey
@@ -25,39 +26,41 @@ CHECK = "_check"
 """What the schema of a test restore is called behind the name of the real one."""
 
 
-async def try_backup(path: Path, stores: Sequence[Store], secrets: Secrets, folder: Path) -> None:
+async def try_backup(path: Path, databases: Sequence[ServiceDatabase], secrets: Secrets, folder: Path) -> None:
     """Restores a backup into an empty folder and schemas that are dropped. Raises Damaged or WrongBackupKey."""
     manifest = await asyncio.to_thread(unpack_backup, path, secrets, folder)
     roots = roots_in(folder) or secrets.roots
-    for store in stores:
+    for where in databases:
         try:
-            await load(store, manifest, folder, ending=CHECK, roots=roots)
+            await load(where, manifest, folder, ending=CHECK, roots=roots)
         finally:
-            if not store.is_file:
-                await drop_schema(store.url, store.schema + CHECK)
+            if not where.file:
+                await drop_schema(where.url, where.schema + CHECK)
 
 
-async def load(store: Store, manifest: Manifest, folder: Path, *, ending: str, roots: RootKeys | None) -> None:
+async def load(
+    where: ServiceDatabase, manifest: Manifest, folder: Path, *, ending: str, roots: RootKeys | None
+) -> None:
     """Checks an unpacked copy; one of PostgreSQL is loaded into the schema of that ending.
 
     Raises Damaged, or WrongBackupKey where the root keys do not open its data keys.
     """
-    if (said := manifest.copies.get(store.service)) is None:
-        raise Damaged(f"the backup holds nothing of {store.service}")
+    if (said := manifest.copies.get(where.service)) is None:
+        raise Damaged(f"the backup holds nothing of {where.service}")
     path = folder / said.file
-    if store.is_file:
+    if where.file:
         rows: Mapping[str, int] = await asyncio.to_thread(check_sqlite, path)
-        url, schema = f"sqlite+aiosqlite:///{path}", store.schema
+        url, schema = f"sqlite+aiosqlite:///{path}", where.schema
     else:
         await asyncio.to_thread(check_dump, path)
-        url, schema = store.url, store.schema + ending
+        url, schema = where.url, where.schema + ending
         await drop_schema(url, schema)
-        rows = await load_dump(url, schema, path, package=store.package)
+        rows = await load_dump(url, schema, path, package=where.package)
     if rows != said.rows:
         changed = sorted(table for table in rows.keys() | said.rows.keys() if rows.get(table) != said.rows.get(table))
-        raise Damaged(f"the backup of {store.service} lacks rows of {', '.join(changed)}: take another backup")
-    if store.service in KEEPERS and roots is not None:
-        await _require_key(store, url, schema, roots)
+        raise Damaged(f"the backup of {where.service} lacks rows of {', '.join(changed)}: take another backup")
+    if where.service in KEEPERS and roots is not None:
+        await _require_key(where, url, schema, roots)
 
 
 def roots_in(folder: Path) -> RootKeys | None:
@@ -65,20 +68,20 @@ def roots_in(folder: Path) -> RootKeys | None:
     return load_root_keys(folder) if (folder / FILE).exists() else None
 
 
-async def _require_key(store: Store, url: str, schema: str, roots: RootKeys) -> None:
+async def _require_key(where: ServiceDatabase, url: str, schema: str, roots: RootKeys) -> None:
     wrapping = Wrapping(roots)
     async with open_database(url, schema=schema) as database, database.reading() as connection:
         try:
-            for row in await _data_keys(connection, store.service):
+            for row in await _data_keys(connection, where.service):
                 wrapping.open(row)
         except WrongKey as error:
             raise WrongBackupKey(
-                f"the root key here ({wrapping.root_key_id}) does not open the secrets of {store.service} in the"
+                f"the root key here ({wrapping.root_key_id}) does not open the secrets of {where.service} in the"
                 " backup: put the secret.key of its time into the data folder, or set LOCKGROOVE_SECRET_KEY; nothing"
                 " was changed"
             ) from error
         except Tampered as error:
-            raise Damaged(f"the secrets of {store.service} in the backup are damaged: take another backup") from error
+            raise Damaged(f"the secrets of {where.service} in the backup are damaged: take another backup") from error
 
 
 async def _data_keys(connection: AsyncConnection, service: str) -> Sequence[Mapping[str, Any]]:

@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import make_url, text
-
+from libs.backup.copies import sqlite_file
+from libs.backup.postgresql import connected
 from libs.errors import FailedPrecondition
 from libs.schema.keeping import keeper
 from libs.schema.upgrade import schema_of
@@ -22,10 +22,9 @@ from libs.sql.url import database_url, place_of
 
 SERVICES: Final = ("config", "webhooks", "acquisition")
 
-_OTHERS: Final = text(
-    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    " AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
-)
+_SESSIONS: Final = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1
+"""
 
 
 class InUse(FailedPrecondition):
@@ -73,8 +72,17 @@ class ServiceDatabase:
     @property
     def file(self) -> Path | None:
         """The file of an SQLite database."""
-        url = make_url(self.url)
-        return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+        return sqlite_file(self.url)
+
+    @property
+    def schema(self) -> str:
+        """Where its tables are on PostgreSQL."""
+        return schema_of(self.service)
+
+    @property
+    def copy_name(self) -> str:
+        """The name of its copy in a backup."""
+        return f"{self.service}.{'db' if self.file else 'dump'}"
 
     @property
     def is_there(self) -> bool:
@@ -85,7 +93,7 @@ class ServiceDatabase:
     async def open(self, *, wait: float) -> AsyncIterator[Database]:
         """Opens it, and makes it when it is missing. Raises MigrationLocked or DatabaseUnavailable."""
         try:
-            async with open_database(self.url, schema=schema_of(self.service), wait=wait) as database:
+            async with open_database(self.url, schema=self.schema, wait=wait) as database:
                 yield database
         except DatabaseUnavailable as error:
             if is_lock_taken(error.__cause__):
@@ -96,7 +104,7 @@ class ServiceDatabase:
         """What copies it before it is migrated."""
         return keeper(
             database,
-            schema=schema_of(self.service),
+            schema=self.schema,
             service=self.service,
             home=self.home,
             environment=self.environment,
@@ -106,24 +114,24 @@ class ServiceDatabase:
         """Raises InUse while another process has it open, NoDatabase if there is none."""
         if not self.is_there:
             raise NoDatabase(f"{self.place} is not there: is LOCKGROOVE_HOME right?")
-        busy = await asyncio.to_thread(_is_open, self.file) if self.file else await self._has_others()
-        if busy:
+        if await self.is_used():
             raise InUse(f"{self.place} is in use: stop the suite, on every machine, before going back")
 
-    async def _has_others(self) -> bool:
-        async with self.open(wait=1) as database, database.reading() as connection:
-            return bool(await connection.scalar(_OTHERS))
+    async def is_used(self) -> bool:
+        """Whether another process has it open; a file that is no database is not in use."""
+        if self.file:
+            return self.file.exists() and await asyncio.to_thread(_is_locked, self.file)
+        async with connected(self.url, self.schema) as connection:
+            return bool(await connection.fetchval(_SESSIONS, f"lockgroove.{self.schema}"))
 
 
-def _is_open(file: Path) -> bool:
+def _is_locked(file: Path) -> bool:
     """Whether another connection has an SQLite file open: this mode of locking bears none beside it."""
-    with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
-        try:
+    try:
+        with closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN EXCLUSIVE")
             connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            if str(getattr(error, "sqlite_errorname", "")).startswith("SQLITE_BUSY"):
-                return True
-            raise
+    except sqlite3.Error as error:
+        return str(getattr(error, "sqlite_errorname", "")).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
     return False
