@@ -1,8 +1,9 @@
 """What a database tells of its transactions, and that it changes nothing about them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -77,16 +78,46 @@ async def test_what_ends_because_of_the_database_is_counted_with_the_reason(
     assert count(telemetry, "sql_failures_total", reason="database_unavailable") == 1
 
 
-async def test_a_transaction_that_is_cancelled_ends_as_cancelled(observed: Database) -> None:
+SLOW = {
+    "sqlite": "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) SELECT max(i) FROM n",
+    "postgresql": "SELECT pg_sleep(30)",
+}
+
+
+@pytest.mark.parametrize("mode", ["reading", "writing"])
+async def test_a_transaction_that_is_cancelled_in_a_statement_ends_as_cancelled(
+    database: Database, telemetry: Telemetry, mode: str
+) -> None:
+    database.observe(telemetry)
     begun = asyncio.Event()
 
     async def work() -> None:
-        async with observed.writing() as connection:
+        async with getattr(database, mode)() as connection:
+            asyncio.get_running_loop().call_soon(begun.set)  # while the statement runs
+            await connection.execute(text(SLOW[database.dialect]))
+
+    await cancelled_once(begun, work())
+    await database.ping()
+
+
+async def test_a_transaction_whose_connection_breaks_off_while_it_is_cancelled_ends_as_cancelled(
+    database: Database, telemetry: Telemetry
+) -> None:
+    database.observe(telemetry)
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        async with database.writing() as connection:
             begun.set()
-            await connection.invalidate()  # as the driver does with one that is broken off
+            await connection.invalidate()
             await asyncio.Event().wait()
 
-    task = asyncio.create_task(work())
+    await cancelled_once(begun, work())
+
+
+async def cancelled_once(begun: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Cancels work once it has begun; it ends as cancelled."""
+    task = asyncio.create_task(work)
     await begun.wait()
     task.cancel()
 
