@@ -63,13 +63,10 @@ def rollback(
 
 def _show(plan: "Plan", *, as_json: bool, **done: Any) -> None:
     if as_json:
-        way = {"way": plan.way, "down": dict(plan.down), "backup": str(plan.backup) if plan.backup else None}
+        way = {"way": plan.way, "backup": str(plan.backup) if plan.backup else None}
         print_json({"release": _document(plan.release), **way, **done})
         return
     lines = [f"release {plan.release.version} (number {plan.release.number})"]
-    lines += [
-        f"{service} steps down to revision {revision}: nothing is lost" for service, revision in plan.down.items()
-    ]
     lines += [f"the data comes from {plan.backup}: what came since is lost"] if plan.backup else []
     lines += ["the data stays"] if plan.way == "nothing" else []
     print_lines(lines + [f"what was there before: {place}" for place in done.get("before", [])])

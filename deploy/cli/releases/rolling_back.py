@@ -1,12 +1,12 @@
 """`lockgroove rollback`: data and version go back to a recorded release.
 
-Where every step down keeps all rows, the schema steps down and nothing is lost. Else the backup comes back that was
-made before the next release came, and what happened since is lost. Nothing is asked, and nothing begins before it is
-known that it can be done.
+Where the schema is that of the release, the data stays. Else the backup comes back that was made before the next
+release came, and what happened since is lost: taking a revision back drops what it made, which loses more. Nothing is
+asked, and nothing begins before it is known that it can be done.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -15,15 +15,11 @@ from deploy.cli.backups.restoring import restore_backup
 from deploy.cli.backups.swapping import SwapFailed
 from deploy.cli.releases import restarting
 from deploy.cli.releases.records import Release, backup_of, release_before, releases
-from deploy.cli.schema import migrating
-from deploy.cli.schema.databases import ServiceDatabase
-from deploy.cli.schema.standing import planned_down
+from deploy.cli.schema.standing import status
 from libs.backup.header import header_of
 from libs.errors import AppError, FailedPrecondition, Internal
-from libs.sql.migrating.errors import MigrationRefused
-from libs.sql.migrating.statements import losing
 
-Way = Literal["nothing", "down", "backup"]
+Way = Literal["nothing", "backup"]
 
 
 class NoWayBack(FailedPrecondition):
@@ -40,11 +36,10 @@ class HalfBack(Internal):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How to get to a release: `down` are the services whose schema steps down, each with its revision."""
+    """How to get to a release: as the data is, or with that of a backup."""
 
     release: Release
     way: Way
-    down: Mapping[str, str] = field(default_factory=dict)
     backup: Path | None = None
 
 
@@ -67,14 +62,13 @@ async def plan_back(
         target = _of_backup(installation, header.release, header.revisions, to)
         return Plan(release=target, way="backup", backup=backup)
     target = release_before(installation.home, to)
-    down = await _down(environment, target) if data else {}
-    if down is not None:
-        return Plan(release=target, way="down" if down else "nothing", down=down)
+    if not data or not await _is_beyond(environment, target):
+        return Plan(release=target, way="nothing")
     recorded = backup_of(installation.home, target)
     if recorded is None or not recorded.exists():
         raise NoWayBack(
-            f"going back to release {target.version} loses rows, and {recorded or 'no backup'} is not there: name one"
-            " with --to-backup, or go back with --services-only"
+            f"the databases are of a later release than {target.version}, and {recorded or 'the backup'} from before"
+            " is not there: name one with --to-backup, or leave the data with --services-only"
         )
     return Plan(release=target, way="backup", backup=recorded)
 
@@ -94,15 +88,15 @@ async def roll_back(
     environment = {name: value for name, value in environment.items() if value}
     plan = await plan_back(environment, to=to, data=data, backup=backup)
     before: Sequence[str] = ()
-    if data and plan.way != "nothing":
+    if plan.backup is not None and data:
         await restarting.stop(Installation.of(environment))
-        before = await _data_back_or_start_again(environment, plan)
+        before = await _restore_or_start_again(environment, plan.backup)
     if not services:
         return RolledBack(plan=plan, before=before)
     try:
         restarted = await restarting.start(plan.release, environment)
     except AppError as error:
-        if plan.way == "nothing" or not data:
+        if plan.backup is None or not data:
             raise
         raise HalfBack(
             f"the data is that of release {plan.release.version}, but it was not started: {error.message}"
@@ -110,10 +104,10 @@ async def roll_back(
     return RolledBack(plan=plan, before=before, restarted=restarted)
 
 
-async def _data_back_or_start_again(environment: Mapping[str, str], plan: Plan) -> Sequence[str]:
+async def _restore_or_start_again(environment: Mapping[str, str], backup: Path) -> Sequence[str]:
     try:
-        return await _data_back(environment, plan)
-    except (HalfBack, SwapFailed):
+        return (await restore_backup(environment, backup)).before
+    except SwapFailed:
         raise
     except AppError as cause:
         try:
@@ -123,45 +117,9 @@ async def _data_back_or_start_again(environment: Mapping[str, str], plan: Plan) 
         raise
 
 
-async def _data_back(environment: Mapping[str, str], plan: Plan) -> Sequence[str]:
-    if plan.backup is not None:
-        return (await restore_backup(environment, plan.backup)).before
-    done: dict[str, str] = {}
-    try:
-        for service, revision in plan.down.items():
-            stepped = await migrating.downgrade(environment, service, revision, losses_allowed=False)
-            done[service] = stepped.before
-    except AppError as error:
-        await _up_again(environment, done, error)
-        raise
-    return ()
-
-
-async def _up_again(environment: Mapping[str, str], done: Mapping[str, str], cause: AppError) -> None:
-    try:
-        for service, revision in done.items():
-            await migrating.upgrade(environment, service, revision)
-    except AppError as error:
-        raise HalfBack(
-            f"{cause.message}; and {', '.join(done)} went back already, and could not come forward again:"
-            f" {error.message}"
-        ) from error
-
-
-async def _down(environment: Mapping[str, str], target: Release) -> dict[str, str] | None:
-    """The services whose schema is beyond a release's; None where stepping down would lose something."""
-    down: dict[str, str] = {}
-    for service, revision in target.revisions.items():
-        try:
-            before, steps = await planned_down(ServiceDatabase.of(service, environment), revision)
-        except MigrationRefused:
-            return None  # of a release that this code does not know
-        if before <= revision:
-            continue
-        if any(True for step in steps for _ in losing(step.statements)):
-            return None
-        down[service] = revision
-    return down
+async def _is_beyond(environment: Mapping[str, str], target: Release) -> bool:
+    """Whether some schema is beyond that of a release."""
+    return any(each.stock.revision > target.revisions.get(each.service, "") for each in await status(environment))
 
 
 def _of_backup(installation: Installation, version: str, revisions: Mapping[str, str], to: int | None) -> Release:

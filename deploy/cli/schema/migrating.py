@@ -49,7 +49,7 @@ async def upgrade(
 
 
 async def downgrade(
-    environment: Mapping[str, str], service: str, to: str, *, losses_allowed: bool = True, wait: timedelta = WAIT
+    environment: Mapping[str, str], service: str, to: str, *, losses_allowed: bool, wait: timedelta = WAIT
 ) -> Migrated:
     """Takes back what is beyond a revision. Raises what `upgrade` does, and InUse while a service runs on it."""
     where = ServiceDatabase.of(service, environment)
