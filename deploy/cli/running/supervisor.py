@@ -57,8 +57,8 @@ class Supervisor:
     async def restart(self, name: str) -> None:
         """Ends a program: SIGTERM, grace, SIGKILL. Returns when it has begun again, which is at once."""
         old = self._children.get(name)
-        self._restarting.add(name)
         if old is not None:
+            self._restarting.add(name)
             await _end(old)
         while self._children.get(name) in (None, old):  # noqa: ASYNC110 (of many starts there is no one event)
             await asyncio.sleep(_POLL)
@@ -119,13 +119,15 @@ async def _end_when(stop: asyncio.Event, child: asyncio.subprocess.Process) -> N
 
 
 async def _end(child: asyncio.subprocess.Process) -> None:
+    """Ends a child, and what it leaves behind: that would hold its output, and a stop would wait for it."""
     with suppress(ProcessLookupError):
         child.terminate()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_GRACE):
-                await child.wait()
-                return
-        child.kill()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STOP_GRACE):
+            while child.returncode is None:  # noqa: ASYNC110 (its `wait` is for all that hold its output)
+                await asyncio.sleep(_POLL)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)  # the child began a session, and so a group, of its own
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
+
 from deploy.cli.running.processes import Program
 from deploy.cli.running.supervisor import LINE_LIMIT, Supervisor
 from libs.clock import SystemClock
 from tests.support.waiting import eventually
 
 _SLEEPER = "import time; print('up', flush=True); time.sleep(60)"
-_STUBBORN = "import signal; signal.signal(15, signal.SIG_IGN); " + _SLEEPER
 
 
 class _Run:
@@ -86,6 +87,15 @@ async def test_a_stop_ends_every_child() -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+async def test_a_stop_ends_what_a_child_has_started_and_left_behind() -> None:
+    heir = "import subprocess; print('heir', subprocess.Popen(['sleep', '600']).pid, flush=True)"
+    async with _running(one=f"{heir}; {_SLEEPER}", two=f"{heir}") as run:
+        await run.seen("heir", times=2)
+        pids = [int(line.split()[1]) for _, line in run.lines if line.startswith("heir")]
+
+    assert not [pid for pid in pids if _works(pid)]
+
+
 async def test_a_line_without_end_is_cut_and_the_child_goes_on() -> None:
     async with _running(one="print('x' * 3_000_000, flush=True); print('after', flush=True)") as run:
         assert await run.seen("after")
@@ -119,3 +129,11 @@ async def test_a_stop_in_the_midst_of_a_restart_ends_every_child() -> None:
 
 async def _lingers(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
+
+
+def _works(pid: int) -> bool:
+    """Nobody waits for an orphan here, so one that was killed may stay as a zombie."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
