@@ -39,7 +39,11 @@ def test_a_key_that_opens_nothing_is_refused_before_anything_is_done(key: str | 
         asked(key=key, lidarrApiKey=sealed(SECRET), soulseekPassword=sealed(SECRET))
 
 
-@pytest.mark.parametrize("stored", ["half:encrypted", sealed(SECRET)[:-2], sealed(SECRET, "an older key")])
+@pytest.mark.parametrize(
+    "stored",
+    ["half:encrypted", sealed(SECRET)[:-2], sealed(SECRET, "an older key")],
+    ids=["half", "cut off", "by an older key"],  # what is sealed is another text each time
+)
 def test_a_secret_that_cannot_be_read_is_told_and_left_out(stored: str) -> None:
     report = Report(dry_run=False)
 
