@@ -81,6 +81,23 @@ def test_nothing_is_released_before_it_is_tested() -> None:
     assert "image" in release["publish"]["needs"]
 
 
+def test_nothing_is_published_twice_or_under_a_tag_that_has_moved() -> None:
+    scripts = [step.get("run", "") for step in jobs(FOLDER / "release.yml")["publish"]["steps"]]
+    checks = next(place for place, script in enumerate(scripts) if "gh release view" in script)
+
+    assert "gh api" in scripts[checks]
+    assert not any("imagetools create" in script or "gh release create" in script for script in scripts[:checks])
+
+
+@EACH
+def test_a_failure_within_a_pipe_is_one(file: Path) -> None:
+    shell = yaml.safe_load(file.read_text()).get("defaults", {}).get("run", {}).get("shell")
+
+    assert shell == "bash" or not any(
+        " | " in step.get("run", "") for it in jobs(file).values() for step in it.get("steps", [])
+    )
+
+
 def test_both_platforms_get_one_name() -> None:
     release = jobs(FOLDER / "release.yml")
     built = [each["platform"] for each in release["image"]["strategy"]["matrix"]["include"]]
