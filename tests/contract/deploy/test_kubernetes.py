@@ -156,6 +156,20 @@ def test_every_mount_has_its_volume_and_every_claim_is_made(overlay: str) -> Non
     assert {"/downloads", "/music"} <= mounted
 
 
+def test_no_two_pods_wait_for_a_volume_of_one_node() -> None:
+    modes = {name: it["spec"]["accessModes"] for name, it in of_kind("small", "PersistentVolumeClaim").items()}
+    assert set(map(tuple, modes.values())) == {("ReadWriteOnce",)}
+
+    for name, template in templates("small").items():
+        mounting = any("persistentVolumeClaim" in volume for volume in template["spec"]["volumes"])
+        if deployment := of_kind("small", "Deployment").get(name):
+            assert (deployment["spec"]["strategy"] == {"type": "Recreate"}) is mounting, name
+        else:
+            [beside] = template["spec"]["affinity"]["podAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+            selector = beside["podAffinityTerm"]["labelSelector"]["matchLabels"]
+            assert [other for other, each in templates("small").items() if matches(selector, each)] == ["config"]
+
+
 @EACH
 def test_services_have_longer_to_stop_than_they_take(overlay: str) -> None:
     for name in SERVICES:
