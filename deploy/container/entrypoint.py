@@ -66,6 +66,8 @@ def needed_folders(name: str, environment: Environment) -> list[Folder]:
             folders.append(Folder(variable="DOWNLOAD_PATH", path=Path(path)))
         if path := environment.get("MUSIC_PATH"):
             folders.append(Folder(variable="MUSIC_PATH", path=Path(path), read_only=read_only))
+    if name == "up" and (path := environment.get("LOCKGROOVE_BACKUP_PATH")):
+        folders.append(Home(variable="LOCKGROOVE_BACKUP_PATH", path=Path(path)))
     return folders
 
 

@@ -48,7 +48,7 @@ class Folder:
 
 
 class Home(Folder):
-    """The data folder: made by us where it is missing, and ours where it is new."""
+    """The data folder, or that of backups: made by us where it is missing, and ours where it is new."""
 
     def own(self, account: Account) -> None:
         """Takes a new, empty volume over from root. Never what is in a folder: that may be much, and not ours."""

@@ -37,6 +37,16 @@ def test_a_command_needs_the_folders_that_it_works_in(command: str, variables: l
     assert [folder.variable for folder in entrypoint.needed_folders(command, given)] == variables
 
 
+def test_a_schedule_of_backups_needs_the_folder_that_is_named_for_them() -> None:
+    given = {"LOCKGROOVE_BACKUP_PATH": "/backups"}
+
+    assert [folder.variable for folder in entrypoint.needed_folders("up", given)] == [
+        "LOCKGROOVE_HOME",
+        "LOCKGROOVE_BACKUP_PATH",
+    ]
+    assert "LOCKGROOVE_BACKUP_PATH" not in [folder.variable for folder in entrypoint.needed_folders("config", given)]
+
+
 def test_the_command_of_the_environment_is_the_one_beside_its_python() -> None:
     program, *arguments = entrypoint.command_line(["backup", "--json"])
 
