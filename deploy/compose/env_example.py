@@ -49,7 +49,7 @@ PROCESS = {
     "LOCKGROOVE_TLS_CA_FILE": "The authorities that are trusted.",
     "LOCKGROOVE_TLS_SERVER_NAME": "The name that certificates of services have.",
     "LOCKGROOVE_MIGRATION_BACKUP": "Whether a database is copied before it is migrated.",
-    "LOCKGROOVE_BACKUP_PATH": "Where backups go; /config/backups else.",
+    "LOCKGROOVE_BACKUP_PATH": "Where backups go, a folder that the compose file mounts; /config/backups else.",
     "LOCKGROOVE_BACKUP_TIME": "When the daily backup is made, local time; off for never.",
     "LOCKGROOVE_BACKUP_DAYS": "For how many days backups are kept.",
     "LOCKGROOVE_BACKUP_KEEP": "How many backups are kept at most.",
@@ -83,7 +83,8 @@ PINNED = frozenset(
 _INTRODUCTION = """\
 Copy this to .env beside the compose file, and take the # away where you want something else. Made by
 `python -m deploy.compose.env_example`. What is a setting may also be set later, in the running suite. A secret may
-lie in a file: NAME_FILE=/run/secrets/... instead of NAME, once the compose file mounts it."""
+lie in a file: NAME_FILE=/run/secrets/... instead of NAME, once the compose file mounts it. A value with $ or # in it
+stands between single quotes: compose would replace the one, and take the other for a comment."""
 _WIDTH = 118
 
 
