@@ -45,7 +45,7 @@ def traces(monkeypatch: pytest.MonkeyPatch) -> RecordingTracer:
     tracer = RecordingTracer()
 
     @contextmanager
-    def recording(service: str, **_options: Any) -> Iterator[Telemetry]:
+    def recording(service: str, _options: object) -> Iterator[Telemetry]:
         yield Telemetry(service, tracer=tracer)
 
     for module in ("services.config.ground", "services.gateway.ground"):
