@@ -1,7 +1,7 @@
 """What a run of the clean-up did: kept in the database, so that every replica can tell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 from typing import Any, Self
 
@@ -47,11 +47,12 @@ class Report:
 
     @classmethod
     def from_json(cls, kept: Mapping[str, Any]) -> Self:
-        """As it was kept."""
+        """As it was kept; what only a newer version knows of it is left out."""
+        known = {field.name for field in fields(Removal)}
         return cls(
             day=date.fromisoformat(kept["date"]),
             started=from_millis(kept["started"]),
             ended=from_millis(kept["ended"]),
             holder=kept["by"],
-            removals=[Removal(**each) for each in kept["removals"]],
+            removals=[Removal(**{name: each[name] for name in known & each.keys()}) for each in kept["removals"]],
         )

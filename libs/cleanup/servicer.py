@@ -38,7 +38,7 @@ class CleanupServicer(rpc.CleanupServiceServicer):
         if request.dry_run:
             return pb.CleanupReport(service=self._service, removals=_to_pb(await self._daily.preview()))
         report = await self._report()
-        self._daily.begin()
+        await self._daily.begin()
         report.running = True
         return report
 

@@ -1,7 +1,7 @@
 """The loops of the clean-up: daily what is kept for days, hourly what expires soon after it was made."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
@@ -18,7 +18,8 @@ from libs.telemetry.logger import get_logger
 
 log = get_logger()
 
-NAME = "cleanup"  # of the watermark
+NAME = "cleanup"  # of the watermark that is the last report
+ASKED = "cleanup.asked"  # of the one that is what the last run was when somebody asked for the next
 LOOK = timedelta(minutes=1)
 AGAIN = timedelta(hours=1)  # after a run with problems
 HOURLY = timedelta(hours=1)
@@ -70,21 +71,22 @@ class Daily:
 
     async def run_once(self) -> bool:
         """Makes the run of this date unless it was made; returns whether it did. While another replica does, none."""
-        asked = self._asked.is_set()
         self._asked.clear()
         try:
-            if not (await self._due() or asked):
+            if not await self._due():
                 return False
             async with self._alone():
-                return (asked or await self._due()) and await self._make()
+                return await self._due() and await self._make()
         except LeaseHeld:
             return False
         except AppError as error:
             log.warning("cleanup.not_done", reason=error.code_reason, message=error.message)
             return False
 
-    def begin(self) -> None:
-        """Lets a run begin now, due or not."""
+    async def begin(self) -> None:
+        """Lets a run begin now, due or not: by whoever comes next, should this process end before. Raises AppError."""
+        position, _ = await self._watermarks.read(NAME)
+        await self._watermarks.move(ASKED, _after(position))
         self._asked.set()
 
     async def preview(self) -> list[Removal]:
@@ -114,6 +116,8 @@ class Daily:
             return True
         last = Report.from_json(position)
         self._metrics.last(last)
+        if await self._watermarks.find(ASKED) == _after(position):
+            return True
         if last.problems:
             return not timedelta() <= now - last.ended < AGAIN
         return schedule.is_due(now, last.day, self._when.zone, at)
@@ -154,3 +158,8 @@ class Hourly:
             await self._run.make(now)
         except AppError as error:
             log.warning("cleanup.not_done", reason=error.code_reason, message=error.message)
+
+
+def _after(position: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """What is kept when a run is asked for: with the end of the next one, whoever makes it, that is done."""
+    return {"after": position and position["ended"]}

@@ -138,14 +138,38 @@ async def test_every_replica_can_tell_what_the_last_run_did(replicas: Replicas) 
     assert last.holder == "first"
 
 
-async def test_who_asks_gets_a_run_though_none_is_due(replicas: Replicas) -> None:
+async def test_who_asks_gets_one_run_though_none_is_due_and_the_replica_that_was_asked_dies(replicas: Replicas) -> None:
+    await replicas.daily("first").run_once()
+
+    await replicas.daily("first").begin()
+
+    another = replicas.daily("second")
+    assert [await another.run_once() for _ in range(2)] == [True, False]
+
+
+async def test_who_asks_while_a_run_is_under_way_gets_that_one(replicas: Replicas) -> None:
+    replicas.things.hold = asyncio.Event()
+    daily = replicas.daily()
+    running = asyncio.create_task(daily.run_once())
+    await asyncio.wait_for(replicas.things.reached.wait(), 20)
+
+    await daily.begin()
+    replicas.things.hold.set()
+
+    assert await running
+    assert not await daily.run_once()
+
+
+async def test_a_report_of_a_newer_version_is_read(replicas: Replicas) -> None:
     daily = replicas.daily()
     await daily.run_once()
+    kept, _ = await replicas.marks.read(NAME)
+    assert kept is not None
+    removals = [{**each, "bytes": 1} for each in kept["removals"]]
 
-    daily.begin()
+    await replicas.marks.move(NAME, {**kept, "removals": removals, "host": "nas"})
 
-    assert await daily.run_once()
-    assert not await daily.run_once()
+    assert await daily.last() == replicas.reports[0]
 
 
 async def test_a_preview_counts_and_removes_nothing_whoever_holds_the_lease(replicas: Replicas) -> None:
