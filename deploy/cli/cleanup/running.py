@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
 
 from deploy.cli.output import progress
 from deploy.cli.suite import Document, Suite
@@ -32,14 +31,15 @@ def run(suite: Suite, *, within: float) -> Document:
     """Begins a run and waits for its end; raises CleanupNotEnded when that takes longer than `within` seconds."""
     begun = suite.post(f"{PATH}:run")
     before = {each["service"]: each.get("endTime") for each in begun["reports"] if not each.get("problem")}
+    silent = [each for each in begun["reports"] if each.get("problem")]
     deadline = time.monotonic() + within
     with progress("cleaning up", total=len(before)) as bar:
         while time.monotonic() < deadline:
-            found = suite.get(PATH)
-            ended = [each for each in found["reports"] if _has_ended(each, before)]
+            asked = [each for each in suite.get(PATH)["reports"] if each["service"] in before]
+            ended = [each for each in asked if _has_ended(each, before)]
             bar.show(len(ended))
-            if len(ended) == len(found["reports"]):
-                return found
+            if len(ended) == len(before):
+                return {"reports": [*asked, *silent]}
             time.sleep(LOOK)
     raise CleanupNotEnded(f"the clean-up has not ended within {within:.0f} s: it goes on; look with --report")
 
@@ -54,9 +54,8 @@ def problems(found: Document) -> list[str]:
     ]
 
 
-def _has_ended(report: Mapping[str, Any], before: Mapping[str, str | None]) -> bool:
-    """One that could not be begun, or cannot be asked now, is waited for no longer."""
-    service = report["service"]
-    if service not in before or report.get("problem"):
+def _has_ended(report: Document, before: Mapping[str, str | None]) -> bool:
+    """One that cannot be asked now is waited for no longer."""
+    if report.get("problem"):
         return True
-    return not report.get("running") and report.get("endTime") not in (None, before[service])
+    return not report.get("running") and report.get("endTime") not in (None, before[report["service"]])
