@@ -209,16 +209,20 @@ class FreePages:
         return self._database.dialect == "sqlite" and await self._pragma("auto_vacuum") == _INCREMENTAL
 
     async def _give_back(self) -> int:
-        free = await self._pragma("freelist_count")
         async with self._database.writing() as connection:
+            free = await _pragma(connection, "freelist_count")
             # It gives back one page for each row that is fetched, though its rows have no columns: only the driver can.
             driver: Any = (await connection.get_raw_connection()).driver_connection
             await driver.execute_fetchall(f"PRAGMA incremental_vacuum({_PAGES})")
-        return free - await self._pragma("freelist_count")
+            return free - await _pragma(connection, "freelist_count")
 
     async def _pragma(self, name: str) -> int:
         async with self._database.reading() as connection:
-            return int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
+            return await _pragma(connection, name)
+
+
+async def _pragma(connection: AsyncConnection, name: str) -> int:
+    return int((await connection.exec_driver_sql(f"PRAGMA {name}")).scalar_one())
 
 
 def limit(now: datetime, days: int) -> datetime:
