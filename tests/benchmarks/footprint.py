@@ -1,4 +1,4 @@
-"""What the suite costs when it does nothing: seconds until it is ready, at first and again, and memory, in both ways."""
+"""What the suite costs when it does nothing: seconds until it is ready, at first and again, and memory, both ways."""
 
 import asyncio
 import tempfile
