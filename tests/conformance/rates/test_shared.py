@@ -16,6 +16,7 @@ from libs.rates.redis import PREFIX, RedisCounts
 from libs.rates.rules import Bucket, Subject, Window
 from libs.telemetry import Telemetry
 from tests.conformance.rates.conftest import PATIENT
+from tests.support.ports import free_ports
 
 WHO = Subject("key", "shared")
 RULES = (Bucket("burst_limit", burst=50, per_minute=1), Window("hour_limit", limit=1000, period=timedelta(hours=1)))
@@ -104,6 +105,19 @@ async def test_a_redis_that_hangs_holds_nobody_up(clock: ManualClock) -> None:
                 decisions = [await counts.take(WHO, RULES) for _ in range(20)]
     assert sum(decision.allowed for decision in decisions) == 20
     assert not counts.shared
+
+
+async def test_round_trips_are_timed_by_how_they_end(valkey: str) -> None:
+    async def trips(url: str) -> dict[str, float]:
+        telemetry = Telemetry("gateway")
+        async with open_counts(url, SystemClock(), timeout=PATIENT, telemetry=telemetry) as counts:
+            await asyncio.gather(*[counts.take(WHO, RULES) for _ in range(3)])  # they share it
+        name, known = "lockgroove_redis_duration_seconds_count", telemetry.metrics.registry.get_sample_value
+        return {each: known(name, {"outcome": each}) or 0 for each in ("answered", "failed")}
+
+    (port,) = free_ports(1)
+    assert await trips(valkey) == {"answered": 1, "failed": 0}
+    assert await trips(f"redis://127.0.0.1:{port}") == {"answered": 0, "failed": 1}
 
 
 async def test_a_clock_of_redis_that_was_put_back_keeps_nobody_out(valkey: str) -> None:

@@ -64,10 +64,10 @@ def test_every_metric_says_what_it_is() -> None:
 def test_every_metric_is_named_in_a_test_that_moves_it() -> None:
     others = [file.read_text() for file in ROOT.glob("tests/*/**/*.py") if file != Path(__file__)]
     named = set(re.findall(r"\w+", " ".join(others)))
-    samples = ("", "_total", "_count", "_sum", "_bucket")
+    samples = {"counter": ("",), "gauge": ("",), "histogram": ("", "_count", "_sum", "_bucket")}
 
-    def is_named(name: str) -> bool:
-        short = name.removesuffix("_total")
-        return any(f"{start}{end}" in named for start in (short, short.removeprefix("lockgroove_")) for end in samples)
+    def is_named(name: str, kind: str) -> bool:
+        starts = (name, name.removeprefix("lockgroove_"))
+        return any(f"{start}{end}" in named for start in starts for end in samples[kind])
 
-    assert [name for name in OURS if not is_named(name)] == []
+    assert [name for name, metric in OURS.items() if not is_named(name, metric.type)] == []

@@ -104,14 +104,17 @@ class House:
     limits: Limits = field(default_factory=lambda: Limits(dry_run=False))
     switch: Switch | AppError = Switch.OFF
     on_look: Callable[[], None] = lambda: None
+    told: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        self._metrics = AutomationMetrics(self.told)
 
     def replica(self) -> Replica:
         automations = SqlAutomations(self.database, now=self.clock.now)
         actions = SqlActions(self.database, automations, tokens=PageTokens(b"key"))
         pauses = SqlPauses(self.database, automations, refreshes=self.refreshes)
         guard = Guard(actions, pauses, switch=self._switch, limits=lambda: self.limits)
-        metrics = AutomationMetrics(Metrics())
-        runner = AutomationRunner(automations, actions, guard, doers={RETRY: self.acquisitions}, metrics=metrics)
+        runner = AutomationRunner(automations, actions, guard, doers={RETRY: self.acquisitions}, metrics=self._metrics)
         return Replica(automations, actions, pauses, guard, runner)
 
     async def turn(self, on: bool, *, interval: timedelta | None = None) -> None:

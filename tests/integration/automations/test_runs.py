@@ -55,6 +55,16 @@ async def test_once_turned_on_it_retries_what_nobody_had_for_whoever_asked(house
     assert (told.last_result, told.next_run_at) == ("2 done.", house.clock.time + DAY)
 
 
+async def test_what_came_of_actions_is_counted(house: House) -> None:
+    house.acquisitions.fail("ann-1", "bob-1")
+    await house.turn(True)
+
+    await house.replica().runner.run_once()
+
+    labels = {"automation": RETRY, "status": "done"}
+    assert house.told.registry.get_sample_value("lockgroove_automation_actions_total", labels) == 2
+
+
 async def test_several_replicas_do_each_thing_once(house: House) -> None:
     house.acquisitions.fail(*(f"ann-{number}" for number in range(20)))
     await house.turn(True)

@@ -89,6 +89,15 @@ async def test_wrong_credentials_are_not_looked_at_for_ever_and_nobody_else_is_l
     assert await statuses(client, 1, key="") == [401]
 
 
+async def test_what_limits_refuse_is_counted_by_limit(client: httpx.AsyncClient) -> None:
+    await statuses(client, 7)
+    await statuses(client, 6, key="lg_guessed")
+
+    text = (await client.get("/api/metrics")).text
+    assert 'lockgroove_rate_limited_total{service="gateway",limit="burst_limit"} 2.0' in text
+    assert 'lockgroove_rate_limited_total{service="gateway",limit="failed_attempts"} 3.0' in text
+
+
 async def test_probes_and_what_is_only_read_is_nobodys_request(client: httpx.AsyncClient) -> None:
     await statuses(client, 6, key="")
 

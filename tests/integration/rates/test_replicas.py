@@ -30,4 +30,7 @@ async def test_two_gateways_count_together_and_apart_when_redis_has_gone(world: 
 
 
 async def is_shared(client: httpx.AsyncClient) -> bool:
-    return bool((await client.get("/api/rate-limits/status", headers=ADMINS)).json()["shared"])
+    """As the status says it, and the metrics as well."""
+    told = bool((await client.get("/api/rate-limits/status", headers=ADMINS)).json()["shared"])
+    assert f'lockgroove_rates_shared{{service="gateway"}} {told:.1f}' in (await client.get("/api/metrics")).text
+    return told
