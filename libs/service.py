@@ -5,8 +5,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from libs.errors import AppError
@@ -69,10 +69,41 @@ class Service(Generic[V]):
 
 async def serve(open_app: OpenApp[S], settings: S, stop: asyncio.Event) -> None:
     """Opens one app and serves until `stop`; several of them may share an event loop."""
-    async with open_app(settings) as app:
+    async with AsyncExitStack() as stack:
+        try:
+            async with _given_up_at(stop):
+                app = await stack.enter_async_context(open_app(settings))
+        except GivenUp:
+            return
         gc.collect()
         gc.freeze()  # what is here now stays, and the collector need not look at it while everybody waits
         await app.serve(stop)
+
+
+class GivenUp(Exception):
+    """Somebody said stop before it was done."""
+
+
+@asynccontextmanager
+async def _given_up_at(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Cancels what is inside when somebody says stop: an app may wait for minutes to open, for a migration."""
+    loop = asyncio.get_running_loop()
+
+    async def expire() -> None:
+        await stop.wait()
+        patience.reschedule(loop.time())
+
+    try:
+        async with asyncio.timeout(None) as patience:
+            watching = asyncio.create_task(expire())
+            try:
+                yield
+            finally:
+                watching.cancel()
+    except TimeoutError as error:
+        if patience.expired():
+            raise GivenUp from error
+        raise
 
 
 def run(open_app: OpenApp[S], settings: S | Callable[[], S]) -> int:

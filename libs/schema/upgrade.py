@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from libs.backup.pending import require_no_pending_restore
@@ -50,7 +50,13 @@ async def _upgrade_apart(url: str, *arguments: str) -> None:
         stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, said = await child.communicate(url.encode())
+    try:
+        _, said = await child.communicate(url.encode())
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            child.terminate()  # what it has not committed is as it was
+        await child.wait()
+        raise
     if child.returncode:
         raise MigrationFailed(said.decode(errors="replace").strip() or "the migration was ended from outside")
 

@@ -68,6 +68,16 @@ def test_a_signal_ends_it_in_order(number: signal.Signals) -> None:
         rest = process.stdout.read()
 
     assert rest.split("\n") == ["drained", "loop ended", "closed", ""]
+
+
+def test_a_signal_ends_it_while_it_waits_to_open() -> None:
+    waiting = "print('waiting', flush=True); await asyncio.Event().wait()"
+    with subprocess.Popen(program(opening=waiting), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(timeout=30) == 0
     assert process.returncode == 0
 
 
