@@ -53,7 +53,7 @@ async def restart_supervised(home: Path, *, patience: float = _PATIENCE) -> None
 
 
 async def _restarted(home: Path, pid: int) -> None:
-    while (seen := noted(home)) is None or seen.state is State.RUNNING:
+    while (seen := noted(home)) is None or seen.state not in (State.DONE, State.FAILED):
         if running_pid(home) not in (pid, None):
             raise RestartFailed("another supervisor took over")
         if not Path(f"/proc/{pid}").exists():

@@ -15,8 +15,9 @@ _OURS_ALONE = 0o700
 
 
 class State(StrEnum):
-    """How a restart stands."""
+    """How a restart stands; one that is asked for nobody has begun."""
 
+    ASKED = "ASKED"
     RUNNING = "RUNNING"
     DONE = "DONE"
     FAILED = "FAILED"
@@ -37,17 +38,30 @@ def home_of(environment: Mapping[str, str]) -> Path:
 
 @contextmanager
 def pid_file(home: Path) -> Iterator[None]:
-    """Says which process supervises, as long as it does; a folder that cannot be written to is for others to tell."""
+    """Says which process supervises, as long as it does; a folder that cannot be written to is for others to tell.
+
+    Where another one does already, which is a mistake, it stays the one that is named.
+    """
     file, own = home / PID_FILE, str(os.getpid())
     with suppress(OSError):
         home.mkdir(parents=True, exist_ok=True, mode=_OURS_ALONE)
-        _replace(file, own)
+        if _supervisor(file) is None:
+            _replace(file, own)
     try:
         yield
     finally:
         with suppress(OSError, ValueError):
             if file.read_text("ascii") == own:
                 file.unlink()
+
+
+def _supervisor(file: Path) -> int | None:
+    """The other process that supervises, as the file says; None where it is gone."""
+    with suppress(OSError, ValueError):
+        pid = int(file.read_text("ascii"))
+        if pid != os.getpid() and "deploy.cli.running.up" in Path(f"/proc/{pid}/cmdline").read_text():
+            return pid
+    return None
 
 
 def note(home: Path, restart: Restart) -> None:
@@ -66,8 +80,9 @@ def noted(home: Path) -> Restart | None:
 
 
 def forget(home: Path) -> None:
-    """Forgets the last restart, before another one is asked for."""
+    """Forgets the last restart, for another one is asked for."""
     (home / RESTART_FILE).unlink(missing_ok=True)
+    note(home, Restart(state=State.ASKED))
 
 
 def _replace(file: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +14,7 @@ from deploy.cli.running.processes import SUITE
 from deploy.cli.running.readiness import wait_ready
 from deploy.cli.running.rolling import Rolling
 from deploy.cli.running.schedule import backup_schedule
+from deploy.cli.running.signals import Signals
 from deploy.cli.running.supervisor import Supervisor
 from libs.clock import SystemClock
 from libs.errors import AppError, InvalidArgument
@@ -67,19 +67,20 @@ def up(*, single_process: bool) -> int:
     run_suite = _one_process(asked, home) if single_process else _many_processes(asked, home, address)
 
     async def work(stop: asyncio.Event) -> None:
-        _restart_at_hangup(asked, stop)
-        beside = [asyncio.create_task(_announce(address, home, time.monotonic()))]
+        Signals(asked, stop, home).take()
+        goes_on = single_process and noted(home) == Restart(state=State.RUNNING)
+        beside = [asyncio.create_task(_announce(address, home, time.monotonic(), goes_on=goes_on))]
         if schedule:
             beside.append(asyncio.create_task(schedule.run(stop)))
-        try:
-            await run_suite(stop)
-        finally:
-            for task in beside:
-                task.cancel()
+        with pid_file(home):  # which says whom to send signals
+            try:
+                await run_suite(stop)
+            finally:
+                for task in beside:
+                    task.cancel()
 
-    with pid_file(home):
-        # The supervisor needs no fast loop, but it is there all the time.
-        status = run_until_signal(work, run_loop=None if single_process else asyncio.run)
+    # The supervisor needs no fast loop, but it is there all the time.
+    status = run_until_signal(work, run_loop=None if single_process else asyncio.run)
     if single_process and asked.is_set() and status == 0:
         _begin_again()
     return status
@@ -88,24 +89,6 @@ def up(*, single_process: bool) -> int:
 def _begin_again() -> None:
     """The code that is on the disk now takes over this process: whoever watches it sees it go on."""
     os.execv(sys.executable, [sys.executable, "-m", "deploy.cli.running.up", *sys.argv[1:]])  # noqa: S606 (no shell is wanted)
-
-
-def _restart_at_hangup(asked: asyncio.Event, stop: asyncio.Event) -> None:
-    """SIGHUP asks for a restart; one that comes because the terminal went away ends the suite, as ever."""
-    had_terminal = _has_terminal()
-
-    def hung_up() -> None:
-        (stop if had_terminal and not _has_terminal() else asked).set()
-
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hung_up)
-
-
-def _has_terminal() -> bool:
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
 
 
 def _one_process(asked: asyncio.Event, home: Path) -> RunSuite:
@@ -142,11 +125,12 @@ def _many_processes(asked: asyncio.Event, home: Path, address: Address) -> RunSu
     return run
 
 
-async def _announce(address: Address, home: Path, begun: float) -> None:
+async def _announce(address: Address, home: Path, begun: float, *, goes_on: bool) -> None:
+    """Says that the suite is ready; `goes_on` where this start is the restart that somebody waits for."""
     await wait_ready(address.host, address.port)
     seconds = time.monotonic() - begun
     write_prefixed("lockgroove", f"ready at {address.url} after {seconds:.1f} s; API: {address.url}/api/docs")
-    if (restart := noted(home)) and restart.state is State.RUNNING:  # which this process itself was
+    if goes_on:
         note(home, Restart(state=State.DONE))
 
 

@@ -93,7 +93,10 @@ async def test_a_stop_ends_what_a_child_has_started_and_left_behind() -> None:
         await run.seen("heir", times=2)
         pids = [int(line.split()[1]) for _, line in run.lines if line.startswith("heir")]
 
-    assert not [pid for pid in pids if _works(pid)]
+    async def gone() -> bool:
+        return not any(map(_works, pids))
+
+    assert await eventually(gone)
 
 
 async def test_a_line_without_end_is_cut_and_the_child_goes_on() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -79,6 +80,18 @@ def test_the_folder_names_the_process_as_long_as_it_runs(tmp_path: Path) -> None
     with pid_file(file.parent):
         file.write_text("1")  # another one took over
     assert file.read_text() == "1"
+
+
+def test_a_second_process_of_a_folder_leaves_the_first_one_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "input(0)", "deploy.cli.running.up"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None
+        assert first.stdout.read(1)
+        (tmp_path / PID_FILE).write_text(str(first.pid))
+        with pid_file(tmp_path):
+            assert (tmp_path / PID_FILE).read_text() == str(first.pid)
+        assert (tmp_path / PID_FILE).read_text() == str(first.pid)
+        first.communicate(b"\n")
 
 
 async def _ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
