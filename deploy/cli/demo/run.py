@@ -25,7 +25,7 @@ _PLAIN_WIDTH = 160  # columns where nobody says how wide the output is
 
 
 class NotADemoFolder(FailedPrecondition):
-    """The folder holds something that no demo made."""
+    """The folder holds something that no demo made, or cannot be made."""
 
     reason = "NOT_A_DEMO_FOLDER"
 
@@ -67,8 +67,11 @@ def _empty(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).exists():
         raise NotADemoFolder(f"{folder} is not empty, and no demo made it: choose another --folder")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / _MARK).touch()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MARK).touch()
+    except OSError as error:
+        raise NotADemoFolder(f"{folder} cannot be made ({error.strerror}): choose another --folder") from error
 
 
 async def _ask(api: Api) -> list[Asked]:
