@@ -25,9 +25,13 @@ class Folder:
 
     def not_mounted(self, mounts: str) -> Iterator[str]:
         """Why what is written here would be gone with the container, if it would."""
+        try:
+            path = self.path.resolve()
+        except RuntimeError:  # what Python before 3.13 says of a link that leads to itself
+            path = self.path
         if not self.path.is_absolute():
             yield f"{self.variable}: {self.path} has to begin with a slash"
-        elif mount_of(self.path.resolve(), mounts) == Path("/"):
+        elif mount_of(path, mounts) == Path("/"):
             what = f"{self.path} is a part of the container, and gone when that is"
             yield f"{self.variable}: {what}: mount a folder of the host there (-v /srv/somewhere:{self.path})"
 

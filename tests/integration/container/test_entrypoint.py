@@ -182,6 +182,15 @@ def test_a_service_without_downloads_needs_no_folders_for_them(box: Box) -> None
     assert box.service("gateway", **account(STARTS[0]))["told"] == ""
 
 
+def test_a_link_that_leads_to_itself_is_no_folder(box: Box) -> None:
+    loop = box.music / "loop"
+    loop.symlink_to("loop")
+
+    [told] = box.refusals("acquisition", MUSIC_PATH=str(loop), **account(STARTS[0]))
+
+    assert told == f"error: MUSIC_PATH: there is no folder {loop}"
+
+
 def test_services_apart_need_the_same_root_key(box: Box) -> None:
     [told] = box.refusals("gateway", LOCKGROOVE_SECRET_KEY="", **account(STARTS[0]))
 
