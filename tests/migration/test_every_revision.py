@@ -1,5 +1,6 @@
 """A database made by any release comes up on this one with all its rows, and goes back with them."""
 
+from collections.abc import Sequence
 from importlib import import_module
 from itertools import chain
 
@@ -8,6 +9,9 @@ from sqlalchemy import text
 
 from libs.sql.engine import Database
 from libs.sql.migrating.revisions import Revision, read_revisions
+from libs.sql.migrating.scratch import shapes
+from libs.sql.migrating.shape import Shape, shape
+from libs.sql.migrating.stock import fitting
 from libs.sql.migrations import downgrade, migrate, upgrade
 from tests.support.rows_of_revisions import Written, lost, reflected, write_rows
 
@@ -15,7 +19,7 @@ SERVICES = ["acquisition", "webhooks", "config"]
 FORGET = ("DROP TABLE alembic_version", "DROP TABLE schema_revision")
 
 
-def package_of(service: str) -> tuple[str, list[Revision]]:
+def package_of(service: str) -> tuple[str, Sequence[Revision]]:
     package = f"services.{service}.migrations"
     return package, read_revisions(package)
 
@@ -71,15 +75,20 @@ async def test_what_every_earlier_release_writes_can_be_written_today(database: 
 @pytest.mark.parametrize("service", SERVICES)
 async def test_tables_without_a_record_are_recognised_by_what_they_are(database: Database, service: str) -> None:
     package, revisions = package_of(service)
+    found: dict[str, Shape] = {}
     for revision in revisions:
         await migrate(database, package=package, head=revision.id)
-        async with database.writing() as connection:
-            for statement in FORGET:
-                await connection.execute(text(statement))
+        async with database.reading() as connection:
+            found[revision.id] = await connection.run_sync(shape)
+    async with database.writing() as connection:
+        made = await connection.run_sync(shapes, revisions)
+        for statement in FORGET:
+            await connection.execute(text(statement))
 
-        found = await upgrade(database, package=package, head=revision.id)
+    recognised = await upgrade(database, package=package, head=revisions[-1].id)
 
-        assert (found.before, found.after, found.steps) == (revision.id, revision.id, [])
+    assert [fitting(real, made) for real in found.values()] == list(found)
+    assert (recognised.before, recognised.steps) == (revisions[-1].id, [])
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -8,6 +8,7 @@ which differs by version.
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,8 +34,9 @@ class Revision:
     not_additive: str = ""
 
 
-def read_revisions(package: str) -> list[Revision]:
-    """The revisions of a package, oldest first; raises MigrationFailed for a chain with a gap."""
+@cache
+def read_revisions(package: str) -> tuple[Revision, ...]:
+    """The revisions of a package, oldest first, read once; raises MigrationFailed for a chain with a gap."""
     revisions, last = list[Revision](), None
     for path in sorted((_folder(package) / "versions").glob("[0-9]*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -44,7 +46,7 @@ def read_revisions(package: str) -> list[Revision]:
             raise MigrationFailed(f"{path.name} does not follow revision {last}: this installation is damaged")
         revisions.append(revision)
         last = revision.id
-    return revisions
+    return tuple(revisions)
 
 
 def checksum(tree: ast.Module) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from libs import ids
 from tests.support.installations import Installed, installed
+from tests.support.new_home import moved_in
 from tests.support.postgres import Postgres
 
 
@@ -28,8 +29,7 @@ async def on_postgres(
 ) -> AsyncIterator[Installed]:
     """A copy of one that is made once: that takes a while."""
     if not pattern:
-        name, home = ids.new("pattern"), tmp_path_factory.mktemp("pattern")
-        postgres.execute(f'CREATE DATABASE "{name}" STRATEGY file_copy')
+        name, home = await moved_in(postgres), tmp_path_factory.mktemp("pattern")
         await installed(home, postgres.url(name))
         pattern.update(name=name, home=str(home))
     name = ids.new("test")

@@ -26,7 +26,6 @@ def stop_at_commit(connection: sa.Connection) -> None:
 
 
 def upgrade() -> None:
-    stop("begin")
     op.add_column("thing", sa.Column("name", sa.Text, nullable=False, server_default=""))
     stop("middle")
     op.create_table("other", sa.Column("id", sa.Text, primary_key=True))
