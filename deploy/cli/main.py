@@ -12,6 +12,7 @@ from deploy.cli.environment import commands as environment
 from deploy.cli.exits import Exit
 from deploy.cli.importing import commands as importing
 from deploy.cli.operating import commands as operating
+from deploy.cli.output import print_error
 from deploy.cli.releases import commands as releases
 from deploy.cli.resources import acquisitions, events, settings
 from deploy.cli.root_key import commands as root_key
@@ -58,8 +59,12 @@ def lockgroove() -> None:
 def main() -> None:
     """Where `.venv/bin/lockgroove` begins: errors are told in one line, for they say what to do."""
     _wrong_command_line.exit_code = Exit.USAGE
+    as_json = "--json" in sys.argv[1:]
     try:
-        app()
+        sys.exit(app(standalone_mode=not as_json))  # alone, typer tells what is wrong with a command line
+    except _wrong_command_line as error:
+        print_error(error.format_message(), reason="USAGE", as_json=as_json)
+        sys.exit(Exit.USAGE)
     except AppError as error:
-        sys.stderr.write(f"error: {error.message}\n")
+        print_error(error.message, reason=error.code_reason, violations=error.violations, as_json=as_json)
         sys.exit(getattr(error, "exit_status", Exit.FAILED))

@@ -4,12 +4,15 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from libs.errors import Violation
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, and nothing else, on standard output.")]
 Report = Mapping[str, Any]
@@ -25,13 +28,28 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
+class Printed:
+    """What this process has printed for programs."""
+
+    documents = 0
+
+
 def print_json(report: Any) -> None:
     """One document on a line of its own; a stream is one such line for each message."""
+    Printed.documents += 1
     try:
         sys.stdout.write(json.dumps(report, ensure_ascii=False, default=str) + "\n")
     except UnicodeEncodeError:  # this place takes other characters than ours, or one of them is none
         sys.stdout.write(json.dumps(report, default=str) + "\n")
     sys.stdout.flush()
+
+
+def print_error(message: str, *, reason: str, violations: Sequence[Violation] = (), as_json: bool = False) -> None:
+    """Why a command ends: for people on standard error, for programs as the document, where there is none yet."""
+    if as_json and not Printed.documents:
+        told = [asdict(violation) for violation in violations]
+        print_json({"error": {"reason": reason, "message": message, "violations": told}})
+    sys.stderr.write(f"error: {printable(message)}\n")
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -24,7 +24,9 @@ machine's, with the key in `LOCKGROOVE_API_KEY` or `LOCKGROOVE_ADMIN_KEY`.
 - No command asks questions, so all of them work from cron and over SSH without a terminal. What is dangerous wants
   `--yes`.
 - With `--json` there is one document on standard output and nothing else; `watch` prints one document on each line, for
-  as long as it runs. Errors and progress are on standard error.
+  as long as it runs. Progress is on standard error.
+- An error is a line on standard error, and with `--json` the document too, unless there was one before it:
+  `{"error": {"reason": "NO_KEY", "message": "…", "violations": []}}`. The exit status is the same.
 - Secrets are never taken from the command line, which others may read in the list of processes: they come from files,
   from standard input (`-`) or from the environment.
 - A command that does something with several things tells what became of each, and ends with 1 if it could not be done
