@@ -108,9 +108,9 @@ def _require_fitting(header: Header, installation: Installation, path: Path) -> 
     for where in installation.databases:
         if header.revisions.get(where.service, "") > where.head:
             raise NewerRelease(
-                f"{path} is of release {header.release}, whose {where.service} database is at revision"
+                f"{path} was made by release {header.release} of a {where.service} database at revision"
                 f" {header.revisions[where.service]}; this is release {installation.release}, which knows"
-                f" {where.head}: restore it with release {header.release} or a later one"
+                f" {where.head}: restore it with the release that made that revision, or a later one"
             )
 
 

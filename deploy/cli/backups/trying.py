@@ -13,7 +13,7 @@ from deploy.cli.backups.installation import KEEPERS
 from deploy.cli.schema.databases import ServiceDatabase
 from libs.backup.archive import Manifest, unpack_backup
 from libs.backup.dump import check_dump
-from libs.backup.errors import Damaged, WrongBackupKey
+from libs.backup.errors import Damaged, NewerRelease, WrongBackupKey
 from libs.backup.header import Secrets
 from libs.backup.load import drop_schema, load_dump
 from libs.backup.sqlite import check_sqlite
@@ -43,7 +43,7 @@ async def load(
 ) -> None:
     """Checks an unpacked copy; one of PostgreSQL is loaded into the schema of that ending.
 
-    Raises Damaged, or WrongBackupKey where the root keys do not open its data keys.
+    Raises Damaged, NewerRelease, or WrongBackupKey where the root keys do not open its data keys.
     """
     if (said := manifest.copies.get(where.service)) is None:
         raise Damaged(f"the backup holds nothing of {where.service}")
@@ -52,6 +52,7 @@ async def load(
         rows: Mapping[str, int] = await asyncio.to_thread(check_sqlite, path)
         url, schema = f"sqlite+aiosqlite:///{path}", where.schema
     else:
+        _require_known(where, said.revision)
         await asyncio.to_thread(check_dump, path)
         url, schema = where.url, where.schema + ending
         await drop_schema(url, schema)
@@ -61,6 +62,15 @@ async def load(
         raise Damaged(f"the backup of {where.service} lacks rows of {', '.join(changed)}: take another backup")
     if where.service in KEEPERS and roots is not None:
         await _require_key(where, url, schema, roots)
+
+
+def _require_known(where: ServiceDatabase, revision: str) -> None:
+    """Our own revisions make the tables of a dump."""
+    if revision > where.head:
+        raise NewerRelease(
+            f"the {where.service} database is at revision {revision} of a newer release, and this one knows"
+            f" {where.head}: only that one can try its backup; make it with --no-verify meanwhile"
+        )
 
 
 def roots_in(folder: Path) -> RootKeys | None:

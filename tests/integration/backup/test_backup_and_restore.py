@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from deploy.cli.backups.making import make_backup
 from deploy.cli.backups.restoring import OtherDialect, restore_backup
@@ -103,6 +103,15 @@ async def test_a_backup_of_a_newer_schema_names_the_release_that_it_needs(
 
     with pytest.raises(NewerRelease, match=header_of(path).release):
         await restore_backup(on_sqlite.environment, path)
+
+
+async def test_a_release_that_does_not_know_the_schema_says_that_it_cannot_try_a_dump(on_postgres: Installed) -> None:
+    async with on_postgres.open("config") as database, database.writing() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(NewerRelease, match="--no-verify"):
+        await make_backup(on_postgres.environment)
+    assert (await make_backup(on_postgres.environment, verify=False)).revisions["config"] == "9999"
 
 
 async def test_a_backup_of_sqlite_does_not_go_into_postgresql(on_sqlite: Installed, postgres_url: str) -> None:
