@@ -1,7 +1,7 @@
 """Restores a backup again and again, each time killed a step later: for `test_kills.py`, in a process of its own.
 
-Arguments: the backup, the kind of steps (an audit event of Python), and the steps to be killed at; none means all of
-them until one run ends by itself. Prints the number of kills.
+Arguments: the backup, the kind of steps (changes of files, or of schemas), and the steps to be killed at; none means
+all of them until one run ends by itself. Prints the number of kills.
 """
 
 import asyncio
@@ -10,35 +10,47 @@ import signal
 import sys
 from itertools import count
 from pathlib import Path
+from unittest.mock import patch
+
+import asyncpg
 
 from deploy.cli.backups.restoring import restore_backup
 from deploy.cli.backups.swapping import finish_restore
 from libs.backup.pending import PENDING_RESTORE
 from tests.support.installations import Installed
 
-STEPS = {
-    "files": ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"),
-    "connections": ("socket.connect",),
-}
+FILES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree")
+SCHEMAS = ("ALTER SCHEMA", "DROP SCHEMA")
 
 
 def killed_at(step: int, kind: str, place: Installed, backup: Path) -> bool:
     """Whether a restore in a child was killed when it came to this step."""
     if (child := os.fork()) == 0:
-        _kill_at(step, STEPS[kind])
+        (_kill_at_file if kind == "files" else _kill_at_schema)(step)
         asyncio.run(restore_backup(place.environment, backup))
         os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
-def _kill_at(step: int, events: tuple[str, ...]) -> None:
+def _kill_at_file(step: int) -> None:
     seen = count(1)
 
     def hook(event: str, _: object) -> None:
-        if event in events and next(seen) == step:
+        if event in FILES and next(seen) == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(hook)
+
+
+def _kill_at_schema(step: int) -> None:
+    seen, execute = count(1), asyncpg.Connection.execute
+
+    async def counted(self: asyncpg.Connection, statement: str, *arguments: object) -> str:
+        if statement.startswith(SCHEMAS) and next(seen) == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await execute(self, statement, *arguments)
+
+    patch.object(asyncpg.Connection, "execute", counted).start()
 
 
 async def _check(place: Installed, step: int) -> None:
