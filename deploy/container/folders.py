@@ -42,8 +42,9 @@ class Folder:
         elif self.read_only:
             if not os.access(self.path, os.R_OK | os.X_OK):
                 yield f"{self.variable}: {self.path} cannot be read{self._advice(account)}"
-        elif why := _write_fails(self.path):
-            yield f"{self.variable}: {self.path} cannot be written to ({why}){self._advice(account)}"
+        elif error := _write_fails(self.path):
+            advice = self._advice(account) if isinstance(error, PermissionError) else ""
+            yield f"{self.variable}: {self.path} cannot be written to ({error.strerror}){advice}"
 
     def _advice(self, account: Account) -> str:
         owner = self.path.stat()
@@ -81,11 +82,11 @@ def _unescaped(field: str) -> str:
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), field)
 
 
-def _write_fails(folder: Path) -> str | None:
+def _write_fails(folder: Path) -> OSError | None:
     probe = folder / f".lockgroove-{os.getpid()}-{os.urandom(4).hex()}"
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         probe.unlink()
     except OSError as error:
-        return error.strerror
+        return error
     return None

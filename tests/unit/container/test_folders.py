@@ -1,7 +1,10 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from deploy.container.account import Account
 from deploy.container.folders import Folder, mount_of
 
 MOUNTS = r"""
@@ -37,3 +40,17 @@ def test_a_relative_path_is_refused() -> None:
     [problem] = Folder(variable="MUSIC_PATH", path=Path("music")).not_mounted(MOUNTS)
 
     assert problem == "MUSIC_PATH: music has to begin with a slash"
+
+
+def test_no_other_owner_is_advised_where_that_is_not_what_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refuse)
+    folder = Folder(variable="MUSIC_PATH", path=tmp_path)
+
+    told = list(folder.unusable(Account(uid=1000, gid=1000, umask=0o002)))
+
+    assert told == [f"MUSIC_PATH: {tmp_path} cannot be written to (Read-only file system)"]
