@@ -56,7 +56,9 @@ async def import_kima(url: str, plan: Plan, environment: Mapping[str, str], show
         await kima.require([_TABLES[part] for part in plan.parts])
         users = await kima.names_of_users()
         shelf = await stack.enter_async_context(stores.open_acquisitions(environment)) if _has_jobs(plan) else None
-        inbox = await stack.enter_async_context(stores.open_events(environment)) if "events" in plan.parts else None
+        inbox = None
+        if "events" in plan.parts:
+            inbox = await stack.enter_async_context(stores.open_events(environment, to_read=plan.dry_run))
 
         if suite is not None and "settings" in plan.parts:
             await _settings(kima, suite, plan, report)

@@ -85,8 +85,8 @@ def apply_settings(suite: Suite, wanted: list[Wish], report: Report, *, overwrit
         else:
             news.append(wish)
     usable = _usable(suite, news, report)
-    if usable and not report.dry_run:
-        suite.patch(_PATH, _body(usable))
+    if usable and not report.dry_run:  # with the etag, what somebody sets meanwhile is not overwritten
+        suite.patch(_PATH, _body(usable) | {"etag": settings["etag"]})
     report.of(PART).imported += len(usable)
 
 

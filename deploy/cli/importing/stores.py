@@ -140,8 +140,8 @@ async def open_acquisitions(environment: Mapping[str, str]) -> AsyncIterator[Acq
 
 
 @asynccontextmanager
-async def open_events(environment: Mapping[str, str]) -> AsyncIterator[EventShelf]:
-    """The database of events, with the key of its audit trail. Raises NotReady, or UnusableKey."""
+async def open_events(environment: Mapping[str, str], *, to_read: bool = False) -> AsyncIterator[EventShelf]:
+    """The database of events, with the key of its audit trail; `to_read` makes none. Raises NotReady, UnusableKey."""
     settings = Settings.from_environment(environment)
     if not (settings.secret_key or settings.secret_key_file or (settings.home / FILE).exists()):
         raise NotReady(f"{settings.home / FILE} is not there: is LOCKGROOVE_HOME right?")
@@ -151,7 +151,8 @@ async def open_events(environment: Mapping[str, str]) -> AsyncIterator[EventShel
         )
         safe = await open_keys(database, roots)
         outbox = SqlOutbox(database, webhooks_tables.work, chain_key=safe.key_for(AUDIT_TRAIL))
-        await SqlPartitions(database, Notes(outbox)).make()
+        if not to_read:
+            await SqlPartitions(database, Notes(outbox)).make()
         yield EventShelf(database, outbox)
 
 

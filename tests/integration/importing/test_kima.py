@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -281,17 +282,29 @@ async def test_imported_events_are_part_of_the_audit_trail(finished: Finished) -
     assert proof.count == ALL["event"]
 
 
-async def test_two_imports_into_postgresql_at_once_are_one(
+async def test_into_postgresql_a_dry_run_makes_no_table_and_two_imports_at_once_are_one(
     kima_url: str, environment: dict[str, str], postgres_url: str, tmp_path: Path
 ) -> None:
     environment |= {"DATABASE_URL": postgres_url}
     for service in ("acquisition", "webhooks"):
         await make_schema(service, home=tmp_path, configured=environment["DATABASE_URL"])
 
+    before = await tables_of(postgres_url)
+    await import_all(kima_url, environment, replace(HISTORY, dry_run=True))
+    dry = await tables_of(postgres_url)
     reports = await asyncio.gather(import_all(kima_url, environment), import_all(kima_url, environment))
 
+    assert dry == before
     assert await counted(environment) == ALL
     assert sum(report.of("jobs").imported for report in reports) == ALL["acquisition"]
+
+
+async def tables_of(url: str) -> list[str]:
+    connection = await asyncpg.connect(url.partition("?")[0])
+    try:
+        return [row[0] for row in await connection.fetch("SELECT relname FROM pg_class ORDER BY relname")]
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize(
