@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from deploy.cli.exits import Exit
 from libs.addresses import local_url
-from libs.errors import AppError, Unauthenticated, Unavailable, Violation
+from libs.errors import AppError, InvalidArgument, Unauthenticated, Unavailable, Violation
 
 if TYPE_CHECKING:
     import httpx
@@ -129,7 +130,7 @@ class Suite:
 @contextmanager
 def open_suite(environment: Mapping[str, str] = os.environ, *, needs_key: bool = True) -> Iterator[Suite]:
     """The suite at LOCKGROOVE_URL, or where this machine's gateway listens. Raises NoKey."""
-    key = next((value for name in KEY_VARIABLES if (value := environment.get(name))), None)
+    key = suite_key(environment)
     if needs_key and key is None:
         raise NoKey(f"set {KEY_VARIABLES[0]} to a key of the suite: the first start printed the administrator's")
     suite = Suite(suite_url(environment), key)
@@ -139,12 +140,34 @@ def open_suite(environment: Mapping[str, str] = os.environ, *, needs_key: bool =
         suite.close()
 
 
+def suite_key(environment: Mapping[str, str]) -> str | None:
+    """The key that the environment holds; None where it holds none. Raises NoKey for one that cannot be sent."""
+    for name in KEY_VARIABLES:
+        if key := environment.get(name):
+            if not (key.isascii() and key.isprintable()):
+                raise NoKey(f"{name} holds more than a key: a line's end, maybe, or letters that no key has")
+            return key
+    return None
+
+
 def suite_url(environment: Mapping[str, str]) -> str:
-    """Where the gateway is, for programs of this machine."""
+    """Where the gateway is, for programs of this machine. Raises InvalidArgument."""
     if url := environment.get("LOCKGROOVE_URL"):
-        return url.rstrip("/")
+        return _checked(url.rstrip("/"), "LOCKGROOVE_URL", "must be an address such as http://nas:3006")
     host = environment.get("LOCKGROOVE_HOST") or "127.0.0.1"
-    return local_url(host, environment.get("LOCKGROOVE_PORT") or "3006")
+    port = environment.get("LOCKGROOVE_PORT") or "3006"
+    return _checked(local_url(host, port), "LOCKGROOVE_PORT", "must be a port: a number from 1 to 65535")
+
+
+def _checked(url: str, variable: str, wanted: str) -> str:
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not url.isascii() or not url.isprintable() or " " in url:
+        raise InvalidArgument.field(variable, wanted)
+    return url
 
 
 @contextmanager

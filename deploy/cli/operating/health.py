@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from libs.addresses import local_url
+from deploy.cli.suite import suite_url
 
 GATEWAY = "gateway"
 SERVICES = ("config", "webhooks", "acquisition", GATEWAY)
@@ -54,9 +54,9 @@ Look = Callable[[float], Health]
 def looker(service: str | None, environment: Mapping[str, str] = os.environ) -> Look:
     """What looks at this service, or without one at the whole suite."""
     if service is None:
-        return lambda limit: suite_health(_url(environment), limit)
+        return lambda limit: suite_health(suite_url(environment), limit)
     if service == GATEWAY:
-        return lambda limit: gateway_health(_url(environment), limit)
+        return lambda limit: gateway_health(suite_url(environment), limit)
     return lambda limit: service_health(service, environment, limit)
 
 
@@ -73,7 +73,7 @@ def wait_until(look: Look, *, within: float, fits: Callable[[Health], bool] = la
 def running_version(environment: Mapping[str, str]) -> str | None:
     """The release that the gateway is of; None where it does not answer."""
     try:
-        _, told = _get(_url(environment), "/api/health", _ANSWER)
+        _, told = _get(suite_url(environment), "/api/health", _ANSWER)
     except OSError:
         return None
     found = told.get("version")
@@ -133,12 +133,6 @@ def _of_suite(status: Status, reasons: tuple[str, ...], services: Mapping[str, s
 def _unreachable(subject: str, url: str, error: OSError) -> Health:
     why = type(error).__name__ if not error.strerror else error.strerror
     return Health(subject=subject, status=Status.UNREACHABLE, reasons=(f"nobody answers at {url}: {why}",))
-
-
-def _url(environment: Mapping[str, str]) -> str:
-    if url := environment.get("LOCKGROOVE_URL"):
-        return url.rstrip("/")
-    return local_url(environment.get("LOCKGROOVE_HOST") or "127.0.0.1", environment.get("LOCKGROOVE_PORT") or "3006")
 
 
 def _get(url: str, path: str, limit: float) -> tuple[int, Mapping[str, Any]]:

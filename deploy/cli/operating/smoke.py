@@ -15,7 +15,7 @@ import httpx
 from deploy.cli.operating.answers import Unexpected, demand, document, field
 from deploy.cli.operating.exposition import samples
 from deploy.cli.operating.health import GATEWAY, SERVICES, service_health
-from deploy.cli.suite import KEY_VARIABLES, NoKey, SuiteUnreachable, suite_url
+from deploy.cli.suite import KEY_VARIABLES, NoKey, SuiteUnreachable, suite_key, suite_url
 
 _TIMEOUT = 15.0  # seconds for an answer
 _BACKENDS = tuple(name for name in SERVICES if name != GATEWAY)
@@ -249,8 +249,7 @@ def _since(begun: float) -> float:
 
 @contextmanager
 def _reach(environment: Mapping[str, str]) -> Iterator[Reach]:
-    key = next((value for name in KEY_VARIABLES if (value := environment.get(name))), None)
-    if key is None:
+    if (key := suite_key(environment)) is None:
         raise NoKey(f"set {KEY_VARIABLES[0]} to an administrator's key: the first start printed one")
     options: dict[str, Any] = {"base_url": suite_url(environment), "timeout": _TIMEOUT, "trust_env": False}
     with httpx.Client(headers={"X-Api-Key": key}, **options) as keyed, httpx.Client(**options) as keyless:

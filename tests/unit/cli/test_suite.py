@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from deploy.cli.resources.following import follow
-from deploy.cli.suite import NoKey, Refused, Suite, SuiteUnreachable, open_suite
+from deploy.cli.suite import NoKey, Refused, Suite, SuiteUnreachable, open_suite, suite_key, suite_url
+from libs.errors import InvalidArgument
 
 NOBODY = "http://127.0.0.1:1"
 
@@ -126,3 +127,21 @@ def test_another_server_is_not_taken_for_the_suite(path: str) -> None:
 def test_without_a_key_nothing_is_asked() -> None:
     with pytest.raises(NoKey, match="LOCKGROOVE_API_KEY"), open_suite({"LOCKGROOVE_URL": NOBODY}):
         pass
+
+
+@pytest.mark.parametrize("key", ["canary\n", "canäry"], ids=["line", "letter"])
+def test_a_key_that_cannot_be_sent_is_told_and_not_shown(key: str) -> None:
+    with pytest.raises(NoKey, match="LOCKGROOVE_API_KEY") as told:
+        suite_key({"LOCKGROOVE_API_KEY": key})
+
+    assert key.strip() not in told.value.message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("LOCKGROOVE_URL", value) for value in ("nas:3006", "http://", "http://nas:many", "http://nas/ä")]
+    + [("LOCKGROOVE_PORT", value) for value in ("many", "70000")],
+)
+def test_an_address_that_is_none_is_told_by_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(InvalidArgument, match=variable):
+        suite_url({variable: value})
