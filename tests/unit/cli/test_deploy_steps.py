@@ -3,6 +3,8 @@
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,6 +16,14 @@ from deploy.cli.operating.restarting import NothingRuns
 from deploy.cli.operating.steps import Mark, Outcome, Progress, Step, run_steps
 from libs.errors import FailedPrecondition
 
+_TELLER = """
+import sys
+from deploy.cli.operating.reporting import Report
+from deploy.cli.operating.steps import Mark, Outcome, Progress
+report = Report(as_json=sys.argv[1] == "1")
+report.tell(Progress(step="restart", mark=Mark.DONE))
+report.end(Outcome.DONE, dry_run=False)
+"""
 NAMES = ("backup", "migrate", "restart", "smoke")
 UNDONE = ("migrate", "restart")  # those that have something to put back
 
@@ -132,3 +142,14 @@ def test_where_nothing_runs_nothing_begins(tmp_path: Path) -> None:
     Deployment(restarted, Wanted(tests=False)).require_way()
     with pytest.raises(NoTestKey):
         Deployment(restarted, Wanted()).require_way()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_deployment_goes_on_when_nobody_reads_any_more(as_json: bool) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", _TELLER, str(int(as_json))]
+    with os.fdopen(writer, "w") as nobody:
+        told = subprocess.run(command, stdout=nobody, check=False, timeout=30)
+
+    assert told.returncode == 0
