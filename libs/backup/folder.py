@@ -62,11 +62,13 @@ def outdated(backups: Sequence[Kept], *, now: datetime, days: int, most: int) ->
 
 
 def remove_outdated(folder: Path, *, now: datetime, days: int, most: int) -> list[Path]:
-    """Removes them; returns which."""
-    leaving = [each.path for each in outdated(kept(folder), now=now, days=days, most=most)]
-    for path in leaving:
-        path.unlink(missing_ok=True)
-    return leaving
+    """Removes them; returns which. One that may not be removed stays: it does not undo the backup that was made."""
+    removed = []
+    for each in outdated(kept(folder), now=now, days=days, most=most):
+        with suppress(OSError):
+            each.path.unlink(missing_ok=True)
+            removed.append(each.path)
+    return removed
 
 
 def _found(folder: Path) -> Iterator[Kept]:

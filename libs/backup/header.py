@@ -81,9 +81,21 @@ def read_header(file: IO[bytes]) -> Header:
     try:
         if length > _LONGEST:
             raise ValueError(length)
-        return Header(**json.loads(file.read(length)))
-    except (ValueError, TypeError) as error:
+        return _sound(Header(**json.loads(file.read(length))))
+    except (ValueError, TypeError, AttributeError) as error:
         raise NotABackup(f"{file.name} is damaged: its first lines cannot be read") from error
+
+
+def _sound(header: Header) -> Header:
+    """What was written is; what somebody else wrote may be anything. Raises ValueError, TypeError or AttributeError."""
+    told = {**asdict(header), **header.revisions}
+    told.pop("revisions")
+    if wrong := [name for name, value in told.items() if not (isinstance(value, str) and value.isprintable())]:
+        raise TypeError(wrong)
+    bytes.fromhex(header.salt)
+    if header.made.tzinfo is None:
+        raise ValueError(header.made_at)
+    return header
 
 
 def header_of(path: Path) -> Header:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -126,28 +126,35 @@ def _show_list(*, as_json: bool) -> None:
     from deploy.cli.backups.installation import Installation
     from libs.backup.folder import kept
 
-    rows = [_listed(each) for each in kept(Installation.of(os.environ).folder)]
+    rows = list(_listed(kept(Installation.of(os.environ).folder)))
     if as_json:
         print_json({"backups": rows})
     else:
         print_table(("made", "release", "verified", "bytes", "file"), [list(row.values())[:5] for row in rows])
 
 
-def _listed(each: "Kept") -> dict[str, Any]:
+def _listed(found: "Sequence[Kept]") -> Iterator[dict[str, Any]]:
+    """Those whose head can be read: a damaged one does not hide the others."""
+    from libs.backup.errors import NotABackup
     from libs.backup.header import header_of
 
-    header = header_of(each.path)
-    return {
-        "madeAt": header.made_at,
-        "release": header.release,
-        "verified": each.verified,
-        "size": each.size,
-        "path": str(each.path),
-        "dialect": header.dialect,
-        "revisions": dict(header.revisions),
-        "sealedBy": header.sealed_by,
-        "rootKeyId": header.root_key_id,
-    }
+    for each in found:
+        try:
+            header = header_of(each.path)
+        except NotABackup as error:
+            typer.echo(f"left out: {error.message}", err=True)
+            continue
+        yield {
+            "madeAt": header.made_at,
+            "release": header.release,
+            "verified": each.verified,
+            "size": each.size,
+            "path": str(each.path),
+            "dialect": header.dialect,
+            "revisions": dict(header.revisions),
+            "sealedBy": header.sealed_by,
+            "rootKeyId": header.root_key_id,
+        }
 
 
 def _document(made: "Backup") -> dict[str, Any]:

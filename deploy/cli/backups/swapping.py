@@ -47,10 +47,10 @@ def swap(home: Path, names: Sequence[str], *, stamp: str) -> Path:
         for name in names:
             sync(home / STAGING / name)
         sync(home / STAGING)
-        with beside(home / PENDING_RESTORE) as part:
-            part.write_text(json.dumps({"before": before.name, "names": list(names)}))
     try:
         with told(home):
+            with beside(home / PENDING_RESTORE) as part:
+                part.write_text(json.dumps({"before": before.name, "names": list(names)}))
             _forwards(home, before, names)
     except BaseException:
         _backwards(home, before, names)

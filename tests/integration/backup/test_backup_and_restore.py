@@ -1,6 +1,7 @@
 """What a backup holds comes back, whole or not at all."""
 
 import asyncio
+import errno
 import shutil
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from deploy.cli.backups.standing import StillRunning
 from libs.backup import header
 from libs.backup.copies import copy_database
 from libs.backup.dump import check_dump
-from libs.backup.errors import Damaged, NewerRelease, NoRoom, NotABackup, WrongBackupKey
+from libs.backup.errors import CopyFailed, Damaged, NewerRelease, NoRoom, NotABackup, WrongBackupKey
 from libs.backup.header import header_of
+from libs.backup.pending import PENDING_RESTORE
 from libs.backup.sqlite import check_sqlite
 from libs.sql.url import database_url
 from services.acquisition.tables import soulseek_search
@@ -84,6 +86,24 @@ async def test_a_damaged_file_changes_nothing(on_sqlite: Installed, spoil: str) 
 
     with pytest.raises((Damaged, NotABackup), match=path.name):
         await restore_backup(on_sqlite.environment, path)
+    assert await on_sqlite.hold("old", "new")
+
+
+async def test_a_disk_that_fails_before_files_change_places_changes_nothing(
+    on_sqlite: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = (await make_backup(on_sqlite.environment, verify=False)).path
+    await on_sqlite.write("new")
+
+    def fail(place: Path) -> None:
+        if place == on_sqlite.home:
+            raise OSError(errno.EIO, "Input/output error", str(place))
+
+    monkeypatch.setattr("libs.backup.files.sync", fail)
+
+    with pytest.raises(CopyFailed):
+        await restore_backup(on_sqlite.environment, path)
+    assert not (on_sqlite.home / PENDING_RESTORE).exists()
     assert await on_sqlite.hold("old", "new")
 
 

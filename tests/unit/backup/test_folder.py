@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from libs.backup.folder import kept, name_for, remove_outdated
 
 NOW = datetime(2026, 5, 31, 3, tzinfo=UTC)
@@ -52,3 +54,16 @@ def test_two_of_the_same_second_have_two_names(tmp_path: Path) -> None:
     first, second = put(tmp_path, 0), put(tmp_path, 0)
 
     assert [each.path for each in kept(tmp_path)] == [second, first]
+
+
+def test_one_that_may_not_be_removed_stays_and_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, 1)
+    old = put(tmp_path, 31)
+
+    def refuse(_path: Path, *, missing_ok: bool = False) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+    assert remove_outdated(tmp_path, now=NOW, days=30, most=48) == []
+    assert old.exists()
