@@ -1,4 +1,4 @@
-"""The commands about settings, acquisitions, events and keys, against a suite that runs."""
+"""The commands, without a terminal, against one suite that runs: what looks after it, then what it holds."""
 
 import asyncio
 import json
@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from deploy.cli.main import app
 from tests.support.commands import Ran, run
 from tests.support.kima import API_KEY, KEY, PASSWORD, make_kima
-from tests.support.suite import Suite, running_suite, suite_environment
+from tests.support.suite import SERVICES, Suite, running_suite, suite_environment
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 SECRET = "canary-of-a-secret-7f3a"
 
@@ -24,12 +24,14 @@ SECRET = "canary-of-a-secret-7f3a"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def suite(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Suite]:
     home = tmp_path_factory.mktemp("home")
-    async with running_suite(suite_environment(home, {"MUSIC_PATH": str(home)})) as suite:
+    extra = {"MUSIC_PATH": str(home), "LOCKGROOVE_MINIMUM_DISK_GB": "0.001"}
+    async with running_suite(suite_environment(home, extra)) as suite:
         yield suite
 
 
 async def lockgroove(suite: Suite, *arguments: str, **more: str) -> Ran:
-    return await run("lockgroove", *arguments, environment={**suite.environment, **more})
+    environment = {name: value for name, value in suite.environment.items() if name not in ("TERM", "HOME")}
+    return await run("lockgroove", *arguments, environment={**environment, **more}, within=120)
 
 
 async def told(suite: Suite, *arguments: str, **more: str) -> Any:
@@ -37,6 +39,55 @@ async def told(suite: Suite, *arguments: str, **more: str) -> Any:
     ran = await asyncio.to_thread(CliRunner().invoke, app, [*arguments, "--json"], env={**suite.environment, **more})
     assert ran.exit_code == 0, (ran.output, ran.exception)
     return json.loads(ran.stdout)
+
+
+async def test_a_suite_that_works_is_healthy_and_every_test_passes(suite: Suite) -> None:
+    health = await told(suite, "health", "--wait")
+    alone = await lockgroove(suite, "health", "--service", "webhooks", "--json")
+    smoke = await told(suite, "smoke")
+    fine = await told(suite, "validate")
+
+    assert health["status"] == "healthy"
+    assert (alone.status, json.loads(alone.output)["subject"]) == (0, "webhooks")
+    assert all(test["passed"] for test in smoke["tests"])
+    assert fine["findings"] == []
+
+
+async def test_a_deployment_restarts_every_service_and_is_recorded(suite: Suite) -> None:
+    home = Path(suite.environment["LOCKGROOVE_HOME"])
+    before = {suite.pid(service) for service in SERVICES}
+
+    done = await lockgroove(suite, "deploy", "--skip-backup")
+
+    assert done.status == 0, done.output
+    assert len(list((home / "releases").iterdir())) == 1
+    assert not {suite.pid(service) for service in SERVICES} & before
+    assert "\x1b" not in done.output
+
+
+async def test_a_deployment_whose_tests_fail_has_what_ran_run_again(suite: Suite) -> None:
+    wrong = {"LOCKGROOVE_API_KEY": "lg_not-the-key-0123456789", "LOCKGROOVE_RESTART_COMMAND": f"{sys.executable} -c 0"}
+
+    failed = await lockgroove(suite, "deploy", "--skip-backup", "--json", **wrong)
+
+    lines = [line["data"] for line in map(json.loads, failed.output.splitlines())]
+    assert failed.status == 1, failed.output
+    assert [(line["step"], line["mark"]) for line in lines[-4:-1] if line["mark"] != "begun"] == [
+        ("smoke", "failed"),
+        ("restart", "undone"),
+    ]
+    assert len(list((Path(suite.environment["LOCKGROOVE_HOME"]) / "releases").iterdir())) == 1
+    assert (await suite.client.get("/api/ready")).status_code == 200
+
+
+async def test_a_restart_that_cannot_be_put_back_is_told_by_its_status(suite: Suite) -> None:
+    done = await lockgroove(
+        suite, "deploy", "--skip-tests", "--skip-backup", LOCKGROOVE_RESTART_COMMAND=f"{sys.executable} -c exit(7)"
+    )
+
+    assert done.status == 2, done.output
+    assert "LOCKGROOVE_RESTART_COMMAND ended with status 7" in done.output
+    assert (await suite.client.get("/api/ready")).status_code == 200
 
 
 async def test_settings_are_changed_checked_and_forgotten(suite: Suite, tmp_path: Path) -> None:
