@@ -1,12 +1,12 @@
 """What is told of round trips to Redis, which many requests share."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 
 from libs.telemetry import Telemetry
 from libs.telemetry.correlation import Trace
-from libs.telemetry.tracing import UNRECORDED, Span
+from libs.telemetry.tracing import UNRECORDED, Span, recorded
 
 
 class RedisObservation:
@@ -18,10 +18,10 @@ class RedisObservation:
         self._tracer = telemetry.tracer
 
     @contextmanager
-    def trip(self, requests: Sequence[Trace]) -> Iterator[None]:
-        """Around a round trip for these requests: below the first of them, with links to all."""
+    def trip(self, requests: Iterable[Trace | None]) -> Iterator[None]:
+        """Around a round trip for these requests: below the first that is recorded, with links to all that are."""
         outcome, started = "failed", perf_counter()
-        with self._span(requests) as span:
+        with self._span(recorded(self._tracer, requests)) as span:
             try:
                 yield
                 outcome = "answered"
@@ -30,9 +30,7 @@ class RedisObservation:
                 span.set("outcome", outcome)
 
     def _span(self, requests: Sequence[Trace]) -> AbstractContextManager[Span]:
-        if not self._tracer.records:
+        if not requests:
             return UNRECORDED
-        first = requests[0] if requests else None
-        return self._tracer.span(
-            "redis rates", "client", parent=first, links=requests, attributes={"db.system.name": "redis"}
-        )
+        attributes = {"db.system.name": "redis"}
+        return self._tracer.span("redis rates", "client", parent=requests[0], links=requests, attributes=attributes)

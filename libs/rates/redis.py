@@ -176,7 +176,7 @@ class RedisCounts:
             raise RedisAway(error) from error
 
     async def _answers(self, asks: Sequence[_Ask]) -> list[Decision]:
-        with self._observation.trip([ask.trace for ask in asks if ask.trace]):
+        with self._observation.trip(ask.trace for ask in asks):
             return await self._trip(asks)
 
     async def _trip(self, asks: Sequence[_Ask]) -> list[Decision]:

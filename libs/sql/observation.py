@@ -38,7 +38,8 @@ class Observation:
 
     def span(self, mode: str) -> Any:
         """A span around a transaction, where somebody records it, below what it is for: loops have none."""
-        if not self._tracer.records or correlation.trace.get() is None:
+        place = correlation.trace.get() if self._tracer.records else None
+        if place is None or not place.sampled:
             return UNRECORDED
         # What is written meanwhile remembers the request, not the transaction.
         return self._tracer.span(f"sql {mode}", "client", enters=False, attributes=self._attributes)

@@ -1,6 +1,6 @@
 """Spans behind a thin seam: ids are always handed on, OpenTelemetry is loaded only where an endpoint is set."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, Protocol
 
@@ -104,6 +104,11 @@ class UnrecordedSpan:
 
 
 UNRECORDED = UnrecordedSpan()
+
+
+def recorded(tracer: Tracer, requests: Iterable[Trace | None]) -> list[Trace]:
+    """Those of requests that share something whose spans anybody gets."""
+    return [each for each in requests if each is not None and each.sampled] if tracer.records else []
 
 
 class _SilentSpan:

@@ -32,7 +32,8 @@ async def open_app(settings: Settings) -> AsyncIterator[Service[HttpServer]]:
     """Constructs everything in order. Raises AppError for what the environment or the root key deny."""
     async with AsyncExitStack() as stack:
         ground = await stack.enter_async_context(open_ground(settings))
-        intake = Intake(webhooks.WebhooksServiceStub(ground.trusted["webhooks"]), ground.clock)
+        inbox = webhooks.WebhooksServiceStub(ground.trusted["webhooks"])
+        intake = Intake(inbox, ground.clock, ground.telemetry.tracer)
         stack.push_async_callback(intake.aclose)
         access, local = make_access(ground), LocalChannel(ground.authenticator)
         rates = await stack.enter_async_context(open_rates(ground, settings))

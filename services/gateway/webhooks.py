@@ -10,7 +10,9 @@ service has stored it. There is one call at a time: a second one could overtake 
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from typing import TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from lockgroove.webhooks.v1 import webhooks_pb2 as pb
@@ -23,6 +25,8 @@ from libs.clock import Clock
 from libs.errors import AppError, DeadlineExceeded, Internal, NotFound, ResourceExhausted, Unavailable
 from libs.rpc.errors import from_status
 from libs.telemetry import correlation
+from libs.telemetry.correlation import Trace
+from libs.telemetry.tracing import UNRECORDED, Span, Tracer, recorded
 from libs.transcoding import jsontext
 from services.gateway.http.bodies import read_body
 
@@ -36,6 +40,7 @@ _URL_SECRET = re.compile(r"[A-Za-z0-9_-]{0,500}", re.ASCII)
 _LONGEST_ADDRESS = 100
 _RETRY_AFTER = timedelta(seconds=5)
 _REQUEST_ID = "x-request-id"
+_Asked: TypeAlias = tuple[pb.Delivery, Trace | None]  # with the request that brought it
 _HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
@@ -63,11 +68,12 @@ class NoRoom(Unavailable):
 class Intake:
     """Takes deliveries in and hands them to the webhooks service. `aclose` waits until all are answered."""
 
-    def __init__(self, stub: rpc.WebhooksServiceStub, clock: Clock) -> None:
+    def __init__(self, stub: rpc.WebhooksServiceStub, clock: Clock, tracer: Tracer) -> None:
         self._stub = stub
         self._clock = clock
+        self._tracer = tracer
         self._waiting_bytes = 0
-        self._batcher: Batcher[pb.Delivery, pb.DeliveryOutcome] = Batcher(
+        self._batcher: Batcher[_Asked, pb.DeliveryOutcome] = Batcher(
             self._ingest, max_items=MAX_BATCH, max_waiting=MAX_WAITING, shared_out=True
         )
 
@@ -104,17 +110,23 @@ class Intake:
             raise NoRoom(f"{MAX_WAITING_BYTES} bytes of webhooks wait to be stored", retry_after=_RETRY_AFTER)
         self._waiting_bytes += size
         try:
-            return await self._batcher.submit(delivery)
+            return await self._batcher.submit((delivery, correlation.trace.get()))
         except ResourceExhausted as error:  # never the sender's fault
             raise NoRoom(error.message, retry_after=error.retry_after) from error
         finally:
             self._waiting_bytes -= size
 
-    async def _ingest(self, deliveries: Sequence[pb.Delivery]) -> list[pb.DeliveryOutcome | AppError]:
+    async def _ingest(self, asked: Sequence[_Asked]) -> list[pb.DeliveryOutcome | AppError]:
         answers: list[pb.DeliveryOutcome | AppError] = []
-        for some in _calls(deliveries):
-            answers.extend(await self._call(some))
+        with self._span(recorded(self._tracer, (trace for _, trace in asked))) as span:
+            span.set("deliveries", len(asked))
+            for some in _calls([delivery for delivery, _ in asked]):
+                answers.extend(await self._call(some))
         return answers
+
+    def _span(self, requests: Sequence[Trace]) -> AbstractContextManager[Span]:
+        """Below none of them: what is logged of one delivery must not seem to be of another's request."""
+        return self._tracer.span("webhook deliveries", links=requests, attributes={}) if requests else UNRECORDED
 
     async def _call(self, deliveries: Sequence[pb.Delivery]) -> Sequence[pb.DeliveryOutcome | AppError]:
         """One call; when it fails, all its deliveries fail, but not those that an earlier call has stored."""

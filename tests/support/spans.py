@@ -15,6 +15,7 @@ class RecordingTracer(LocalTracer):
     records = True
 
     told: list[str] = field(default_factory=list)
+    links: list[tuple[str, Sequence[Trace]]] = field(default_factory=list)
 
     @contextmanager
     def span(
@@ -28,6 +29,7 @@ class RecordingTracer(LocalTracer):
         attributes: Mapping[str, Value],
     ) -> Iterator[Span]:
         self.told += [name, repr(attributes)]
+        self.links.append((name, links))
         with super().span(name, kind, parent=parent, links=links, enters=enters, attributes=attributes):
             yield self
 

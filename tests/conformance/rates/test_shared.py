@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,8 +16,11 @@ from libs.rates.memory import MemoryCounts
 from libs.rates.redis import PREFIX, RedisCounts
 from libs.rates.rules import Bucket, Subject, Window
 from libs.telemetry import Telemetry
+from libs.telemetry.correlation import Trace, new_trace
+from libs.telemetry.tracing import entered
 from tests.conformance.rates.conftest import PATIENT
 from tests.support.ports import free_ports
+from tests.support.spans import RecordingTracer
 
 WHO = Subject("key", "shared")
 RULES = (Bucket("burst_limit", burst=50, per_minute=1), Window("hour_limit", limit=1000, period=timedelta(hours=1)))
@@ -118,6 +122,20 @@ async def test_round_trips_are_timed_by_how_they_end(valkey: str) -> None:
     (port,) = free_ports(1)
     assert await trips(valkey) == {"answered": 1, "failed": 0}
     assert await trips(f"redis://127.0.0.1:{port}") == {"answered": 0, "failed": 1}
+
+
+async def test_a_round_trip_is_recorded_for_those_who_share_it_whoever_came_first(valkey: str) -> None:
+    tracer, requests = RecordingTracer(), [replace(new_trace(), sampled=False), new_trace()]
+    telemetry = Telemetry("gateway", tracer=tracer)
+    async with open_counts(valkey, SystemClock(), timeout=PATIENT, telemetry=telemetry) as counts:
+
+        async def take(request: Trace) -> None:
+            with entered(request):
+                await counts.take(WHO, RULES)
+
+        await asyncio.gather(*map(take, requests))
+
+    assert tracer.links == [("redis rates", [requests[1]])]
 
 
 async def test_a_clock_of_redis_that_was_put_back_keeps_nobody_out(valkey: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,12 @@ from lockgroove.webhooks.v1 import webhooks_pb2 as pb
 
 from libs.clock import ManualClock
 from libs.errors import AppError, DeadlineExceeded, Internal, Unavailable
+from libs.telemetry import correlation
+from libs.telemetry.correlation import new_trace
+from libs.telemetry.tracing import LocalTracer, entered
 from services.gateway import webhooks
 from services.gateway.webhooks import Intake, NoRoom, NotAnswered, SourceUnknown
+from tests.support.spans import RecordingTracer
 
 
 class Service:
@@ -22,10 +27,13 @@ class Service:
         self.forgets = False
         self.secrets: list[str] = []
         self.challenge = ""
+        self.traces: set[str] = set()
 
     async def IngestDeliveries(self, request: pb.IngestDeliveriesRequest) -> pb.IngestDeliveriesResponse:
         bodies = [delivery.body for delivery in request.deliveries]
         self.calls.append(bodies)
+        if (trace := correlation.trace.get()) is not None:
+            self.traces.add(trace.trace_id)
         self.secrets += [delivery.url_secret for delivery in request.deliveries]
         if (error := await self.answers.get()) is not None:
             raise error
@@ -42,7 +50,7 @@ def service() -> Service:
 
 @pytest.fixture
 def intake(service: Any) -> Intake:
-    return Intake(service, ManualClock(datetime(2026, 11, 22, tzinfo=UTC)))
+    return Intake(service, ManualClock(datetime(2026, 11, 22, tzinfo=UTC)), LocalTracer())
 
 
 async def deliver(intake: Intake, body: bytes, **path: str) -> tuple[int, Any]:
@@ -68,6 +76,24 @@ def sent(intake: Intake, bodies: Sequence[bytes]) -> list["asyncio.Task[tuple[in
 async def settled() -> None:
     for _ in range(200):
         await asyncio.sleep(0)
+
+
+async def test_a_shared_call_has_links_to_the_requests_that_are_recorded_and_is_below_none(service: Any) -> None:
+    tracer, unrecorded = RecordingTracer(), replace(new_trace(), sampled=False)
+    intake = Intake(service, ManualClock(datetime(2026, 11, 22, tzinfo=UTC)), tracer)
+    requests = [new_trace(), unrecorded, new_trace()]
+    tasks = []
+    for number, request in enumerate(requests):
+        with entered(request):
+            tasks += sent(intake, [b"%d" % number])
+        service.answers.put_nowait(None)
+
+    await asyncio.gather(*tasks)
+
+    linked = [each for _, links in tracer.links for each in links]
+    assert {name for name, _ in tracer.links} == {"webhook deliveries"}
+    assert linked == [requests[0], requests[2]]
+    assert service.traces.isdisjoint({each.trace_id for each in requests})
 
 
 async def test_what_arrives_while_a_call_runs_shares_the_next_in_order(intake: Intake, service: Service) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,14 @@ async def test_a_span_tells_how_many_statements_and_none_of_their_text(
 
 async def test_without_a_request_there_is_no_span(observed: Database, telemetry: Telemetry) -> None:
     await observed.ping()
+
+    assert isinstance(telemetry.tracer, RecordingTracer)
+    assert telemetry.tracer.told == []
+
+
+async def test_a_request_that_nobody_records_costs_no_span(observed: Database, telemetry: Telemetry) -> None:
+    with entered(replace(new_trace(), sampled=False)):
+        await observed.ping()
 
     assert isinstance(telemetry.tracer, RecordingTracer)
     assert telemetry.tracer.told == []
