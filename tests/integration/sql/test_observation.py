@@ -117,8 +117,8 @@ async def test_a_transaction_whose_connection_breaks_off_while_it_is_cancelled_e
 
     async def work() -> None:
         async with database.writing() as connection:
-            begun.set()
             await connection.invalidate()
+            begun.set()
             await asyncio.Event().wait()
 
     await cancelled_once(begun, work())
