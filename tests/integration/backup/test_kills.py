@@ -23,6 +23,6 @@ async def test_files_are_the_old_ones_or_the_new_ones_wherever_it_is_killed(on_s
 
 
 async def test_schemas_are_the_old_ones_or_the_new_ones_wherever_it_is_killed(on_postgres: Installed) -> None:
-    while_one_is_filled, between_two_renames, when_they_are_in_place = 3, 7, 10
+    between_two_renames, when_they_are_in_place = 7, 10
 
-    assert await kills(on_postgres, "schemas", while_one_is_filled, between_two_renames, when_they_are_in_place) == 3
+    assert await kills(on_postgres, "schemas", between_two_renames, when_they_are_in_place) == 2
