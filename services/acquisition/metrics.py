@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from libs.clock import Clock
+from libs.outbound.metrics import Call
 from libs.telemetry.metrics import Metrics
 from libs.telemetry.tracing import LocalTracer, Span, Tracer
 from services.acquisition.domain.peers import PeerNetworkFault
@@ -12,13 +13,6 @@ from services.acquisition.domain.peers import PeerNetworkFault
 JOB_SECONDS = (1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 3600.0, 86400.0)
 DOWNLOAD_SECONDS = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0)
 CALL_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0)
-
-
-@dataclass
-class LidarrCall:
-    """One call: `status` is its HTTP status, or `error` when there was no answer."""
-
-    status: str = "error"
 
 
 class AcquisitionMetrics:
@@ -50,10 +44,10 @@ class AcquisitionMetrics:
             yield
 
     @contextmanager
-    def calling(self, path: str) -> Iterator[LidarrCall]:
+    def calling(self, path: str) -> Iterator[Call]:
         """Count and time a call to Lidarr; ids in the path do not become labels."""
         endpoint = "/".join(part for part in path.split("/") if part and not part.isdecimal())
-        call = LidarrCall()
+        call = Call()
         start = self._clock.monotonic()
         try:
             yield call

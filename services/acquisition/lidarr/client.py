@@ -189,7 +189,7 @@ class LidarrClient:
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 span.fail("not reached")
                 raise LidarrUnavailable("Lidarr cannot be reached at lidarr.url.") from error
-            call.status = str(answer.status_code)
+            call.answered(answer.status_code)
             span.set("status", call.status)
         return answer
 

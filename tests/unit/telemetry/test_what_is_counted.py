@@ -9,7 +9,7 @@ from libs.clock import SystemClock
 from libs.outbound.metrics import OutboundMetrics
 from libs.telemetry.metrics import Metrics
 from services.acquisition.batches.metrics import BatchMetrics
-from services.acquisition.metrics import DownloadMetrics
+from services.acquisition.metrics import AcquisitionMetrics, DownloadMetrics
 from services.acquisition.soulseek.errors import Disconnected
 from services.acquisition.soulseek.metrics import SoulseekMetrics
 from services.webhooks.dead_letters.metrics import DeadLetterMetrics
@@ -53,6 +53,13 @@ def test_bytes_of_a_file_that_broke_off_are_not_counted(metrics: Metrics) -> Non
         raise OSError("full")
 
     assert read(metrics, "soulseek_downloaded_bytes_total") == 0
+
+
+def test_ids_of_albums_and_statuses_that_lidarr_made_up_are_no_labels(metrics: Metrics) -> None:
+    with AcquisitionMetrics(metrics, SystemClock()).calling("/album/7") as call:
+        call.answered(799)
+
+    assert read(metrics, "lidarr_api_calls_total", endpoint="album", status="other") == 1
 
 
 def test_a_session_that_ended_and_a_login_in_vain_are_two_things(metrics: Metrics) -> None:
