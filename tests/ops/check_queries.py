@@ -13,7 +13,7 @@ from deploy.monitoring.recording import RECORDED
 from tests.ops.conftest import Live
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(400)]  # a busy machine is slow
 
 PROVOKED = {"LockgrooveKeysGuessed", "LockgrooveWebhooksRefused"}
 
@@ -41,7 +41,7 @@ async def test_every_query_returns_data(live: Live) -> None:
         return not missing
 
     try:
-        await eventually(all_answered, within=45, every=1)
+        await eventually(all_answered, within=120, every=1)
     except AssertionError as error:
         raise AssertionError("\n".join(["no data for:", *missing])) from error
 
@@ -71,5 +71,5 @@ async def test_what_was_provoked_fires_and_nothing_else(live: Live) -> None:
     async def provoked() -> bool:
         return await firing() >= PROVOKED
 
-    await eventually(provoked, within=60)
+    await eventually(provoked, within=120)
     assert await firing() == PROVOKED

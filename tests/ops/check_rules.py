@@ -7,7 +7,7 @@ import pytest
 from tests.ops.conftest import SHIPPED, Live
 from tests.ops.promtool import promtool
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(400)]
 
 
 def files(pattern: str) -> list[str]:

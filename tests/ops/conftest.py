@@ -53,13 +53,13 @@ async def looked_at(prometheus: Prometheus) -> None:
     async def looked() -> bool:
         return bool(await prometheus.query("lockgroove_up == 1"))
 
-    await eventually(looked)
+    await eventually(looked, within=60)
 
 
 def configured(folder: Path, port: str) -> Path:
     """The configuration that we ship, at another address and in more of a hurry."""
     config = yaml.safe_load((SHIPPED / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "3s", "scrape_timeout": "3s", "evaluation_interval": "1s"}
+    config["global"] = {"scrape_interval": "4s", "scrape_timeout": "4s", "evaluation_interval": "1s"}
     config["rule_files"] = [str(SHIPPED / pattern) for pattern in config["rule_files"]]
     (job,) = config["scrape_configs"]
     job["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
