@@ -9,7 +9,7 @@ from libs.telemetry.metrics import CONTENT_TYPE, Metrics
 
 OFFSET = 1000  # from the port for gRPC to the port for metrics
 
-_TIMEOUT = 5.0  # seconds for a request to arrive
+_TIMEOUT = 5.0  # seconds for a request to arrive and its answer to leave
 _LONGEST_HEAD = 16 * 1024  # bytes
 _HIGHEST_PORT = 65535
 
@@ -42,7 +42,9 @@ async def _start(metrics: Metrics, host: str, port: int) -> asyncio.Server:
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(_response(head, metrics))
                 await writer.drain()
-        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        except TimeoutError:
+            writer.transport.abort()  # who does not read would keep the answer in memory
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # not a request: the connection is closed, and nobody needs to know
         finally:
             writer.close()

@@ -2,13 +2,16 @@
 
 import asyncio
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from libs.addresses import NotAnAddress
+from libs.telemetry import exposition
 from libs.telemetry.exposition import MetricsPortTaken, metrics_address, open_exposition
 from libs.telemetry.metrics import Metrics
 from tests.support.ports import free_ports
+from tests.support.waiting import eventually
 
 LISTEN = "127.0.0.1:0"
 
@@ -78,6 +81,24 @@ async def test_junk_is_not_answered_and_does_no_harm(junk: bytes) -> None:
 
     assert answered[0] == ""
     assert good[0] == "HTTP/1.1 200 OK"
+
+
+async def test_who_asks_and_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Huge(Metrics):
+        def render(self) -> bytes:
+            return bytes(64_000_000)
+
+    monkeypatch.setattr(exposition, "_TIMEOUT", 0.1)
+    async with open_exposition(Huge(), LISTEN) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(b"GET /metrics HTTP/1.1\r\n\r\n")
+
+        async def only_listens() -> bool:
+            ours = [each for each in psutil.Process().net_connections("tcp") if each.laddr.port == port]
+            return [each.status for each in ours] == [psutil.CONN_LISTEN]
+
+        await eventually(only_listens, within=10)
+        writer.transport.abort()
 
 
 async def test_a_taken_port_is_named() -> None:
