@@ -104,7 +104,9 @@ class LiveSettings:
                 self._told.lost()
             if failures == 1:
                 log.info("settings.lost", reason=reason)
-            await asyncio.sleep(_wait(failures).total_seconds())
+            # Before the first snapshot nothing can be done but this: whoever waits, waits for it.
+            wait = _wait(failures) if self._snapshot else SHORTEST_WAIT
+            await asyncio.sleep(wait.total_seconds())
 
     async def _take(self, snapshot: pb.Snapshot) -> None:
         if snapshot == self._snapshot:  # as after a reconnection

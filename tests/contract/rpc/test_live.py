@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from lockgroove.config.v1 import config_pb2 as pb
 
+from libs.errors import Unavailable
 from libs.live import LiveSettings, SettingsAbsent
 from libs.rpc.server import Server
 from tests.contract.rpc.conftest import Config, Net, config_server
@@ -174,3 +175,22 @@ async def test_keys_are_those_of_the_snapshot(net: Net, address: str) -> None:
         await live.first()
 
         assert [key.title for key in live.api_keys()] == ["mine"]
+
+
+async def test_who_has_no_settings_yet_asks_steadily_instead_of_ever_more_seldom(
+    net: Net, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 1.0)  # the longest waits that back-off may take
+    asked = 0
+
+    async def not_yet(request: Any) -> AsyncIterator[pb.Snapshot]:
+        nonlocal asked
+        asked += 1
+        if asked < 20:
+            raise Unavailable("the database opens")
+        yield pb.Snapshot(revision=1)
+        await asyncio.Event().wait()
+
+    async with config_server(Config(watch=not_yet), listen=address), following(net, address) as live:
+        async with asyncio.timeout(20):  # with back-off: far longer
+            assert (await live.first()).revision == 1
