@@ -6,9 +6,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from deploy.cli.backups.standing import running_pid
 from deploy.cli.exits import Exit
-from deploy.cli.running.marks import State, forget, noted
+from deploy.cli.running.marks import State, forget, noted, running_pid
 from libs.errors import FailedPrecondition, Unavailable
 
 COMMAND = "LOCKGROOVE_RESTART_COMMAND"

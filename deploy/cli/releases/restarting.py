@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploy.cli.backups.installation import Installation
-from deploy.cli.backups.standing import StillRunning, require_standstill, running_pid
+from deploy.cli.backups.standing import StillRunning, require_standstill
 from deploy.cli.releases.records import Release
+from deploy.cli.running.marks import running_pid
 from libs.backup.files import beside
 from libs.errors import FailedPrecondition
 

@@ -45,7 +45,7 @@ def pid_file(home: Path) -> Iterator[None]:
     file, own = home / PID_FILE, str(os.getpid())
     with suppress(OSError):
         home.mkdir(parents=True, exist_ok=True, mode=_OURS_ALONE)
-        if _supervisor(file) is None:
+        if running_pid(home) is None:
             _replace(file, own)
     try:
         yield
@@ -55,10 +55,10 @@ def pid_file(home: Path) -> Iterator[None]:
                 file.unlink()
 
 
-def _supervisor(file: Path) -> int | None:
-    """The other process that supervises, as the file says; None where it is gone."""
+def running_pid(home: Path) -> int | None:
+    """The other process that supervises the suite of this folder, as it says itself; None where it is gone."""
     with suppress(OSError, ValueError):
-        pid = int(file.read_text("ascii"))
+        pid = int((home / PID_FILE).read_text("ascii"))
         if pid != os.getpid() and "deploy.cli.running.up" in Path(f"/proc/{pid}/cmdline").read_text():
             return pid
     return None
